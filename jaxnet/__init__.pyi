@@ -1,0 +1,40 @@
+from . import activations as activations, losses as losses
+from .activations import Activation as Activation, relu_backward as relu_backward, sigmoid_backward as sigmoid_backward
+from .crosscheck import check_backward as check_backward
+from .errors import InputError as InputError
+from .layers import (
+    LayerCache as LayerCache,
+    LinearCache as LinearCache,
+    linear_activation_backward as linear_activation_backward,
+    linear_activation_forward as linear_activation_forward,
+    linear_backward as linear_backward,
+    linear_forward as linear_forward,
+)
+from .losses import Loss as Loss
+from .model import Model as Model, load_model as load_model, save_model as save_model
+from .network import (
+    L_model_backward as L_model_backward,
+    L_model_forward as L_model_forward,
+    Network as Network,
+    backpropagate as backpropagate,
+    compute_cost as compute_cost,
+    cost as cost,
+    cost_and_grads as cost_and_grads,
+    parameter_grads as parameter_grads,
+    predict as predict,
+)
+from .parameters import (
+    FrozenDict as FrozenDict,
+    initialize_parameters_deep as initialize_parameters_deep,
+    layer_dims as layer_dims,
+)
+from .training import (
+    L_layer_model as L_layer_model,
+    NotFiniteError as NotFiniteError,
+    Progress as Progress,
+    Trained as Trained,
+    train as train,
+)
+from .update import make_update_step as make_update_step, update as update, update_parameters as update_parameters
+
+__version__: str

@@ -1,0 +1,130 @@
+"""Activations A = g(Z): each forward beside the backward dZ = g'(Z) * dA.
+
+`backward` takes the cached `Z` rather than `A`, as the course does. Inside `jit` the compiler finds that, say,
+`jax.nn.sigmoid(Z)` is the `A` it already has.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .errors import InputError
+from .types import AnyArray
+
+
+class Activation(NamedTuple):
+    """A = g(Z) and its transpose dZ = J_g(Z)^T dA, a pair of pure functions."""
+
+    forward: Callable[[Array], Array]
+    backward: Callable[[Array, Array], Array]  # (dA, Z) -> dZ
+
+
+Units = Float[Array, "n m"]
+
+
+def relu_backward(dA: Float[AnyArray, "n m"], Z: Float[AnyArray, "n m"]) -> Units:
+    """dZ = dA where Z > 0, else 0. At Z = 0 the derivative is 0, as in `jax.nn.relu`."""
+    return jnp.where(Z > 0, dA, 0)
+
+
+def leaky_relu_forward(Z: Units) -> Units:
+    """A = Z where Z >= 0, else Z / 100."""
+    return jax.nn.leaky_relu(Z, negative_slope=0.01)
+
+
+def leaky_relu_backward(dA: Units, Z: Units) -> Units:
+    """dZ = dA where Z >= 0, else dA / 100. At Z = 0 the derivative is 1, as in `jax.nn.leaky_relu`."""
+    return jnp.where(Z >= 0, dA, 0.01 * dA)
+
+
+def sigmoid_backward(dA: Float[AnyArray, "n m"], Z: Float[AnyArray, "n m"]) -> Units:
+    """dZ = dA A (1 - A) with A = sigmoid(Z)."""
+    A = jax.nn.sigmoid(Z)
+    return A * (1 - A) * dA
+
+
+def tanh_backward(dA: Units, Z: Units) -> Units:
+    """dZ = dA (1 - A^2) with A = tanh(Z)."""
+    A = jnp.tanh(Z)
+    return dA * (1 - A * A)
+
+
+def gelu_forward(Z: Units) -> Units:
+    """A = Z Phi(Z) with Phi the normal distribution function: the exact one, not its tanh approximation.
+
+    Hendrycks & Gimpel 2016, "Gaussian Error Linear Units", section 2.
+    """
+    return Z * _normal_distribution(Z)
+
+
+def gelu_backward(dA: Units, Z: Units) -> Units:
+    """dZ = dA (Phi(Z) + Z phi(Z)) with phi = Phi' the normal density."""
+    phi = jnp.exp(Z * Z * -0.5) * (2 * jnp.pi) ** -0.5
+    return dA * (_normal_distribution(Z) + Z * phi)
+
+
+def _normal_distribution(Z: Units) -> Units:
+    # erfc keeps the digits of the lower tail, which 1 + erf would cancel.
+    return 0.5 * jax.lax.erfc(-(0.5**0.5) * Z)
+
+
+def silu_backward(dA: Units, Z: Units) -> Units:
+    """dZ = dA S (1 + Z (1 - S)) with S = sigmoid(Z);  A = Z S."""
+    S = jax.nn.sigmoid(Z)
+    return dA * (S * (1 + Z * (1 - S)))
+
+
+def softplus_backward(dA: Units, Z: Units) -> Units:
+    """dZ = dA sigmoid(Z);  A = log(1 + e^Z)."""
+    return dA * jax.nn.sigmoid(Z)
+
+
+def elu_backward(dA: Units, Z: Units) -> Units:
+    """dZ = dA where Z > 0, else dA e^Z;  A = Z where Z > 0, else e^Z - 1."""
+    return dA * jnp.exp(jnp.minimum(Z, 0))
+
+
+def identity_forward(Z: Units) -> Units:
+    """A = Z."""
+    return Z
+
+
+def identity_backward(dA: Units, Z: Units) -> Units:
+    """dZ = dA."""
+    del Z
+    return dA
+
+
+relu = Activation(jax.nn.relu, relu_backward)
+leaky_relu = Activation(leaky_relu_forward, leaky_relu_backward)
+sigmoid = Activation(jax.nn.sigmoid, sigmoid_backward)
+tanh = Activation(jnp.tanh, tanh_backward)
+gelu = Activation(gelu_forward, gelu_backward)
+silu = Activation(jax.nn.silu, silu_backward)
+softplus = Activation(jax.nn.softplus, softplus_backward)
+elu = Activation(jax.nn.elu, elu_backward)
+identity = Activation(identity_forward, identity_backward)
+
+ACTIVATIONS = {
+    "relu": relu,
+    "leaky_relu": leaky_relu,
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+    "gelu": gelu,
+    "silu": silu,
+    "softplus": softplus,
+    "elu": elu,
+    "identity": identity,
+}
+
+
+def as_activation(activation: str | Activation) -> Activation:
+    """The activation of that name, or the activation itself. Raises `InputError` that lists the known names."""
+    if isinstance(activation, Activation):
+        return activation
+    if activation not in ACTIVATIONS:
+        raise InputError(f"activation is {activation!r}; expected an `Activation` or one of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[activation]

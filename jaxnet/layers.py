@@ -1,0 +1,82 @@
+"""One layer, each forward beside its backward.
+
+The caches are what JAX calls residuals: tuples that unpack as the course's do, `((A_prev, W, b), Z)`, and
+hand-built tuples of NumPy arrays serve as well.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .activations import Activation, as_activation
+from .errors import InputError
+from .types import AnyArray
+
+
+class LinearCache(NamedTuple):
+    """What `linear_forward` leaves for `linear_backward`: (A_prev, W, b)."""
+
+    A: Float[Array, "n_prev m"]
+    W: Float[Array, "n n_prev"]
+    b: Float[Array, "n 1"]
+
+
+class LayerCache(NamedTuple):
+    """What a layer leaves for its backward: (linear_cache, Z)."""
+
+    linear_cache: LinearCache
+    Z: Float[Array, "n m"]
+
+
+def linear_forward(
+    A: Float[AnyArray, "n_prev m"], W: Float[AnyArray, "n n_prev"], b: Float[AnyArray, "n 1"]
+) -> tuple[Float[Array, "n m"], LinearCache]:
+    """Z = W A + b, and the cache (A, W, b).
+
+    Raises `InputError` where the shapes do not fit; a `b` of shape (n,) would broadcast along the examples.
+    """
+    A, W, b = jnp.asarray(A), jnp.asarray(W), jnp.asarray(b)
+    if W.ndim != 2 or A.ndim != 2 or W.shape[1] != A.shape[0] or b.shape != (W.shape[0], 1):
+        raise InputError(
+            f"A has shape {A.shape}, W {W.shape} and b {b.shape}; expected (n_prev, m), (n, n_prev) and (n, 1)"
+        )
+    return W @ A + b, LinearCache(A, W, b)
+
+
+def linear_backward(
+    dZ: Float[AnyArray, "n m"], cache: tuple
+) -> tuple[Float[Array, "n_prev m"], Float[Array, "n n_prev"], Float[Array, "n 1"]]:
+    """dA_prev = W^T dZ,  dW = dZ A_prev^T / m,  db = mean of the columns of dZ.
+
+    The transpose of `linear_forward`. Columns of `dZ` and `dA_prev` belong to single examples; `dW` and `db` are
+    means over them. This is the one place of the library that divides by m.
+    """
+    dZ, A_prev, W, _ = map(jnp.asarray, (dZ, *cache))
+    m = A_prev.shape[1]
+    dA_prev = W.T @ dZ
+    dW = (1 / m) * (dZ @ A_prev.T)
+    db = (1 / m) * jnp.sum(dZ, axis=1, keepdims=True)
+    return dA_prev, dW, db
+
+
+def linear_activation_forward(
+    A_prev: Float[AnyArray, "n_prev m"],
+    W: Float[AnyArray, "n n_prev"],
+    b: Float[AnyArray, "n 1"],
+    activation: str | Activation,
+) -> tuple[Float[Array, "n m"], LayerCache]:
+    """A = g(W A_prev + b), and the cache ((A_prev, W, b), Z)."""
+    g = as_activation(activation)
+    Z, linear_cache = linear_forward(A_prev, W, b)
+    return g.forward(Z), LayerCache(linear_cache, Z)
+
+
+def linear_activation_backward(
+    dA: Float[AnyArray, "n m"], cache: tuple, activation: str | Activation
+) -> tuple[Float[Array, "n_prev m"], Float[Array, "n n_prev"], Float[Array, "n 1"]]:
+    """dZ = g'(Z) * dA, then `linear_backward`: dA_prev, dW, db."""
+    g = as_activation(activation)
+    linear_cache, Z = cache
+    dZ = g.backward(jnp.asarray(dA), jnp.asarray(Z))
+    return linear_backward(dZ, linear_cache)

@@ -1,0 +1,201 @@
+"""The whole network: forward, cost, and the one backward loop.
+
+    forward   (X, parameters)   -> AL, caches
+    backward  (AL, Y, caches)   -> grads
+
+`network`, everywhere the last argument, says which functions the layers apply; the course's network, relu layers
+under one sigmoid with cross-entropy, is its default.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .activations import Activation, as_activation
+from .errors import InputError
+from .layers import LayerCache, linear_activation_forward, linear_backward, linear_forward
+from .losses import Loss, as_loss
+from .parameters import FrozenDict, layer_dims
+from .types import AnyArray, Cost, Grads, Inputs, Labels, Outputs, Parameters
+
+
+class _NetworkFields(NamedTuple):
+    hidden: Activation
+    loss: Loss
+
+
+class Network(_NetworkFields):
+    """The functions of a network, as parameters are its arrays: the hidden activation and the loss over the output.
+
+    Names are accepted for both. Hashable, so one static argument under `jit`.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, hidden: str | Activation = "relu", loss: str | Loss = "binary_cross_entropy"):
+        return super().__new__(cls, as_activation(hidden), as_loss(loss))
+
+
+COURSE = Network()
+
+
+def L_model_forward(
+    X: Inputs, parameters: Parameters, network: Network = COURSE
+) -> tuple[Float[Array, "n_L m"], list[LayerCache]]:
+    """A_l = g(W_l A_{l-1} + b_l) for l = 1 ... L-1,  AL = output(W_L A_{L-1} + b_L), and the cache of each layer.
+
+    Raises `InputError`, naming the layer, where the shapes do not fit.
+    """
+    L = len(_checked_dims(X, parameters)) - 1
+    A = X
+    caches = []
+    for l in range(1, L):
+        A, cache = linear_activation_forward(A, parameters[f"W{l}"], parameters[f"b{l}"], network.hidden)
+        caches.append(cache)
+    ZL, linear_cache = linear_forward(A, parameters[f"W{L}"], parameters[f"b{L}"])
+    return network.loss.output(ZL), [*caches, LayerCache(linear_cache, ZL)]
+
+
+def backpropagate(dZL: Float[Array, "n_L m"], caches: Sequence[tuple], network: Network = COURSE) -> FrozenDict:
+    """dA_{l-1}, dW_l, db_l = linear_backward(dZ_l),  dZ_{l-1} = g'(Z_{l-1}) * dA_{l-1},  for l = L ... 1.
+
+    The library's one backward loop. It starts from any `dZL`: column i is the derivative of example i's loss with
+    respect to that example's logits, without 1/m. `dA0` is m times the derivative of the cost with respect to X.
+    """
+    grads = {}
+    dZ = dZL
+    for l in reversed(range(1, len(caches) + 1)):
+        linear_cache, _ = caches[l - 1]
+        grads[f"dA{l - 1}"], grads[f"dW{l}"], grads[f"db{l}"] = linear_backward(dZ, linear_cache)
+        if l > 1:
+            _, Z_prev = caches[l - 2]
+            dZ = network.hidden.backward(grads[f"dA{l - 1}"], jnp.asarray(Z_prev))
+    return FrozenDict(grads)
+
+
+def L_model_backward(AL: Outputs, Y: Labels, caches: Sequence[tuple], network: Network = COURSE) -> FrozenDict:
+    """dZL = J_output(ZL)^T dAL, then `backpropagate`: grads with dA0 ... dA{L-1}, dW1 ... dWL, db1 ... dbL.
+
+    With `AL` the output of `L_model_forward`, dZL is AL - Y, also where both saturate; with any other `AL`, dZL is
+    the course's chain `dAL * sigmoid'(ZL)`. Columns of `dA` carry no 1/m; `dW` and `db` are means.
+    """
+    _, ZL = caches[-1]
+    AL, ZL = _checked_output(AL), jnp.asarray(ZL)
+    if AL.shape != ZL.shape:
+        raise InputError(f"AL has shape {AL.shape}, but the last cache holds a ZL of shape {ZL.shape}")
+    if network.loss.gradient_from_AL is None:
+        raise InputError("this loss has no gradient_from_AL, so AL does not tell dZL; use `cost_and_grads`")
+    dZL = network.loss.gradient_from_AL(AL, as_targets(Y, AL), ZL)
+    return backpropagate(dZL, caches, network)
+
+
+def compute_cost(AL: Outputs, Y: Labels, network: Network = COURSE) -> Cost:
+    """J = mean over the examples of loss(AL, Y); for the course's network -(Y log AL + (1 - Y) log(1 - AL)).
+
+    0 log 0 is 0: an output of exactly 0 or 1 that is right costs nothing, one that is wrong costs infinity.
+    """
+    AL = _checked_output(AL)
+    if network.loss.value_from_AL is None:
+        raise InputError("this loss has no value_from_AL, so AL does not tell the cost; use `cost` or `cost_and_grads`")
+    return jnp.mean(network.loss.value_from_AL(AL, as_targets(Y, AL)))
+
+
+def cost_and_grads(X: Inputs, Y: Labels, parameters: Parameters, network: Network = COURSE) -> tuple[Cost, FrozenDict]:
+    """J and the grads of `L_model_backward`, both from the logits, so that nothing saturates: what training uses."""
+    _, caches = L_model_forward(X, parameters, network)
+    ZL = caches[-1].Z
+    Y = as_targets(Y, ZL)
+    grads = backpropagate(network.loss.gradient(ZL, Y), caches, network)
+    return jnp.mean(network.loss.value(ZL, Y)), grads
+
+
+def parameter_grads(grads: Grads, parameters: Parameters) -> Parameters:
+    """{name: grads["d" + name]} in the tree structure and the dtypes of `parameters`, which is what optax takes."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, parameter: jnp.asarray(grads[f"d{path[0].key}"], jnp.result_type(parameter)), parameters
+    )
+
+
+def cost(X: Inputs, Y: Labels, parameters: Parameters, network: Network = COURSE) -> Cost:
+    """J as a function that JAX differentiates through the hand-written backward (a `jax.custom_vjp`).
+
+    `jax.grad(cost, argnums=2)` is the gradient that `cost_and_grads` makes. Reverse mode; `jax.jvp` alone is refused.
+    """
+    X, n_L = jnp.asarray(X), _checked_dims(X, parameters)[-1]
+    outputs = jax.ShapeDtypeStruct((n_L, X.shape[1]), jnp.result_type(X, *parameters.values()))
+    return _cost(network, X, as_targets(Y, outputs), parameters)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _cost(network: Network, X: Inputs, Y: Outputs, parameters: Parameters) -> Cost:
+    return _cost_forward(network, X, Y, parameters)[0]
+
+
+def _cost_forward(network, X, Y, parameters):
+    _, caches = L_model_forward(X, parameters, network)
+    return jnp.mean(network.loss.value(caches[-1].Z, Y)), (X, caches, Y, parameters)
+
+
+def _cost_backward(network, residuals, dJ):
+    X, caches, Y, parameters = residuals
+    ZL, m = caches[-1].Z, Y.shape[1]
+    grads = backpropagate(network.loss.gradient(ZL, Y), caches, network)
+    dparameters = parameter_grads({name: dJ * g for name, g in grads.items()}, parameters)
+    _, value_transpose = jax.vjp(lambda Y: jnp.mean(network.loss.value(ZL, Y)), Y)
+    return jnp.asarray(dJ / m * grads["dA0"], X.dtype), *value_transpose(dJ), dparameters
+
+
+_cost.defvjp(_cost_forward, _cost_backward)
+
+
+def predict(X: Inputs, parameters: Parameters, network: Network = COURSE) -> Array:
+    """The predicted label of each example: 1 where AL > 1/2, else 0, of shape (n_L, m).
+
+    Under softmax the index of the largest output, (1, m); under squared error AL itself.
+    """
+    AL, _ = L_model_forward(X, parameters, network)
+    return network.loss.decide(AL)
+
+
+def as_targets(Y: Labels, AL: Outputs | jax.ShapeDtypeStruct) -> Float[Array, "n_L m"]:
+    """Y in the shape and dtype of AL. For one output (m,) and (m, 1) are reshaped, as in the course.
+
+    Raises `InputError` for any other shape: reshaping (m, n_L) would mix the examples.
+    """
+    n_L, m = AL.shape
+    shape = np.shape(Y)
+    if shape != (n_L, m) and not (n_L == 1 and shape in [(m,), (m, 1)]):
+        hint = ""
+        if shape == (m, n_L):
+            hint = "; examples are columns: pass Y.T"
+        elif n_L > 1 and shape in [(m,), (1, m), (m, 1)]:
+            hint = f"; for class indices pass jax.nn.one_hot(Y.ravel(), {n_L}).T"
+        raise InputError(f"Y has shape {shape}; expected {(n_L, m)}, one column an example{hint}")
+    return jnp.asarray(Y, AL.dtype).reshape(n_L, m)
+
+
+def _checked_output(AL: Outputs) -> Array:
+    """AL as an array of floats: labels take its dtype, so that whole numbers would cut soft ones off."""
+    AL = jnp.asarray(AL)
+    if AL.ndim != 2 or not jnp.issubdtype(AL.dtype, jnp.floating):
+        raise InputError(
+            f"AL has shape {AL.shape} and dtype {AL.dtype}; expected (n_L, m) floats, one column an example"
+        )
+    return AL
+
+
+def _checked_dims(X: AnyArray, parameters: Parameters) -> tuple[int, ...]:
+    """`layer_dims(parameters)`, once X fits them."""
+    dims = layer_dims(parameters)
+    shape, dtype = np.shape(X), jnp.result_type(X)
+    if len(shape) != 2 or shape[0] != dims[0]:
+        hint = "; examples are columns: pass X.T" if len(shape) == 2 and shape[1] == dims[0] else ""
+        raise InputError(f"layer 1: X has shape {shape}, but W1 takes {dims[0]} inputs; expected ({dims[0]}, m){hint}")
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise InputError(f"X is {dtype}; expected floats: for pictures of 0 to 255 pass X / 255")
+    return dims

@@ -1,0 +1,151 @@
+"""Parameters are an immutable mapping; `initialize_parameters_deep` draws one."""
+
+import itertools
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .errors import InputError
+from .types import DTypeLike, Parameters, PRNGKeyArray
+
+
+class FrozenDict(Mapping[str, Any]):
+    """An immutable dict and JAX pytree whose keys stand in layer order: `W1, b1, ..., W10, b10`.
+
+    As with Python's coming builtin `frozendict` (PEP 814), read it as a dict and make a changed one with `|`. Unlike
+    there the keys are sorted, so that equal key sets are equal tree structures, in whatever order they were written.
+    """
+
+    __slots__ = ("_items",)
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        items = dict(*args, **kwargs)
+        self._items = {name: items[name] for name in sorted(items, key=_layer_order)}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._items[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __or__(self, other: Mapping[str, Any]) -> "FrozenDict":
+        return FrozenDict({**self, **other}) if isinstance(other, Mapping) else NotImplemented
+
+    def __ror__(self, other: Mapping[str, Any]) -> "FrozenDict":
+        return FrozenDict({**other, **self}) if isinstance(other, Mapping) else NotImplemented
+
+    def __setitem__(self, name: str, value: Any) -> NoReturn:
+        raise TypeError(
+            f'this mapping is immutable: instead of `parameters["{name}"] = value` '
+            f'write `parameters = parameters | {{"{name}": value}}`'
+        )
+
+    def __delitem__(self, name: str) -> NoReturn:
+        raise TypeError(
+            f'this mapping is immutable: instead of `del parameters["{name}"]` '
+            f'write `parameters = FrozenDict({{k: v for k, v in parameters.items() if k != "{name}"}})`'
+        )
+
+    def __repr__(self) -> str:
+        return f"FrozenDict({self._items!r})"
+
+
+def _layer_order(name: str) -> tuple[float, str]:
+    """`dA0, dA1, dW1, db1, ..., dW10`: by number, then by name; names without a number come last."""
+    number = re.search(r"\d+$", name)
+    return (int(number.group()) if number else math.inf, name)
+
+
+def _flatten_with_keys(mapping: FrozenDict):
+    return [(jax.tree_util.DictKey(name), value) for name, value in mapping.items()], tuple(mapping)
+
+
+# Every call of a jitted function flattens its arguments and unflattens its results, so these two are short.
+def _flatten(mapping: FrozenDict):
+    return tuple(mapping._items.values()), tuple(mapping._items)
+
+
+def _unflatten(names: tuple[str, ...], values: Iterable[Any]) -> FrozenDict:
+    mapping = object.__new__(FrozenDict)
+    mapping._items = dict(zip(names, values, strict=True))
+    return mapping
+
+
+jax.tree_util.register_pytree_with_keys(FrozenDict, _flatten_with_keys, _unflatten, _flatten)
+
+
+def layer_dims(parameters: Parameters) -> tuple[int, ...]:
+    """`(n_x, n_1, ..., n_L)`, read off the shapes of `W1, b1, ..., WL, bL`.
+
+    Raises `InputError`, naming the layer, where a key is missing or unknown or two shapes do not fit.
+    """
+    L = len(parameters) // 2
+    expected = [name for l in range(1, L + 1) for name in (f"W{l}", f"b{l}")]
+    if L == 0 or set(parameters) != set(expected):
+        got = ", ".join(sorted(parameters, key=_layer_order)) or "none"
+        raise InputError(f"parameters have the keys {got}; expected W1, b1, ..., WL, bL")
+    dims = []
+    for l in range(1, L + 1):
+        W, b = np.shape(parameters[f"W{l}"]), np.shape(parameters[f"b{l}"])
+        if len(W) != 2:
+            raise InputError(f"layer {l}: W{l} has shape {W}; expected (n_{l}, n_{l - 1})")
+        if dims and W[1] != dims[-1]:
+            raise InputError(
+                f"layer {l}: W{l} has shape {W}, but layer {l - 1} has {dims[-1]} units; expected W{l} of shape "
+                f"({W[0]}, {dims[-1]})"
+            )
+        if b != (W[0], 1):
+            raise InputError(
+                f"layer {l}: b{l} has shape {b}, but W{l} has shape {W}; expected b{l} of shape ({W[0]}, 1), a column"
+            )
+        dims += [W[1], W[0]] if not dims else [W[0]]
+    return tuple(dims)
+
+
+# The standard deviation of W_l's entries, from n_l and n_{l-1}.
+SCALINGS = {
+    "lecun": lambda n, n_prev: 1 / math.sqrt(n_prev),  # LeCun et al. 1998, "Efficient BackProp", eq. 16
+    "he": lambda n, n_prev: math.sqrt(2 / n_prev),  # He et al. 2015, eq. 10
+    "xavier": lambda n, n_prev: math.sqrt(2 / (n_prev + n)),  # Glorot & Bengio 2010, eq. 12
+}
+
+
+def initialize_parameters_deep(
+    layer_dims: Sequence[int],
+    *,
+    key: PRNGKeyArray,
+    scaling: str | float = "lecun",
+    dtype: DTypeLike | None = None,
+) -> FrozenDict:
+    """W_l ~ N(0, std_l^2) of shape (n_l, n_{l-1}),  b_l = 0 of shape (n_l, 1).
+
+    `scaling` names std_l: `"lecun"` is 1/sqrt(n_{l-1}), `"he"` is sqrt(2/n_{l-1}), `"xavier"` is
+    sqrt(2/(n_{l-1} + n_l)); a number is std_l itself (0.01 is the course's first choice).
+    `dtype` is JAX's default float unless given. Raises `InputError` for sizes that are no positive integers.
+    """
+    dims = list(layer_dims)
+    if len(dims) < 2 or not all(isinstance(n, int | np.integer) and n > 0 for n in dims):
+        raise InputError(
+            f"layer_dims is {dims}; expected at least two positive integers: the inputs, then the units of each layer"
+        )
+    if isinstance(scaling, str) and scaling not in SCALINGS:
+        raise InputError(f"scaling is {scaling!r}; expected a number or one of {', '.join(SCALINGS)}")
+    sizes = [n * n_prev for n_prev, n in itertools.pairwise(dims)]
+    # One draw for all layers: the generator is compiled anew, for a third of a second, for every shape it draws.
+    entries = jax.random.normal(key, (sum(sizes),), dtype or float)
+    parameters, start = {}, 0
+    for l, size in enumerate(sizes, start=1):
+        n, n_prev = dims[l], dims[l - 1]
+        std = SCALINGS[scaling](n, n_prev) if isinstance(scaling, str) else scaling
+        parameters[f"W{l}"] = std * entries[start : start + size].reshape(n, n_prev)
+        parameters[f"b{l}"] = jnp.zeros((n, 1), dtype or float)
+        start += size
+    return FrozenDict(parameters)

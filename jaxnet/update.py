@@ -1,0 +1,59 @@
+"""Steps down the gradient: the course's update, and the compiled one with any optax optimizer."""
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any, cast
+
+import jax
+import optax
+
+from .network import COURSE, Network, cost, cost_and_grads, parameter_grads
+from .parameters import FrozenDict, layer_dims
+from .types import Cost, Grads, Inputs, Labels, Parameters
+
+
+LEARNING_RATE = 0.0075  # the course's
+# One optimizer a rate: a function that has it as a static argument is compiled anew for every new one.
+gradient_descent = cache(optax.sgd)
+GRADIENT_DESCENT = gradient_descent(LEARNING_RATE)
+
+
+def update_parameters(parameters: Parameters, grads: Grads, learning_rate: float) -> FrozenDict:
+    """W_l - alpha dW_l,  b_l - alpha db_l, as new parameters; the arguments are not touched."""
+    layer_dims(parameters)
+    return FrozenDict({name: value - learning_rate * grads[f"d{name}"] for name, value in parameters.items()})
+
+
+def update(
+    parameters: Parameters,
+    opt_state: Any,
+    X: Inputs,
+    Y: Labels,
+    optimizer: optax.GradientTransformation = GRADIENT_DESCENT,
+    network: Network = COURSE,
+) -> tuple[Parameters, Any, Cost]:
+    """One step of `optimizer` along the hand-written gradient: new parameters, new state, and the cost before it.
+
+    Pure and not compiled: `make_update_step` compiles it alone, the training loop inside its scan. `parameters` keep
+    their tree structure. Optimizers that look at the cost (line searches, Polyak steps) are given it.
+    """
+    J, grads = cost_and_grads(X, Y, parameters, network)
+    gradient = parameter_grads(grads, parameters)
+    updates, opt_state = optax.with_extra_args_support(optimizer).update(
+        gradient, opt_state, parameters, value=J, grad=gradient, value_fn=lambda p: cost(X, Y, p, network)
+    )
+    return cast(Parameters, optax.apply_updates(parameters, updates)), opt_state, J
+
+
+def make_update_step(
+    optimizer: optax.GradientTransformation = GRADIENT_DESCENT, network: Network = COURSE
+) -> Callable[[Parameters, Any, Inputs, Labels], tuple[Parameters, Any, Cost]]:
+    """`update` as one jitted function: (parameters, opt_state, X, Y) -> (parameters, opt_state, cost).
+
+    `parameters` and `opt_state = optimizer.init(parameters)` are donated: their buffers become the new ones, so use
+    what the step returns and not what you passed. The cost is the one before the step.
+
+    A buffer can be donated once: where an optimizer's first state holds an array twice (L-BFGS, Prodigy, ...),
+    start from `jax.tree.map(jnp.copy, optimizer.init(parameters))`.
+    """
+    return jax.jit(partial(update, optimizer=optimizer, network=network), donate_argnums=(0, 1))

@@ -1,0 +1,90 @@
+"""jaxnet's jitted update step against the same step made with `jax.value_and_grad`, in float32.
+
+    python -m tests.benchmarks.step [--rounds N] [--json FILE]
+
+Both make the same forward, cost from the logits and `optax.sgd` update, from the same weights and data, and donate
+parameters and state; autodiff's parameters are a plain dict, as anybody would write it. It ends by saying whether
+jaxnet takes at most 1.05 times autodiff's time in every case.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import jaxnet
+
+from . import harness
+
+
+OPTIMIZER = optax.sgd(0.0075)
+LIMIT = 1.05  # jaxnet / autodiff
+
+
+class Case(NamedTuple):
+    layer_dims: tuple[int, ...]
+    m: int
+    loss: str
+
+
+CASES = {
+    "12288-20-7-5-1 m=209": Case((12288, 20, 7, 5, 1), 209, "binary_cross_entropy"),
+    "784-512-512-10 m=128": Case((784, 512, 512, 10), 128, "softmax_cross_entropy"),
+    "784-128-64-10 m=32": Case((784, 128, 64, 10), 32, "softmax_cross_entropy"),
+    "2048-2048-2048-2048-10 m=512": Case((2048, 2048, 2048, 2048, 10), 512, "softmax_cross_entropy"),
+}
+
+
+def prepare_jaxnet(case: Case) -> Callable[[int], float]:
+    return _repeat(jaxnet.make_update_step(OPTIMIZER, jaxnet.Network(loss=case.loss)), case)
+
+
+def prepare_autodiff(case: Case) -> Callable[[int], float]:
+    network = jaxnet.Network(loss=case.loss)
+
+    def cost(parameters, X, Y):
+        _, caches = jaxnet.L_model_forward(X, parameters, network)
+        return jnp.mean(network.loss.value(caches[-1].Z, Y))
+
+    def step(parameters, opt_state, X, Y):
+        J, gradient = jax.value_and_grad(cost)(parameters, X, Y)
+        updates, opt_state = OPTIMIZER.update(gradient, opt_state, parameters)
+        return optax.apply_updates(parameters, updates), opt_state, J
+
+    return _repeat(jax.jit(step, donate_argnums=(0, 1)), case, container=dict)
+
+
+CONTENDERS = {"jaxnet": prepare_jaxnet, "autodiff": prepare_autodiff}
+
+
+def _repeat(step: Callable, case: Case, container: type = jaxnet.FrozenDict) -> Callable[[int], float]:
+    """`step` on drawn weights and data, any number of times; the value is the cost before the last step."""
+    generator = np.random.default_rng(0)
+    n_x, n_L = case.layer_dims[0], case.layer_dims[-1]
+    X = jnp.asarray(generator.random((n_x, case.m), np.float32))
+    labels = generator.integers(0, max(n_L, 2), case.m)
+    Y = jnp.asarray(labels == np.arange(n_L)[:, None], np.float32)
+    drawn = jaxnet.initialize_parameters_deep(case.layer_dims, key=jax.random.key(0), dtype=np.float32)
+    parameters = container(drawn)
+    opt_state = OPTIMIZER.init(parameters)
+
+    def run(n: int) -> float:
+        nonlocal parameters, opt_state
+        for _ in range(n):
+            parameters, opt_state, J = step(parameters, opt_state, X, Y)
+        jax.block_until_ready((parameters, J))
+        return float(J)
+
+    return run
+
+
+if __name__ == "__main__":
+    rows = harness.main(__doc__, __spec__.name, CASES, CONTENDERS)
+    print(f"\njaxnet / autodiff <= {LIMIT}:")
+    for row in rows:
+        if row["contender"] == "autodiff":
+            quotient = 1 / row["ratio"]
+            print(f"{row['case']:<32}{quotient:6.3f}   {'holds' if quotient <= LIMIT else 'does not hold'}")

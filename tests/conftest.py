@@ -1,0 +1,53 @@
+"""Strict JAX, derandomized hypothesis, and the few fixtures that several files share."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import jax
+import jaxtyping
+import pytest
+
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_num_cpu_devices", 2)
+
+# Every drawn network has shapes of its own and is compiled anew, about a second each, so few are drawn by default;
+# `pytest --hypothesis-profile=thorough` draws more.
+fixed = {"derandomize": True, "deadline": None, "database": None}
+hypothesis.settings.register_profile("quick", max_examples=3, **fixed)
+hypothesis.settings.register_profile("thorough", max_examples=50, **fixed)
+hypothesis.settings.load_profile("quick")
+
+
+@pytest.fixture
+def x64():
+    """float64 for the length of the test."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def default_promotion():
+    """JAX as a user has it: some optax optimizers mix float and int themselves."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
+@pytest.fixture
+def no_shape_checks():
+    """Without jaxtyping's checks, so that the library's own `InputError` is what a test sees."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets, which lies outside the project."""
+    folder = Path(os.environ.get("JAXNET_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no data sets at {folder}; set JAXNET_DATA to their folder")
+    return folder

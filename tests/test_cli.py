@@ -1,0 +1,180 @@
+"""The commands as they are typed."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxnet
+from jaxnet import cli, crosscheck, runs
+from jaxnet.activations import ACTIVATIONS
+from jaxnet.cli import main
+from jaxnet.losses import LOSSES
+from jaxnet.parameters import SCALINGS
+
+from .pictures import drawn_pictures, write_npz
+
+
+def typed(*arguments) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def test_the_default_run_tells_faces_from_other_things(tmp_path, capsys):
+    assert typed("train", "--out", tmp_path / "run") == 0
+    output = capsys.readouterr()
+    for said in (
+        "lfw_subset of scikit-image",
+        "150 to train on, 50 to test on, of shape 25x25: not a face, face",
+        "625-20-7-5-1, relu, sigmoid output, 12,713 parameters",
+        "2500 steps of gradient descent, learning rate 0.0075, all 150 examples",
+        "L_model_backward agrees with jax.grad",
+        "model.safetensors, history.csv, history.png, predictions.png",
+    ):
+        assert said in output.out
+    assert "step 2500/2500, cost" in output.err and "examples/s" in output.err
+    accuracy = next(line for line in output.out.splitlines() if line.startswith("accuracy"))
+    assert float(accuracy.split("test ")[1]) >= 0.94
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "model.safetensors",
+        "history.csv",
+        "history.png",
+        "predictions.png",
+    }
+
+
+def test_train_then_predict_picture_files(tmp_path, capsys):
+    images, labels = drawn_pictures(60)
+    data = write_npz(tmp_path / "a.npz", X=images, Y=labels, classes=np.array(["dark", "bright"]))
+    assert (
+        typed("train", data, "--layers", 4, "--learning-rate", 0.1, "--iterations", 300, "--out", tmp_path / "r") == 0
+    )
+    capsys.readouterr()
+    Image.fromarray(images[0]).resize((50, 60)).save(tmp_path / "dark.png")
+    Image.new("L", (31, 17), 210).save(tmp_path / "bright one.jpg")
+    assert typed("predict", tmp_path / "r", tmp_path / "dark.png", tmp_path / "bright one.jpg") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-2] for line in lines] == ["dark", "bright"]
+    assert all(0.5 < float(line.split()[-1]) <= 1 for line in lines)
+
+
+def test_overwrite_replaces_a_run(tmp_path, capsys):
+    out = tmp_path / "run"
+    images, labels = drawn_pictures(40)
+    data = write_npz(tmp_path / "a.npz", X=images, Y=labels)
+    assert typed("train", data, "--layers", 3, "--iterations", 1, "--out", out) == 0
+    assert typed("train", data, "--layers", 3, "--iterations", 2, "--out", out) == 2
+    assert typed("train", data, "--layers", 3, "--iterations", 2, "--out", out, "--overwrite") == 0
+    assert "2," in (out / "history.csv").read_text().splitlines()[-1]
+
+
+def test_a_run_that_diverges_keeps_its_last_finite_parameters(tmp_path, capsys):
+    arguments = ["--learning-rate", 1e20, "--iterations", 50, "--out", tmp_path / "run"]
+    assert typed("train", *arguments) == 1
+    error = capsys.readouterr().err
+    assert "training stopped at iteration" in error and "is the first at fault; try a smaller learning rate" in error
+    model = jaxnet.load_model(tmp_path / "run")
+    assert all(np.isfinite(value).all() for value in model.parameters.values())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--layers", "5", "1"],
+        ["--layers", "4", "6", "3", "--activation", "gelu", "--loss", "softmax_cross_entropy", "--examples", "2"],
+        ["--layers", "3", "2", "--activation", "tanh", "--loss", "squared_error", "--seed", "3"],
+    ],
+)
+def test_check_of_a_drawn_network(arguments, capsys):
+    assert typed("check", *arguments) == 0
+    output = capsys.readouterr().out
+    assert "agrees with jax.grad" in output and "DISAGREES" not in output and "dW1" in output
+
+
+def test_check_of_a_wrong_backward_fails_and_names_the_leaf(capsys, monkeypatch):
+    right = crosscheck.L_model_backward
+
+    def wrong(*arguments):
+        grads = right(*arguments)
+        return grads | {"dW2": grads["dW2"] * (1 + 1e-9)}
+
+    monkeypatch.setattr(crosscheck, "L_model_backward", wrong)
+    crosscheck._compare.clear_cache()
+    assert typed("check", "--layers", 6, 5, 4, 1) == 1
+    crosscheck._compare.clear_cache()
+    disagreeing = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.endswith("DISAGREES")]
+    assert disagreeing == ["dW2"]
+
+
+def test_ctrl_c_is_no_traceback(capsys, monkeypatch):
+    def interrupt(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "run_check", interrupt)
+    assert typed("check") == 130
+    assert capsys.readouterr().err == "jaxnet: interrupted\n"
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["predict"], ["check"]])
+def test_help_does_not_wait_for_jax(command):
+    code = (
+        "import sys, contextlib\n"
+        "from jaxnet.cli import main\n"
+        "with contextlib.suppress(SystemExit):\n"
+        f"    main({[*command, '--help']})\n"
+        "print(sorted({'jax', 'numpy', 'optax', 'matplotlib'} & set(sys.modules)))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.startswith("usage: jaxnet") and answer.stdout.endswith("[]\n")
+
+
+def test_help_names_every_member():
+    assert cli.ACTIVATIONS == tuple(ACTIVATIONS) and cli.LOSSES == tuple(LOSSES)
+    assert set(cli.SCALINGS) == set(SCALINGS)
+
+
+def test_python_m_jaxnet(tmp_path):
+    answer = subprocess.run(
+        [sys.executable, "-m", "jaxnet", "check", "--layers", "3", "1"], capture_output=True, text=True
+    )
+    assert answer.returncode == 0 and "agrees with jax.grad" in answer.stdout
+
+
+def test_ctrl_c_in_training_keeps_the_model_so_far(tmp_path, capsys, monkeypatch):
+    execute = runs.execute
+
+    def interrupted(run, settings, history, on_row):
+        def interrupt(row):
+            if row.iteration == 200:
+                raise KeyboardInterrupt
+
+        return execute(run, settings, history, interrupt)
+
+    monkeypatch.setattr(runs, "execute", interrupted)
+    assert typed("train", "--out", tmp_path / "run") == 130
+    assert "interrupted; the model of 200 steps is in" in capsys.readouterr().err
+    assert len((tmp_path / "run" / "history.csv").read_text().splitlines()) == 3
+    assert jaxnet.load_model(tmp_path / "run").classes == ("not a face", "face")
+
+
+def test_a_reader_that_leaves_at_the_first_result_loses_nothing(tmp_path):
+    """By then everything is written; before the training there is nothing to lose."""
+    command = [sys.executable, "-u", "-m", "jaxnet", "train", "--iterations", "100", "--out", str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert any(line.startswith("cost") for line in running.stdout)
+        running.stdout.close()
+        assert "Traceback" not in running.stderr.read()
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_name_that_is_too_long_is_no_traceback(capsys):
+    assert typed("train", "a" * 300 + ".npz") == 2
+    assert capsys.readouterr().err.startswith("jaxnet: error: ")
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit):
+        typed("--version")
+    assert capsys.readouterr().out.startswith("jaxnet 0.")

@@ -1,0 +1,47 @@
+"""What the README shows is what happens."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from jaxnet.cli import main
+
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def test_python_blocks_print_what_the_text_blocks_after_them_say(capsys, default_promotion):
+    shown = re.findall(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    assert len(shown) == len(blocks("python")) == len(blocks("text")) > 0
+    names = {}
+    for code, printed in shown:
+        exec(compile(code, "README.md", "exec"), names)
+        assert capsys.readouterr().out == printed
+
+
+def test_commands_do_what_they_say(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.effect_noise((80, 60), 50).save("photo.jpg")
+    commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("jaxnet ")]
+    assert len(commands) >= 3
+    for command in commands:
+        assert main(shlex.split(command)[1:]) == 0, command
+
+
+def test_files_it_names_are_there():
+    root = Path(__file__).parents[1]
+    named = re.findall(r"[\w/]+\.(?:png|py)\b", README)
+    assert named
+    assert [name for name in named if not (root / name).exists()] == []
+
+
+@pytest.mark.parametrize("module", re.findall(r"python -m (tests\.benchmarks\.\w+)", README))
+def test_benchmarks_it_names_are_there(module):
+    assert (Path(__file__).parents[1] / (module.replace(".", "/") + ".py")).exists()
