@@ -1,6 +1,15 @@
 from . import activations as activations, losses as losses
 from .activations import Activation as Activation, relu_backward as relu_backward, sigmoid_backward as sigmoid_backward
-from .crosscheck import check_backward as check_backward
+from .crosscheck import (
+    GradientMismatch as GradientMismatch,
+    Report as Report,
+    Verdict as Verdict,
+    assert_gradient as assert_gradient,
+    check_backward as check_backward,
+    check_file as check_file,
+    check_gradient as check_gradient,
+    good_point as good_point,
+)
 from .errors import InputError as InputError
 from .layers import (
     LayerCache as LayerCache,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .errors import InputError
@@ -25,8 +26,17 @@ class Activation(NamedTuple):
 Units = Float[Array, "n m"]
 
 
+def check_same_shape(dA: AnyArray, Z: AnyArray) -> None:
+    """Raises `InputError` where dA and Z would broadcast."""
+    if np.shape(dA) != np.shape(Z):
+        raise InputError(
+            f"dA has shape {np.shape(dA)} and Z {np.shape(Z)}; expected one shape, (n, m), that of the layer's units"
+        )
+
+
 def relu_backward(dA: Float[AnyArray, "n m"], Z: Float[AnyArray, "n m"]) -> Units:
     """dZ = dA where Z > 0, else 0. At Z = 0 the derivative is 0, as in `jax.nn.relu`."""
+    check_same_shape(dA, Z)
     return jnp.where(Z > 0, dA, 0)
 
 
@@ -42,6 +52,7 @@ def leaky_relu_backward(dA: Units, Z: Units) -> Units:
 
 def sigmoid_backward(dA: Float[AnyArray, "n m"], Z: Float[AnyArray, "n m"]) -> Units:
     """dZ = dA A (1 - A) with A = sigmoid(Z)."""
+    check_same_shape(dA, Z)
     A = jax.nn.sigmoid(Z)
     return A * (1 - A) * dA
 

@@ -20,6 +20,7 @@ from .errors import InputError
 
 
 BROKEN_ARCHIVE = (zipfile.BadZipFile, zlib.error)
+LARGEST_LABEL = 2**53  # beyond, float64 does not tell one whole number from the next
 PIXEL_SCALE = 1 / 255  # pixels are whole numbers from 0 to 255
 
 
@@ -79,15 +80,15 @@ def load_h5(path: Path, *, test_fraction: float, seed: int) -> Dataset:
     except ImportError as error:
         raise InputError("reading .h5 files needs h5py: pip install 'jaxnet[demo]'") from error
 
-    def read(file: Path, split: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    def read(file: Path, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         try:
             with h5py.File(file) as h5:
                 missing = [name for name in (f"{split}_set_x", f"{split}_set_y") if name not in h5]
                 if missing:
                     raise InputError(f"{file} has no {' and no '.join(missing)}; it has {', '.join(h5) or 'nothing'}")
-                names = [name.decode() for name in np.asarray(h5.get("list_classes", []))]
+                names = np.asarray(h5["list_classes"]) if "list_classes" in h5 else None
                 return np.asarray(h5[f"{split}_set_x"]), np.asarray(h5[f"{split}_set_y"]), names
-        except (OSError, KeyError, RuntimeError, AttributeError, TypeError, UnicodeDecodeError) as error:
+        except (OSError, KeyError, RuntimeError, AttributeError, TypeError) as error:
             raise InputError(f"{file} cannot be read as an HDF5 file: {error}") from error
 
     images, labels, names = read(path, "train")
@@ -103,11 +104,14 @@ def load_npz(path: Path, *, test_fraction: float, seed: int) -> Dataset:
     Pictures are uint8, (m, height, width) or (m, height, width, 3). X of floats is (n_x, m), one column an example.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
-            arrays = {name.lower(): npz[name] for name in npz.files}
+        with path.open("rb") as file:
+            npz = np.load(file, allow_pickle=False)
+            arrays = {} if isinstance(npz, np.ndarray) else {name.lower(): npz[name] for name in npz.files}
     except (OSError, ValueError, EOFError, AttributeError, TypeError, NotImplementedError, *BROKEN_ARCHIVE) as error:
         raise InputError(f"{path} cannot be read as an .npz file of plain arrays: {error}") from error
-    names = [str(name) for name in np.atleast_1d(arrays.get("classes", []))]
+    if isinstance(npz, np.ndarray):
+        raise InputError(f"{path} holds one array, as an .npy file does; expected np.savez(path, X=X, Y=Y)")
+    names = arrays.get("classes")
     if {"x", "y"} <= set(arrays):
         return _dataset(str(path), arrays["x"], arrays["y"], None, names, test_fraction, seed)
     if {"train_x", "train_y", "test_x", "test_y"} <= set(arrays):
@@ -122,7 +126,7 @@ def load_idx(folder: Path) -> Dataset:
     """MNIST's four files, as they are published or unpacked: train-images-idx3-ubyte[.gz] and so on."""
     train = read_idx(folder, "train-images-idx3-ubyte"), read_idx(folder, "train-labels-idx1-ubyte")
     test = read_idx(folder, "t10k-images-idx3-ubyte"), read_idx(folder, "t10k-labels-idx1-ubyte")
-    return _dataset(str(folder), *train, test, [], 0.5, 0)
+    return _dataset(str(folder), *train, test, None, 0.5, 0)
 
 
 def read_idx(folder: Path, name: str) -> UInt8[np.ndarray, "..."]:
@@ -200,7 +204,7 @@ def _dataset(
     values: np.ndarray,
     labels: np.ndarray,
     test: tuple[np.ndarray, np.ndarray] | None,
-    names: Sequence[str],
+    names: np.ndarray | None,
     test_fraction: float,
     seed: int,
 ) -> Dataset:
@@ -214,9 +218,9 @@ def _dataset(
     found = np.unique(labels)
     if len(found) < 2:
         raise InputError(f"{description}: all {len(labels)} labels are {found[0]}; expected at least two classes")
-    if names and len(names) != len(found):
-        raise InputError(f"{description}: {len(names)} names of classes, but the labels are {found.tolist()}")
-    classes = tuple(names) or tuple(map(str, found))
+    classes = tuple(map(str, found)) if names is None or names.size == 0 else _class_names(description, names)
+    if len(classes) != len(found):
+        raise InputError(f"{description}: {len(classes)} names of classes, but the labels are {found.tolist()}")
     train = Examples(X, np.searchsorted(found, labels))
     if test is None:
         return _with_held_out_test(description, train, classes, input_shape, test_fraction, seed)
@@ -256,7 +260,23 @@ def _columns(description: str, values: np.ndarray) -> tuple[Float32[np.ndarray, 
     return X.reshape(len(X), -1).T, X.shape[1:]
 
 
+def _class_names(description: str, names: np.ndarray) -> tuple[str, ...]:
+    """The names as text, each of which can be told from the others where it is printed."""
+    texts = names.tolist() if names.ndim == 1 else []
+    if not texts or not all(isinstance(name, str | bytes) for name in texts):
+        raise InputError(
+            f"{description}: the names of classes have dtype {names.dtype} and shape {names.shape}; expected one text "
+            "a class, (classes,)"
+        )
+    classes = tuple(name.decode(errors="surrogateescape") if isinstance(name, bytes) else name for name in texts)
+    if not all(name.strip() and name.isprintable() for name in classes) or len(set(classes)) < len(classes):
+        raise InputError(f"{description}: the names of classes are {texts!r:.200}; expected different, printable ones")
+    return classes
+
+
 def _whole_labels(description: str, labels: np.ndarray, m: int) -> Int[np.ndarray, " m"]:
+    if labels.dtype.kind not in "biuf":
+        raise InputError(f"{description}: labels are {labels.dtype}; expected whole numbers, one per class")
     if labels.ndim == 2 and labels.shape[1] == m and labels.shape[0] > 1:  # one-hot columns
         if not (np.isin(labels, (0, 1)).all() and (labels.sum(axis=0) == 1).all()):
             raise InputError(f"{description}: Y has shape {labels.shape} but its columns are not one-hot")
@@ -265,8 +285,11 @@ def _whole_labels(description: str, labels: np.ndarray, m: int) -> Int[np.ndarra
         raise InputError(
             f"{description}: {m} examples, but labels of shape {labels.shape}; expected ({m},), one a column of X"
         )
-    if labels.dtype.kind not in "biuf" or not np.isfinite(labels).all() or not (labels == np.round(labels)).all():
+    if not np.isfinite(labels).all() or not (labels == np.round(labels)).all():
         raise InputError(f"{description}: labels of dtype {labels.dtype} are no whole numbers; expected one per class")
+    lowest, highest = float(labels.min()), float(labels.max())
+    if max(-lowest, highest) > LARGEST_LABEL:
+        raise InputError(f"{description}: labels lie between {lowest:g} and {highest:g}; expected at most 2^53")
     return labels.reshape(m).astype(int)
 
 

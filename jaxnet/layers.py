@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .activations import Activation, as_activation
+from .activations import Activation, as_activation, check_same_shape
 from .errors import InputError
 from .types import AnyArray
 
@@ -50,9 +50,15 @@ def linear_backward(
     """dA_prev = W^T dZ,  dW = dZ A_prev^T / m,  db = mean of the columns of dZ.
 
     The transpose of `linear_forward`. Columns of `dZ` and `dA_prev` belong to single examples; `dW` and `db` are
-    means over them. This is the one place of the library that divides by m.
+    means over them. This is the one place of the library that divides by m. Raises `InputError` where the shapes do
+    not fit.
     """
     dZ, A_prev, W, _ = map(jnp.asarray, (dZ, *cache))
+    if A_prev.ndim != 2 or W.shape != (*dZ.shape[:1], A_prev.shape[0]) or dZ.shape[1:] != A_prev.shape[1:]:
+        raise InputError(
+            f"dZ has shape {dZ.shape}, and in the cache A_prev {A_prev.shape} and W {W.shape}; expected (n, m), "
+            "(n_prev, m) and (n, n_prev)"
+        )
     m = A_prev.shape[1]
     dA_prev = W.T @ dZ
     dW = (1 / m) * (dZ @ A_prev.T)
@@ -78,5 +84,6 @@ def linear_activation_backward(
     """dZ = g'(Z) * dA, then `linear_backward`: dA_prev, dW, db."""
     g = as_activation(activation)
     linear_cache, Z = cache
+    check_same_shape(dA, Z)
     dZ = g.backward(jnp.asarray(dA), jnp.asarray(Z))
     return linear_backward(dZ, linear_cache)

@@ -56,6 +56,13 @@ def _equal_to_rounding(AL: Outputs, P: Outputs) -> jax.Array:
     return jnp.abs(AL - P) <= 0.75 * float(eps) * P
 
 
+def _capped(slope: Outputs) -> Outputs:
+    # Where AL is wrongly 0 or 1 the slope is infinite, and the layers below would make NaN of it, as inf - inf and
+    # 0 * inf. The root of the largest number leaves them as many orders of magnitude again for products and sums.
+    largest = float(jnp.finfo(slope.dtype).max) ** 0.5
+    return jnp.clip(slope, -largest, largest)
+
+
 # ---- binary cross-entropy: each output is a probability of its own
 
 
@@ -78,11 +85,11 @@ def bce_gradient_from_AL(AL: Outputs, Y: Outputs, ZL: Outputs) -> Outputs:
     """dZL = dAL sigmoid'(ZL)  with  dAL = -(Y / AL - (1 - Y) / (1 - AL)), and AL - Y where AL is sigmoid(ZL).
 
     Both are one formula, since sigmoid' = AL (1 - AL); but where AL has rounded to 0 or 1 only the second has digits.
-    Where the chain is 0/0, the limit: a term whose numerator is 0 is 0.
+    Where the chain is 0/0, the limit: a term whose numerator is 0 is 0. Where it is infinite, a large number.
     """
     P, Q = jax.nn.sigmoid(ZL), jax.nn.sigmoid(-ZL)
     chain = _quotient((1 - Y) * P * Q, 1 - AL) - _quotient(Y * P * Q, AL)
-    return jnp.where(_equal_to_rounding(AL, P), bce_gradient(ZL, Y), chain)
+    return jnp.where(_equal_to_rounding(AL, P), bce_gradient(ZL, Y), _capped(chain))
 
 
 def bce_decide(AL: Outputs) -> Int[Array, "n_L m"]:
@@ -104,8 +111,10 @@ def softmax_value(ZL: Outputs, Y: Outputs) -> PerExample:
 
 
 def softmax_gradient(ZL: Outputs, Y: Outputs) -> Outputs:
-    """dZL = AL - Y. The columns of Y are distributions: one-hot, or probabilities that sum to 1."""
-    return softmax(ZL) - Y
+    """dZL = AL sum_k Y_k - Y,  which is AL - Y where the labels of an example sum to 1."""
+    # In this order the compiled step needs no more memory than autodiff's; `softmax(ZL)` times the sum needs more.
+    E = jnp.exp(ZL - jnp.max(ZL, axis=0, keepdims=True))
+    return E * (jnp.sum(Y, axis=0, keepdims=True) / jnp.sum(E, axis=0, keepdims=True)) - Y
 
 
 def softmax_value_from_AL(AL: Outputs, Y: Outputs) -> PerExample:
@@ -114,11 +123,9 @@ def softmax_value_from_AL(AL: Outputs, Y: Outputs) -> PerExample:
 
 
 def softmax_gradient_from_AL(AL: Outputs, Y: Outputs, ZL: Outputs) -> Outputs:
-    """dZL = (diag(P) - P P^T) dAL  with  dAL = -Y / AL, P = softmax(ZL), and AL - Y where AL is P."""
+    """dZL = (diag(P) - P P^T) dAL  with  dAL = -Y / AL, P = softmax(ZL), and `softmax_gradient` where AL is P."""
     P = softmax(ZL)
-    ratio = jnp.where(_equal_to_rounding(AL, P), Y, _quotient(Y * P, AL))
-    # Where AL is 0 and should not be, the slope is infinite; the largest number keeps inf - inf from becoming NaN.
-    ratio = jnp.minimum(ratio, jnp.finfo(ratio.dtype).max / ratio.shape[0])
+    ratio = jnp.where(_equal_to_rounding(AL, P), Y, _capped(_quotient(Y * P, AL)))
     return P * jnp.sum(ratio, axis=0, keepdims=True) - ratio
 
 

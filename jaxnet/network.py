@@ -51,7 +51,7 @@ def L_model_forward(
 
     Raises `InputError`, naming the layer, where the shapes do not fit.
     """
-    L = len(_checked_dims(X, parameters)) - 1
+    L = len(_checked_dims(X, parameters, network)) - 1
     A = X
     caches = []
     for l in range(1, L):
@@ -66,7 +66,12 @@ def backpropagate(dZL: Float[Array, "n_L m"], caches: Sequence[tuple], network: 
 
     The library's one backward loop. It starts from any `dZL`: column i is the derivative of example i's loss with
     respect to that example's logits, without 1/m. `dA0` is m times the derivative of the cost with respect to X.
+    Raises `InputError`, naming the layer, where the arrays of the caches do not fit.
     """
+    check_network(network)
+    ZL = _checked_logits(caches)
+    if np.shape(dZL) != ZL.shape:
+        raise InputError(f"dZL has shape {np.shape(dZL)}, but the last cache holds a ZL of shape {ZL.shape}")
     grads = {}
     dZ = dZL
     for l in reversed(range(1, len(caches) + 1)):
@@ -84,8 +89,7 @@ def L_model_backward(AL: Outputs, Y: Labels, caches: Sequence[tuple], network: N
     With `AL` the output of `L_model_forward`, dZL is AL - Y, also where both saturate; with any other `AL`, dZL is
     the course's chain `dAL * sigmoid'(ZL)`. Columns of `dA` carry no 1/m; `dW` and `db` are means.
     """
-    _, ZL = caches[-1]
-    AL, ZL = _checked_output(AL), jnp.asarray(ZL)
+    AL, ZL = _checked_output(AL, network), _checked_logits(caches)
     if AL.shape != ZL.shape:
         raise InputError(f"AL has shape {AL.shape}, but the last cache holds a ZL of shape {ZL.shape}")
     if network.loss.gradient_from_AL is None:
@@ -99,7 +103,7 @@ def compute_cost(AL: Outputs, Y: Labels, network: Network = COURSE) -> Cost:
 
     0 log 0 is 0: an output of exactly 0 or 1 that is right costs nothing, one that is wrong costs infinity.
     """
-    AL = _checked_output(AL)
+    AL = _checked_output(AL, network)
     if network.loss.value_from_AL is None:
         raise InputError("this loss has no value_from_AL, so AL does not tell the cost; use `cost` or `cost_and_grads`")
     return jnp.mean(network.loss.value_from_AL(AL, as_targets(Y, AL)))
@@ -126,9 +130,8 @@ def cost(X: Inputs, Y: Labels, parameters: Parameters, network: Network = COURSE
 
     `jax.grad(cost, argnums=2)` is the gradient that `cost_and_grads` makes. Reverse mode; `jax.jvp` alone is refused.
     """
-    X, n_L = jnp.asarray(X), _checked_dims(X, parameters)[-1]
-    outputs = jax.ShapeDtypeStruct((n_L, X.shape[1]), jnp.result_type(X, *parameters.values()))
-    return _cost(network, X, as_targets(Y, outputs), parameters)
+    n_L, X = _checked_dims(X, parameters, network)[-1], jnp.asarray(X)
+    return _cost(network, X, as_targets(Y, outputs_like(X, parameters, n_L)), parameters)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -165,10 +168,13 @@ def predict(X: Inputs, parameters: Parameters, network: Network = COURSE) -> Arr
 def as_targets(Y: Labels, AL: Outputs | jax.ShapeDtypeStruct) -> Float[Array, "n_L m"]:
     """Y in the shape and dtype of AL. For one output (m,) and (m, 1) are reshaped, as in the course.
 
-    Raises `InputError` for any other shape: reshaping (m, n_L) would mix the examples.
+    Raises `InputError` for any other shape: reshaping (m, n_L) would mix the examples. So it does where there are no
+    examples, since their mean would be NaN.
     """
     n_L, m = AL.shape
     shape = np.shape(Y)
+    if m == 0:
+        raise InputError(f"there are no examples: the output has shape {(n_L, m)} and Y {shape}; expected at least one")
     if shape != (n_L, m) and not (n_L == 1 and shape in [(m,), (m, 1)]):
         hint = ""
         if shape == (m, n_L):
@@ -179,8 +185,28 @@ def as_targets(Y: Labels, AL: Outputs | jax.ShapeDtypeStruct) -> Float[Array, "n
     return jnp.asarray(Y, AL.dtype).reshape(n_L, m)
 
 
-def _checked_output(AL: Outputs) -> Array:
+def outputs_like(X: Inputs, parameters: Parameters, n_L: int) -> jax.ShapeDtypeStruct:
+    """The shape and dtype of the network's output for X."""
+    return jax.ShapeDtypeStruct((n_L, X.shape[1]), jnp.result_type(X, *parameters.values()))
+
+
+def check_network(network: Network) -> None:
+    """Raises `InputError` for anything else, such as the name of an activation."""
+    if not isinstance(network, Network):
+        raise InputError(
+            f"network is {network!r:.60}; expected a `Network`, such as jaxnet.Network('relu', 'binary_cross_entropy')"
+        )
+
+
+def check_is_array(X: AnyArray) -> None:
+    """Raises `InputError` for anything else, such as a list of lists."""
+    if not isinstance(X, jax.Array | np.ndarray):
+        raise InputError(f"X is of type {type(X).__name__}; expected an array, (n_x, m): pass jax.numpy.array(X)")
+
+
+def _checked_output(AL: Outputs, network: Network) -> Array:
     """AL as an array of floats: labels take its dtype, so that whole numbers would cut soft ones off."""
+    check_network(network)
     AL = jnp.asarray(AL)
     if AL.ndim != 2 or not jnp.issubdtype(AL.dtype, jnp.floating):
         raise InputError(
@@ -189,9 +215,26 @@ def _checked_output(AL: Outputs) -> Array:
     return AL
 
 
-def _checked_dims(X: AnyArray, parameters: Parameters) -> tuple[int, ...]:
-    """`layer_dims(parameters)`, once X fits them."""
+def _checked_logits(caches: Sequence[tuple]) -> Array:
+    """ZL, which the last cache holds, once the arrays of all caches fit each other."""
+    if len(caches) == 0:
+        raise InputError("caches are empty; expected a cache for each layer, as `L_model_forward` returns them")
+    shapes = [(np.shape(A_prev), np.shape(W), np.shape(Z)) for (A_prev, W, _), Z in caches]
+    for l, (A, W, Z) in enumerate(shapes, start=1):
+        below = A if l == 1 else shapes[l - 2][2]
+        if len(A) != 2 or W != (*W[:1], A[0]) or Z != (*W[:1], A[1]) or A != below:
+            raise InputError(
+                f"layer {l}: the cache holds A{l - 1} of shape {A}, W{l} {W} and Z{l} {Z}; expected (n_prev, m), "
+                f"(n, n_prev) and (n, m), where (n_prev, m) is {below}"
+            )
+    return jnp.asarray(caches[-1][1])
+
+
+def _checked_dims(X: AnyArray, parameters: Parameters, network: Network) -> tuple[int, ...]:
+    """`layer_dims(parameters)`, once X fits them and the network is one."""
     dims = layer_dims(parameters)
+    check_network(network)
+    check_is_array(X)
     shape, dtype = np.shape(X), jnp.result_type(X)
     if len(shape) != 2 or shape[0] != dims[0]:
         hint = "; examples are columns: pass X.T" if len(shape) == 2 and shape[1] == dims[0] else ""

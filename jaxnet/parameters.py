@@ -87,6 +87,11 @@ def layer_dims(parameters: Parameters) -> tuple[int, ...]:
 
     Raises `InputError`, naming the layer, where a key is missing or unknown or two shapes do not fit.
     """
+    if not isinstance(parameters, Mapping):
+        raise InputError(
+            f"parameters is of type {type(parameters).__name__}; expected a mapping of W1, b1, ..., WL, bL: "
+            "check the order of the arguments"
+        )
     L = len(parameters) // 2
     expected = [name for l in range(1, L + 1) for name in (f"W{l}", f"b{l}")]
     if L == 0 or set(parameters) != set(expected):

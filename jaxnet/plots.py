@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+
+
+if TYPE_CHECKING:
+    from .crosscheck import LeafCheck, Report
 
 
 def plot_history(
@@ -67,3 +72,47 @@ def plot_predictions(
             )
     axes.set(xlim=(-0.05, columns + 0.05), ylim=(1.3 * rows, -0.45), aspect="auto")
     figure.savefig(path, dpi=110)
+
+
+def plot_check(path: Path, report: "Report") -> None:
+    """Every entry's error over what rounding explains, leaf by leaf; and the Taylor remainder of every leaf over h."""
+    leaves = [leaf for leaf in report.leaves if leaf.entries is not None and leaf.entries.size]
+    columns = 3
+    rows = max(1, -(-len(leaves) // columns))
+    wide = bool(report.triangle)
+    figure = Figure(figsize=(8 + 5 * wide, 1 + 1.5 * rows), layout="constrained")
+    maps, *lines = figure.subfigures(1, 1 + wide, width_ratios=[8, 5][: 1 + wide], squeeze=False)[0]
+    maps.suptitle(f"{report.subject}: {report.verdict}; errors over what rounding explains", fontsize=10)
+    grid = maps.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid[len(leaves) :]:
+        axes.axis("off")
+    images = [_draw_errors(axes, leaf) for axes, leaf in zip(grid, leaves, strict=False)]
+    if images:
+        maps.colorbar(images[0], ax=grid.tolist(), label="log10(error / bound); red is wrong", shrink=0.8)
+    if wide:
+        _draw_taylor(lines[0], report)
+    figure.savefig(path, dpi=110)
+
+
+def _draw_errors(axes, leaf: "LeafCheck"):
+    entries = np.atleast_2d(np.asarray(leaf.entries)) / leaf.bound
+    with np.errstate(divide="ignore"):
+        logarithm = np.clip(np.log10(entries), -4, 4)
+    axes.set_title(f"{leaf.name}  {'x'.join(map(str, leaf.shape)) or 'scalar'}", fontsize=8)
+    axes.set(xticks=[], yticks=[])
+    return axes.imshow(logarithm, cmap="RdYlGn_r", vmin=-4, vmax=4, aspect="auto", interpolation="nearest")
+
+
+def _draw_taylor(figure, report: "Report") -> None:
+    axes = figure.subplots()
+    for t in report.triangle:
+        h, remainder = np.array(t.taylor).T
+        axes.loglog(h, np.maximum(remainder, 1e-18), "o-", markersize=3, linewidth=1, label=t.leaf)
+    h = np.array([1e-3, 1.0])
+    scale = max((t.taylor[0][1] for t in report.triangle), default=1.0) or 1.0
+    axes.loglog(h, 10 * scale * h**2, "k--", linewidth=1, label="slope 2: right")
+    axes.loglog(h, 10 * scale * h, "k:", linewidth=1, label="slope 1: wrong")
+    axes.set(xlabel="h", title="|f(x + h v) - f(x) - h <gradient, v>|")
+    axes.title.set_fontsize(10)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7, frameon=False)

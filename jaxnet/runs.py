@@ -1,6 +1,7 @@
 """A run: a dataset, a network and the steps to make, and the folder that keeps what came of it."""
 
 import csv
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,11 +22,12 @@ from .network import L_model_forward, Network
 from .parameters import FrozenDict, initialize_parameters_deep
 from .training import Progress, train
 from .types import Parameters
-from .validation import check_schedule
+from .validation import check_memory, check_schedule
 
 
 FULL_BATCH = 2048  # up to so many examples, every step sees all of them; beyond, minibatches of MINIBATCH
 MINIBATCH = 128
+RUNS = Path("runs")
 WRITTEN = ("model.safetensors", "history.csv", "history.png", "predictions.png")
 
 
@@ -77,6 +79,7 @@ def prepare(dataset: Dataset, settings: Settings) -> Run:
     weights_key, batches_key = jax.random.split(jax.random.key(settings.seed))
     n_x, m = dataset.train.X.shape
     layer_dims = (n_x, *settings.hidden_sizes, outputs)
+    check_memory(layer_dims, m)
     # One compilation instead of one for every operation.
     draw = jax.jit(initialize_parameters_deep, static_argnames=("layer_dims", "scaling"))
     parameters = draw(layer_dims=layer_dims, key=weights_key, scaling=settings.scaling)
@@ -89,11 +92,14 @@ def execute(run: Run, settings: Settings, history: History, on_row: Callable[[Ro
     """Trains. After every chunk of steps `history` grows, also that of a run that fails, and `on_row` is called."""
 
     def record(progress: Progress) -> None:
-        history.parameters = progress.parameters
+        costs = progress.costs.tolist()
         accuracies = [accuracy(part, progress.parameters, run) for part in (run.dataset.train, run.dataset.test)]
-        history.costs.extend(progress.costs.tolist())
-        history.rows.append(Row(progress.iteration, history.costs[-1], *accuracies))
-        on_row(history.rows[-1])
+        row = Row(progress.iteration, costs[-1], *accuracies)
+        # Ctrl-C is looked for in calls and loops, so it cannot part these three.
+        history.costs += costs
+        history.rows += [row]
+        history.parameters = progress.parameters
+        on_row(row)
 
     return train(
         run.dataset.train.X,
@@ -126,30 +132,49 @@ def _forward(X, parameters, network):
 
 
 def open_folder(out: Path | None, overwrite: bool) -> Path:
-    """A folder to write to, made now, so that a run cannot fail at its end for want of one; an older run is removed."""
-    if overwrite and out is not None and out.is_dir():
-        for name in WRITTEN:
-            (out / name).unlink(missing_ok=True)
-    folder = out or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; expected a folder to write the run to: choose another --out")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise InputError(f"{folder} exists and is not empty; choose another --out, or pass --overwrite to replace it")
+    """A folder to write to, made now, so that a run cannot fail at its end for want of one. What it holds stays."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = _folder_of_now() if out is None else _chosen_folder(out, overwrite)
     except OSError as error:
-        raise InputError(f"{folder} cannot be made: {error}") from error
+        raise InputError(f"{out or RUNS} cannot be made: {error}; choose another --out") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"{folder} cannot be written to; choose another --out")
     return folder
 
 
+def _chosen_folder(out: Path, overwrite: bool) -> Path:
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; expected a folder to write the run to: choose another --out")
+    if out.is_dir() and any(out.iterdir()) and not overwrite:
+        raise InputError(f"{out} exists and is not empty; choose another --out, or pass --overwrite to replace it")
+    out.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def _folder_of_now() -> Path:
+    """runs/<time>, and runs/<time>-2, ... for other runs that start in the same second."""
+    RUNS.mkdir(parents=True, exist_ok=True)
+    now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    folder, numbers = RUNS / now, itertools.count(2)
+    while True:
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            folder = RUNS / f"{now}-{next(numbers)}"
+
+
 def write(folder: Path, run: Run, parameters: Parameters, history: History) -> list[str]:
-    """model.safetensors, history.csv and, where matplotlib is there, pictures: the names of what was written."""
+    """model.safetensors, history.csv and, where matplotlib is there, pictures: the names of what was written.
+
+    They replace those of an older run, of which nothing stays.
+    """
     dataset = run.dataset
     save_model(
         folder / "model.safetensors", Model(parameters, run.network, dataset.input_shape, dataset.classes, PIXEL_SCALE)
     )
+    for name in WRITTEN[1:]:
+        (folder / name).unlink(missing_ok=True)
     with open(folder / "history.csv", "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(Row._fields)

@@ -9,12 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from .errors import InputError
-from .network import COURSE, L_model_forward, Network
-from .parameters import FrozenDict, initialize_parameters_deep, layer_dims, layer_dims as parameters_dims
+from .network import COURSE, L_model_forward, Network, as_targets, check_is_array, outputs_like
+from .parameters import FrozenDict, initialize_parameters_deep, layer_dims
 from .types import AnyArray, Inputs, Labels, Parameters, PRNGKeyArray
 from .update import GRADIENT_DESCENT, LEARNING_RATE, gradient_descent, update
-from .validation import check_data, check_parameters, check_schedule
+from .validation import check_data, check_parameters, check_schedule, check_sizes
 
 
 class Progress(NamedTuple):
@@ -69,11 +68,12 @@ def train(
     examples left over at the end of an epoch sit it out. After every `chunk` steps `on_chunk` is told the progress.
     Raises `InputError` before any work, `NotFiniteError` at the first cost or parameter that is not finite.
     """
+    n_L = layer_dims(parameters)[-1]
     parameters = FrozenDict(jax.tree.map(jnp.asarray, dict(parameters)))
-    check_data(X, Y, layer_dims(parameters)[-1], network)
+    check_data(X, Y, n_L, network)
     check_parameters(parameters, X)
     check_schedule(X.shape[1], num_iterations, batch_size, key, chunk)
-    Y = jnp.asarray(Y).reshape(layer_dims(parameters)[-1], -1)
+    Y = as_targets(Y, outputs_like(X, parameters, n_L))
     # Minibatches gather examples, which is fast where an example is a row of memory.
     examples = (jnp.asarray(X), Y) if batch_size is None else (jnp.asarray(X).T, Y.T)
 
@@ -151,12 +151,12 @@ def L_layer_model(
     Starts from `parameters`, or from W_l ~ N(0, 1/n_{l-1}) drawn from `key` (that of seed 1 unless given).
     Costs are those before the update of their iteration.
     """
+    check_is_array(X)
     if parameters is None:
         dtype = jnp.result_type(X)
         dtype = dtype if jnp.issubdtype(dtype, jnp.floating) else None  # `train` says what is wrong with X
         parameters = initialize_parameters_deep(layer_dims, key=jax.random.key(1) if key is None else key, dtype=dtype)
-    if (got := parameters_dims(parameters)) != tuple(layer_dims):
-        raise InputError(f"layer_dims is {list(layer_dims)}, but the parameters are those of {list(got)}")
+    check_sizes(parameters, layer_dims)
     every = 100
     shown = sorted({*range(0, num_iterations, every), num_iterations - 1}) if num_iterations else []
 

@@ -5,8 +5,10 @@ from functools import cache, partial
 from typing import Any, cast
 
 import jax
+import numpy as np
 import optax
 
+from .errors import InputError
 from .network import COURSE, Network, cost, cost_and_grads, parameter_grads
 from .parameters import FrozenDict, layer_dims
 from .types import Cost, Grads, Inputs, Labels, Parameters
@@ -19,9 +21,23 @@ GRADIENT_DESCENT = gradient_descent(LEARNING_RATE)
 
 
 def update_parameters(parameters: Parameters, grads: Grads, learning_rate: float) -> FrozenDict:
-    """W_l - alpha dW_l,  b_l - alpha db_l, as new parameters; the arguments are not touched."""
+    """W_l - alpha dW_l,  b_l - alpha db_l, as new parameters; the arguments are not touched.
+
+    Raises `InputError`, naming the entry, for a gradient that is missing or would broadcast.
+    """
     layer_dims(parameters)
+    if np.shape(learning_rate) != ():
+        raise InputError(f"learning_rate has shape {np.shape(learning_rate)}; expected one number")
+    for name, value in parameters.items():
+        _check_gradient(name, np.shape(value), grads)
     return FrozenDict({name: value - learning_rate * grads[f"d{name}"] for name, value in parameters.items()})
+
+
+def _check_gradient(name: str, shape: tuple[int, ...], grads: Grads) -> None:
+    if f"d{name}" not in grads:
+        raise InputError(f"grads have the keys {', '.join(grads) or 'none'}; expected a d{name} among them")
+    if np.shape(grads[f"d{name}"]) != shape:
+        raise InputError(f"d{name} has shape {np.shape(grads[f'd{name}'])}; expected {shape}, that of {name}")
 
 
 def update(

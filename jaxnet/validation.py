@@ -3,19 +3,25 @@
 Shapes are checked where they are used, at no cost under `jit`; values can only be looked at outside of it.
 """
 
+import itertools
+import os
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .errors import InputError
 from .losses import binary_cross_entropy, softmax_cross_entropy
-from .network import Network, as_targets
+from .network import Network, as_targets, check_is_array, check_network
 from .parameters import layer_dims
 from .types import Inputs, Labels, Parameters, PRNGKeyArray
 
 
 def check_data(X: Inputs, Y: Labels, n_L: int, network: Network) -> None:
     """Raises `InputError` unless X is (n_x, m) of finite floats and Y are labels of its m examples."""
+    check_network(network)
+    check_is_array(X)
     X = np.asarray(X)
     if X.ndim != 2:
         raise InputError(
@@ -41,6 +47,29 @@ def check_parameters(parameters: Parameters, X: Inputs) -> None:
         _check_finite(name, np.asarray(value), "unit")
 
 
+def check_sizes(parameters: Parameters, sizes: Sequence[int]) -> None:
+    """Raises `InputError` unless `sizes` are the `layer_dims` of the parameters."""
+    dims = layer_dims(parameters)
+    if dims != tuple(sizes):
+        raise InputError(f"layer_dims is {list(sizes)}, but the parameters are those of {list(dims)}")
+
+
+def check_memory(sizes: Sequence[int], m: int) -> None:
+    """Raises `InputError` where a network of these sizes cannot be trained on m examples in this machine's memory.
+
+    Asked before anything is allocated, since what XLA cannot allocate ends the process.
+    """
+    parameters = sum((n_prev + 1) * n for n_prev, n in itertools.pairwise(sizes))
+    # The parameters before and after a step and the gradient; and the widest layer, for all examples.
+    needed = (3 * parameters + m * max(sizes)) * np.dtype(np.float32).itemsize
+    memory = _machine_memory()
+    if memory is not None and needed > memory:
+        raise InputError(
+            f"layers of {', '.join(map(str, sizes))} units need at least {needed / 2**30:,.1f} GiB for {m} examples, "
+            f"and this machine has {memory / 2**30:,.1f}; choose smaller layers"
+        )
+
+
 def check_schedule(
     m: int, num_iterations: int, batch_size: int | None, key: PRNGKeyArray | None, chunk: int = 1
 ) -> None:
@@ -55,6 +84,15 @@ def check_schedule(
         raise InputError(f"batch_size is {batch_size}; expected 1 to {m}, the number of examples")
     if key is None:
         raise InputError("minibatches are drawn at random: pass key=jax.random.key(0), or any other seed")
+
+
+def _machine_memory() -> int | None:
+    """Bytes, or None where the system does not tell."""
+    try:
+        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+    return pages * size if pages > 0 and size > 0 else None
 
 
 def _check_finite(name: str, values: np.ndarray, row: str) -> None:

@@ -3,12 +3,18 @@
 import os
 from pathlib import Path
 
+
+# Before JAX is imported, and for the processes that tests start: nothing depends on who runs the tests.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["JAX_ENABLE_X64"] = "0"
+
 import hypothesis
 import jax
 import jaxtyping
 import pytest
 
 
+jax.config.update("jax_enable_x64", False)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_num_cpu_devices", 2)

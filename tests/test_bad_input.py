@@ -1,8 +1,8 @@
 """Unusable input: what was got, what was expected and what to do, before any work and with nothing written."""
 
 import json
-import os
 
+import h5py
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -62,6 +62,48 @@ PYTHON = {
     "shapes in linear_forward": (
         lambda: jaxnet.linear_forward(X, np.ones((2, 4)), np.ones(2)),
         "A has shape (4, 6), W (2, 4) and b (2,); expected (n_prev, m), (n, n_prev) and (n, 1)",
+    ),
+    "parameters in another place": (
+        lambda: jaxnet.predict(X, Y, start()),
+        "parameters is of type ndarray; expected a mapping of W1, b1, ..., WL, bL: check the order of the arguments",
+    ),
+    "parameters in another place of train": (lambda: train(parameters=Y), "parameters is of type ndarray; expected a"),
+    "the name of an activation for a network": (
+        lambda: jaxnet.L_model_forward(X, start(), "relu"),
+        "network is 'relu'; expected a `Network`, such as jaxnet.Network('relu', 'binary_cross_entropy')",
+    ),
+    "no network for predict": (lambda: jaxnet.predict(X, start(), None), "network is None; expected a `Network`"),
+    "no network for cost": (lambda: jaxnet.cost(X, Y, start(), None), "network is None; expected a `Network`"),
+    "no network for compute_cost": (lambda: jaxnet.compute_cost(Y / 2, Y, None), "network is None; expected"),
+    "no network for train": (lambda: train(network="relu"), "network is 'relu'; expected a `Network`"),
+    "no network on the way back": (
+        lambda: jaxnet.L_model_backward(Y / 2, Y, jaxnet.L_model_forward(X, start())[1], "relu"),
+        "network is 'relu'; expected a `Network`",
+    ),
+    "no network from a seed": (
+        lambda: jaxnet.backpropagate(Y / 2, jaxnet.L_model_forward(X, start())[1], "relu"),
+        "network is 'relu'; expected a `Network`",
+    ),
+    "X that is a list": (
+        lambda: jaxnet.predict(X.tolist(), start()),
+        "X is of type list; expected an array, (n_x, m): pass jax.numpy.array(X)",
+    ),
+    "X that is a list for cost": (lambda: jaxnet.cost(X.tolist(), Y, start()), "X is of type list; expected an array"),
+    "X that is a list for train": (lambda: train(X=X.tolist()), "X is of type list; expected an array"),
+    "X that is a list for the course's model": (
+        lambda: jaxnet.L_layer_model(X.tolist(), Y, DIMS),
+        "X is of type list; expected an array",
+    ),
+    "no caches": (lambda: jaxnet.L_model_backward(Y / 2, Y, []), "caches are empty; expected a cache for each layer"),
+    "no caches for a seed": (lambda: jaxnet.backpropagate(Y / 2, []), "caches are empty; expected a cache"),
+    "no examples in the cost": (
+        lambda: jaxnet.compute_cost(np.ones((1, 0)), Y[:, :0]),
+        "there are no examples: the output has shape (1, 0) and Y (1, 0); expected at least one",
+    ),
+    "no examples in the cost of X": (lambda: jaxnet.cost(X[:, :0], Y[:, :0], start()), "there are no examples"),
+    "a seed of another shape": (
+        lambda: jaxnet.backpropagate(Y[:, :1] / 2, jaxnet.L_model_forward(X, start())[1]),
+        "dZL has shape (1, 1), but the last cache holds a ZL of shape (1, 6)",
     ),
     "AL of another network": (
         lambda: jaxnet.L_model_backward(np.ones((2, 6)) / 2, Y, jaxnet.L_model_forward(X, start())[1]),
@@ -182,16 +224,31 @@ def saved_model(folder, edit=None):
     return path
 
 
+def softmax_of_one(folder):
+    jaxnet.save_model(folder / "m.safetensors", drawn_model(parameters=start((12, 1)), classes=("a", "b")))
+    return folder / "m.safetensors"
+
+
 def text(path, content="not a picture"):
     path.write_text(content)
     return path
 
 
-def not_writable(folder):
-    if os.access("/proc", os.W_OK) and os.geteuid() == 0:
-        return "/proc/run"  # root may write anywhere but here
-    folder.chmod(0o500)
-    return folder / "run"
+def npy_named_npz(folder):
+    np.save(folder / "a.npy", X)
+    return (folder / "a.npy").rename(folder / "a.npz")
+
+
+def h5_with_classes(folder, names):
+    path = write_h5(folder / "a.h5", "train", *drawn_pictures(12))
+    with h5py.File(path, "a") as file:
+        del file["list_classes"]
+        file["list_classes"] = names
+    return path
+
+
+def named(folder, classes):
+    return ["train", write_npz(folder / "a.npz", **images(), classes=np.array(classes))]
 
 
 # What is typed, given an empty folder, and what is answered.
@@ -213,6 +270,10 @@ COMMANDS = {
     ),
     "an npz file that is none": (lambda d: ["train", text(d / "a.npz")], "cannot be read as an .npz file"),
     "an npz file cut off": (lambda d: ["train", truncated(write_npz(d / "a.npz", **images()))], "cannot be read as"),
+    "an npy file named npz": (
+        lambda d: ["train", npy_named_npz(d)],
+        "holds one array, as an .npy file does; expected np.savez(path, X=X, Y=Y)",
+    ),
     "an npz file with pickles": (
         lambda d: ["train", write_npz(d / "a.npz", X=np.array([{}]), Y=np.array([1]))],
         "cannot be read as an .npz file of plain arrays",
@@ -240,6 +301,44 @@ COMMANDS = {
     "names of other classes": (
         lambda d: ["train", write_npz(d / "a.npz", **images(), classes=np.array(["a", "b", "c"]))],
         "3 names of classes, but the labels are [0, 1]",
+    ),
+    "one name of a class": (
+        lambda d: named(d, "cat"),
+        "the names of classes have dtype <U3 and shape (); expected one text a class, (classes,)",
+    ),
+    "numbers for names": (lambda d: named(d, [3, 7]), "the names of classes have dtype int64 and shape (2,); expected"),
+    "names that cannot be printed": (
+        lambda d: named(d, ["cat", "\x1b[2J"]),
+        "the names of classes are ['cat', '\\x1b[2J']; expected different, printable ones",
+    ),
+    "names that are no UTF-8": (lambda d: named(d, [b"cat", b"\xff"]), "the names of classes are [b'cat', b'\\xff']"),
+    "an empty name": (lambda d: named(d, ["cat", " "]), "the names of classes are ['cat', ' ']; expected different"),
+    "one name twice": (
+        lambda d: named(d, ["cat", "cat"]),
+        "the names of classes are ['cat', 'cat']; expected different",
+    ),
+    "an h5 file with one number for the names": (
+        lambda d: ["train", h5_with_classes(d, 2)],
+        "the names of classes have dtype int64 and shape (); expected one text a class",
+    ),
+    "an h5 file with numbers for the names": (
+        lambda d: ["train", h5_with_classes(d, [0, 1])],
+        "the names of classes have dtype int64 and shape (2,); expected one text a class",
+    ),
+    "labels of more than 64 bits": (
+        lambda d: [
+            "train",
+            write_npz(d / "a.npz", X=images()["X"], Y=np.uint64(2**64 - 1) * np.uint64(Y[0, [0, 1] * 6])),
+        ],
+        "labels lie between 0 and 1.84467e+19; expected at most 2^53",
+    ),
+    "labels that are huge floats": (
+        lambda d: ["train", write_npz(d / "a.npz", X=images()["X"], Y=-1e300 * Y[0, [0, 1] * 6])],
+        "labels lie between -1e+300 and -0; expected at most 2^53",
+    ),
+    "labels that are text": (
+        lambda d: ["train", write_npz(d / "a.npz", X=images()["X"], Y=np.array(["0", "1"] * 6))],
+        "labels are <U1; expected whole numbers, one per class",
     ),
     "test pictures of another type": (
         lambda d: ["train", write_npz(d / "a.npz", train_x=np.uint8(X), train_y=Y, test_x=X, test_y=Y)],
@@ -297,7 +396,14 @@ COMMANDS = {
         "exists and is not empty; choose another --out, or pass --overwrite",
     ),
     "a run folder that is a file": (lambda d: ["train", "--out", text(d / "a")], "is a file; expected a folder"),
-    "a folder that cannot be written": (lambda d: ["train", "--out", not_writable(d)], "cannot be"),
+    "a folder below a file": (
+        lambda d: ["train", "--out", text(d / "a") / "run"],
+        "run cannot be made: [Errno 20] Not a directory",
+    ),
+    "layers larger than any machine": (
+        lambda d: ["train", "--layers", "999999999"],
+        "layers of 625, 999999999, 1 units need at least 7,566.1 GiB for 150 examples, and this machine has",
+    ),
     "a test fraction of 1": (lambda d: ["train", "--test-fraction", "1"], "expected a number between 0 and 1"),
     "a batch larger than the data": (
         lambda d: ["train", "--batch-size", "151"],
@@ -332,6 +438,14 @@ COMMANDS = {
         lambda d: ["predict", saved_model(d, {"input_shape": [12]}), text(d / "a.png")],
         "was trained on columns of 12 numbers, not on pictures",
     ),
+    "a model without probabilities": (
+        lambda d: ["predict", saved_model(d, {"loss": "squared_error"}), text(d / "a.png")],
+        "was trained on squared_error, so its outputs are no probabilities of classes",
+    ),
+    "a softmax of one output": (
+        lambda d: ["predict", softmax_of_one(d), text(d / "a.png")],
+        "has a softmax of one output, which is always 1 and tells no class from another",
+    ),
     "a picture that is none": (
         lambda d: ["predict", saved_model(d), text(d / "a.png")],
         "a.png cannot be read as a picture",
@@ -360,6 +474,7 @@ def test_mistake_on_the_command_line(name, tmp_path, capsys, monkeypatch, no_sha
     "arguments, message",
     [
         (["train", "--layers", "20", "0"], "'0' is no positive whole number"),
+        (["train", "--layers", "2", "3", "a.npz"], "DATA goes before --layers: jaxnet train a.npz --layers ..."),
         (["train", "--learning-rate", "-1"], "'-1' is no positive number"),
         (["train", "--learning-rate", "nan"], "'nan' is no positive number"),
         (["train", "--activation", "swish"], "invalid choice: 'swish'"),

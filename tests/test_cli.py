@@ -1,5 +1,6 @@
 """The commands as they are typed."""
 
+import io
 import subprocess
 import sys
 
@@ -8,13 +9,14 @@ import pytest
 from PIL import Image
 
 import jaxnet
-from jaxnet import cli, crosscheck, runs
+from jaxnet import data, runs
 from jaxnet.activations import ACTIVATIONS
-from jaxnet.cli import main
+from jaxnet.cli import main, options
 from jaxnet.losses import LOSSES
 from jaxnet.parameters import SCALINGS
 
 from .pictures import drawn_pictures, write_npz
+from .test_model import drawn_model
 
 
 def typed(*arguments) -> int:
@@ -78,42 +80,13 @@ def test_a_run_that_diverges_keeps_its_last_finite_parameters(tmp_path, capsys):
     assert all(np.isfinite(value).all() for value in model.parameters.values())
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [],
-        ["--layers", "5", "1"],
-        ["--layers", "4", "6", "3", "--activation", "gelu", "--loss", "softmax_cross_entropy", "--examples", "2"],
-        ["--layers", "3", "2", "--activation", "tanh", "--loss", "squared_error", "--seed", "3"],
-    ],
-)
-def test_check_of_a_drawn_network(arguments, capsys):
-    assert typed("check", *arguments) == 0
-    output = capsys.readouterr().out
-    assert "agrees with jax.grad" in output and "DISAGREES" not in output and "dW1" in output
-
-
-def test_check_of_a_wrong_backward_fails_and_names_the_leaf(capsys, monkeypatch):
-    right = crosscheck.L_model_backward
-
-    def wrong(*arguments):
-        grads = right(*arguments)
-        return grads | {"dW2": grads["dW2"] * (1 + 1e-9)}
-
-    monkeypatch.setattr(crosscheck, "L_model_backward", wrong)
-    crosscheck._compare.clear_cache()
-    assert typed("check", "--layers", 6, 5, 4, 1) == 1
-    crosscheck._compare.clear_cache()
-    disagreeing = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.endswith("DISAGREES")]
-    assert disagreeing == ["dW2"]
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
 
 
 def test_ctrl_c_is_no_traceback(capsys, monkeypatch):
-    def interrupt(options):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cli, "run_check", interrupt)
-    assert typed("check") == 130
+    monkeypatch.setattr(data, "load_dataset", interrupt)
+    assert typed("train") == 130
     assert capsys.readouterr().err == "jaxnet: interrupted\n"
 
 
@@ -131,15 +104,13 @@ def test_help_does_not_wait_for_jax(command):
 
 
 def test_help_names_every_member():
-    assert cli.ACTIVATIONS == tuple(ACTIVATIONS) and cli.LOSSES == tuple(LOSSES)
-    assert set(cli.SCALINGS) == set(SCALINGS)
+    assert options.ACTIVATIONS == tuple(ACTIVATIONS) and options.LOSSES == tuple(LOSSES)
+    assert set(options.SCALINGS) == set(SCALINGS)
 
 
-def test_python_m_jaxnet(tmp_path):
-    answer = subprocess.run(
-        [sys.executable, "-m", "jaxnet", "check", "--layers", "3", "1"], capture_output=True, text=True
-    )
-    assert answer.returncode == 0 and "agrees with jax.grad" in answer.stdout
+def test_python_m_jaxnet():
+    answer = subprocess.run([sys.executable, "-m", "jaxnet", "predict", "none", "none"], capture_output=True, text=True)
+    assert answer.returncode == 2 and answer.stderr.startswith("jaxnet: error: none is no file")
 
 
 def test_ctrl_c_in_training_keeps_the_model_so_far(tmp_path, capsys, monkeypatch):
@@ -157,6 +128,24 @@ def test_ctrl_c_in_training_keeps_the_model_so_far(tmp_path, capsys, monkeypatch
     assert "interrupted; the model of 200 steps is in" in capsys.readouterr().err
     assert len((tmp_path / "run" / "history.csv").read_text().splitlines()) == 3
     assert jaxnet.load_model(tmp_path / "run").classes == ("not a face", "face")
+
+
+def test_ctrl_c_before_there_is_anything_to_write_leaves_the_older_run(tmp_path, capsys, monkeypatch):
+    (tmp_path / "history.csv").write_text("older")
+    monkeypatch.setattr(runs, "accuracy", interrupt)
+    assert typed("train", "--out", tmp_path, "--overwrite") == 130
+    assert capsys.readouterr().err.endswith("jaxnet: interrupted\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["history.csv"]
+
+
+def test_a_name_that_the_terminal_cannot_show_is_escaped(tmp_path, monkeypatch):
+    jaxnet.save_model(tmp_path / "m.safetensors", drawn_model(classes=("犬", "犬2", "犬3")))
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert typed("predict", tmp_path / "m.safetensors", tmp_path / "a.png") == 0
+    terminal.flush()
+    assert b"a.png  \\u72ac" in terminal.buffer.getvalue()
 
 
 def test_a_reader_that_leaves_at_the_first_result_loses_nothing(tmp_path):

@@ -51,6 +51,15 @@ def test_npz_of_pictures(tmp_path, shape):
     assert dataset.train.X.shape == (np.prod(shape), 16) and dataset.test.X.shape[1] == 4
 
 
+@pytest.mark.parametrize("labels", [[-(2**53), 2**53], [0.0, 1e15], [False, True]])
+def test_names_of_bytes_are_text_and_any_whole_numbers_label(tmp_path, labels):
+    path = write_npz(
+        tmp_path / "a.npz", X=np.eye(4), Y=np.array(labels * 2), classes=np.array(["Kätzchen".encode(), b"x"])
+    )
+    dataset = load(path)
+    assert dataset.classes == ("Kätzchen", "x") and sorted(dataset.train.labels) == [0, 1]
+
+
 def test_npz_with_its_own_test_pictures(tmp_path):
     images, labels = drawn_pictures(20)
     path = write_npz(tmp_path / "a.npz", train_x=images, train_y=labels, test_x=images[:6], test_y=labels[:6])

@@ -100,6 +100,36 @@ def test_shapes_that_do_not_fit_are_told_and_nothing_broadcasts(A, W, b, no_shap
     assert str(error.value) == f"A has shape {A}, W {W} and b {b}; {expected}"
 
 
+@pytest.mark.parametrize(
+    "dZ, A, W",
+    [
+        ((3, 1), (5, 7), (3, 5)),
+        ((1, 7), (5, 7), (3, 5)),
+        ((3,), (5, 7), (3, 5)),
+        ((), (5, 7), (3, 5)),
+        ((3, 7), (5, 1), (3, 5)),
+        ((3, 7), (5, 7), (3, 4)),
+    ],
+)
+def test_no_signal_broadcasts_on_its_way_back(dZ, A, W, no_shape_checks):
+    with pytest.raises(jaxnet.InputError) as error:
+        jaxnet.linear_backward(np.ones(dZ), (np.ones(A), np.ones(W), np.ones((3, 1))))
+    expected = "expected (n, m), (n_prev, m) and (n, n_prev)"
+    assert str(error.value) == f"dZ has shape {dZ}, and in the cache A_prev {A} and W {W}; {expected}"
+
+
+@pytest.mark.parametrize("dA, Z", [((3, 1), (3, 7)), ((3, 7), (3, 1)), ((7,), (3, 7)), ((), (3, 7))])
+def test_no_signal_broadcasts_on_its_way_through_an_activation(layer, dA, Z, no_shape_checks):
+    for call in (
+        lambda: jaxnet.relu_backward(np.ones(dA), np.ones(Z)),
+        lambda: jaxnet.sigmoid_backward(np.ones(dA), np.ones(Z)),
+        lambda: jaxnet.linear_activation_backward(np.ones(dA), (tuple(layer.values()), np.ones(Z)), "tanh"),
+    ):
+        with pytest.raises(jaxnet.InputError) as error:
+            call()
+        assert str(error.value).startswith(f"dA has shape {dA} and Z {Z}; expected one shape, (n, m)")
+
+
 def test_an_unknown_activation_raises(layer):
     with pytest.raises(jaxnet.InputError, match="activation is 'sofplus'"):
         jaxnet.linear_activation_forward(*layer.values(), "sofplus")

@@ -51,6 +51,16 @@ def test_gradient_is_the_derivative_of_value(x64, name, n_L, dtype):
 
 
 @EVERY_LOSS
+def test_gradient_is_the_derivative_of_value_for_labels_that_are_no_distribution(x64, name):
+    random = np.random.default_rng(0)
+    ZL, Y = map(jnp.asarray, (random.normal(size=(3, 20)), 3 * random.random((3, 20))))
+    reference = jax.grad(lambda ZL: LOSSES[name].value(ZL, Y).sum())(ZL)
+    np.testing.assert_allclose(LOSSES[name].gradient(ZL, Y), reference, rtol=0, atol=1e-14)
+    AL = LOSSES[name].output(ZL)
+    np.testing.assert_allclose(LOSSES[name].gradient_from_AL(AL, Y, ZL), reference, rtol=0, atol=1e-14)
+
+
+@EVERY_LOSS
 def test_value_is_that_of_each_example(x64, name):
     ZL, Y = map(jnp.asarray, logits_and_labels(name, 3, (1,)))
     value = LOSSES[name].value(ZL, Y)
@@ -160,8 +170,10 @@ def test_binary_cross_entropy_from_another_AL_is_the_courses_formula(x64):
     ],
 )
 def test_binary_cross_entropy_from_an_AL_at_the_edge_is_the_limit(x64, AL, Y, ZL, dZL, dtype):
+    """Where the limit is infinite, the root of the largest number: the layers below would make NaN of infinity."""
     arguments = (jnp.array([[value]], dtype) for value in (AL, Y, ZL))
-    assert LOSSES[BCE].gradient_from_AL(*arguments).item() == dZL
+    largest = float(np.finfo(dtype).max) ** 0.5
+    assert LOSSES[BCE].gradient_from_AL(*arguments).item() == dtype(np.clip(dZL, -largest, largest))
 
 
 @BOTH_DTYPES
@@ -174,9 +186,8 @@ def test_no_AL_whatever_gives_nan(x64, name, dtype):
     ZL = itertools.product([-1000, -40, 0, 40, 1000], repeat=2)
     AL, Y, ZL = (jnp.array(columns, dtype).T for columns in zip(*itertools.product(AL, Y, ZL), strict=True))
     dZL = LOSSES[name].gradient_from_AL(AL, Y, ZL)
-    assert not np.isnan(dZL).any()
+    assert np.isfinite(dZL).all()
     assert not np.isnan(LOSSES[name].value_from_AL(AL, Y)).any()
-    assert np.isfinite(dZL).all(where=np.asarray((AL > tiny) & (AL < 1)))
 
 
 @BOTH_DTYPES
@@ -189,7 +200,7 @@ def test_softmax_from_an_output_that_is_rightly_0_takes_nothing_from_it(x64, dty
 def test_softmax_from_an_output_that_is_wrongly_0_climbs_without_becoming_nan(x64, dtype):
     AL, Y, ZL = (jnp.array(column, dtype)[:, None] for column in ([0, 0.5, 0.5], [1, 0, 0], [0, 0, 0]))
     dZL = LOSSES[SOFTMAX].gradient_from_AL(AL, Y, ZL)[:, 0]
-    assert dZL[0] < -1e37 and dZL[1] > 1e37 and dZL[2] > 1e37
+    assert dZL[0] < -1e19 and dZL[1] > 1e18 and dZL[2] > 1e18
 
 
 @BOTH_DTYPES

@@ -65,6 +65,19 @@ def test_backward_from_saturated_logits_is_AL_minus_Y(x64):
     assert grads["db1"].item() == 0 and grads["dW1"].item() == 500
 
 
+@pytest.mark.parametrize("loss", [BCE, SOFTMAX])
+@BOTH_DTYPES
+def test_backward_from_an_AL_that_is_wrongly_0_or_1_has_no_nan(x64, loss, dtype):
+    """The signal is as large as the type lets it be while sums of several, of both signs, stay finite below."""
+    network = Network("tanh", loss)
+    X, _, parameters = problem([4, 3, 2], 6, dtype=dtype)
+    _, caches = forward(X, parameters, network)
+    AL = np.array([[0, 1, 0, 1, 0, 1], [1, 0, 1, 0, 1, 0]], dtype)
+    grads = backward(AL, 1 - AL, caches, network)
+    assert np.max(np.abs(grads["dW2"])) > 1e17
+    assert all(np.isfinite(value).all() for value in grads.values())
+
+
 @pytest.mark.parametrize(
     "AL, Y, cost",
     [
@@ -338,6 +351,24 @@ def test_inputs_that_do_not_fit_are_told_by_every_function_that_takes_them(X, me
         lambda: jaxnet.cost(X, Y, parameters),
     ):
         with pytest.raises(jaxnet.InputError, match=message):
+            call()
+
+
+@pytest.mark.parametrize("l, entry, shape", [(1, "Z", (1, 4)), (1, "Z", (3, 1)), (2, "A", (1, 4)), (2, "W", (1, 2))])
+def test_caches_that_would_broadcast_are_told_with_their_layer(l, entry, shape, no_shape_checks):
+    X, Y, parameters = problem([2, 3, 1], 4)
+    AL, caches = course.forward(X, parameters)
+    (A, W, b), Z = caches[l - 1]
+    arrays = {"A": A, "W": W, "Z": Z} | {entry: np.ones(shape)}
+    caches[l - 1] = (arrays["A"], arrays["W"], b), arrays["Z"]
+    for call in (
+        lambda: jaxnet.L_model_backward(AL, Y, caches),
+        lambda: jaxnet.backpropagate(jnp.asarray(AL - Y), caches),
+        lambda: jax.eval_shape(jaxnet.L_model_backward, AL, Y, caches),
+    ):
+        with pytest.raises(
+            jaxnet.InputError, match=rf"layer {l}: the cache holds .*\({shape[0]}, {shape[1]}\).*; expected"
+        ):
             call()
 
 

@@ -141,6 +141,15 @@ def test_layer_dims_names_what_does_not_fit(parameters, message):
         jaxnet.layer_dims(parameters)
 
 
+@pytest.mark.parametrize("parameters", [np.ones((1, 4)), [("W1", 1)], None])
+def test_parameters_that_are_no_mapping_are_told(parameters, no_shape_checks):
+    kind = type(parameters).__name__
+    with pytest.raises(
+        jaxnet.InputError, match=f"of type {kind}; expected a mapping of W1, b1, .*order of the arguments"
+    ):
+        jaxnet.layer_dims(parameters)
+
+
 @pytest.mark.parametrize("dims", [(5, 1), [5, 4, 3], np.array([5, 4, 3])])
 def test_initialization_has_the_layer_dims_asked_for_and_zero_biases(dims, no_shape_checks):
     parameters = jaxnet.initialize_parameters_deep(dims, key=KEY)

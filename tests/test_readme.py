@@ -29,6 +29,7 @@ def test_python_blocks_print_what_the_text_blocks_after_them_say(capsys, default
 def test_commands_do_what_they_say(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Image.effect_noise((80, 60), 50).save("photo.jpg")
+    (tmp_path / "my_backprop.py").write_text("from jaxnet import linear_backward, relu_backward, update_parameters")
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("jaxnet ")]
     assert len(commands) >= 3
     for command in commands:

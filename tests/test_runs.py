@@ -1,12 +1,15 @@
 """Preparing, executing and writing a run."""
 
 import csv
+import os
+from datetime import datetime
 
 import numpy as np
 import pytest
 
-from jaxnet import runs
+from jaxnet import runs, validation
 from jaxnet.data import load_dataset
+from jaxnet.errors import InputError
 from jaxnet.losses import binary_cross_entropy, softmax_cross_entropy
 from jaxnet.model import load_model
 from jaxnet.network import L_model_forward
@@ -63,8 +66,83 @@ def test_many_examples_are_trained_on_in_batches(tmp_path, monkeypatch):
     assert runs.prepare(drawn_dataset(tmp_path), SETTINGS).batch_size == 20
 
 
-def test_a_run_folder_is_named_after_the_time(tmp_path, monkeypatch):
+def test_a_run_folder_is_named_after_the_time_and_never_shared(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    folder = runs.open_folder(None, overwrite=False)
-    assert folder.is_dir() and folder.parent.name == "runs"
+    monkeypatch.setattr(runs, "datetime", Noon)
+    folders = [runs.open_folder(None, overwrite=overwrite) for overwrite in (False, False, True)]
+    assert all(folder.is_dir() for folder in folders)
+    assert [str(folder) for folder in folders] == [f"runs/2026-01-02_12-00-00{suffix}" for suffix in ("", "-2", "-3")]
     assert runs.open_folder(tmp_path / "new" / "deep", overwrite=False).is_dir()
+
+
+class Noon(datetime):
+    @classmethod
+    def now(cls):
+        return cls(2026, 1, 2, 12)
+
+
+@pytest.mark.parametrize("name", ["a file", "dangling"])
+def test_no_folder_named_after_the_time_where_runs_is_none(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").write_text("") if name == "a file" else (tmp_path / "runs").symlink_to("nowhere")
+    with pytest.raises(InputError, match="runs cannot be made"):
+        runs.open_folder(None, overwrite=False)
+
+
+def test_a_folder_that_may_not_be_written_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(InputError, match="cannot be written to; choose another --out"):
+        runs.open_folder(tmp_path / "run", overwrite=False)
+
+
+def test_an_older_run_stays_until_there_is_something_to_write_and_then_goes(tmp_path):
+    out = tmp_path / "run"
+    out.mkdir()
+    for name in (*runs.WRITTEN, "notes.txt"):
+        (out / name).write_text("older")
+    assert runs.open_folder(out, overwrite=True) == out
+    assert all(path.read_text() == "older" for path in out.iterdir()) and len(list(out.iterdir())) == 5
+    run = runs.prepare(drawn_dataset(tmp_path), SETTINGS)
+    assert runs.write(out, run, run.parameters, runs.History()) == ["model.safetensors", "history.csv"]
+    assert {path.name for path in out.iterdir()} == {"model.safetensors", "history.csv", "notes.txt"}
+    assert (out / "history.csv").read_text().splitlines() == [",".join(runs.Row._fields)]
+
+
+@pytest.mark.parametrize("calls, steps", [(0, None), (1, None), (2, 100), (3, 100)])
+def test_whenever_a_run_is_interrupted_its_history_and_parameters_are_of_one_step(tmp_path, monkeypatch, calls, steps):
+    """Each of two chunks measures two accuracies; Ctrl-C comes in the one after so many."""
+    accuracy, told, history = runs.accuracy, [], runs.History()
+
+    def interrupted(examples, parameters, run):
+        told.append(parameters)
+        if len(told) > calls:
+            raise KeyboardInterrupt
+        return accuracy(examples, parameters, run)
+
+    monkeypatch.setattr(runs, "accuracy", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        runs.execute(runs.prepare(drawn_dataset(tmp_path), SETTINGS), SETTINGS, history, lambda row: None)
+    assert [row.iteration for row in history.rows] == ([] if steps is None else [steps])
+    assert len(history.costs) == (steps or 0)
+    assert history.parameters is (None if steps is None else told[0])
+
+
+@pytest.mark.parametrize("memory, fits", [(4 * 1003, True), (4 * 1003 - 1, False), (None, True)])
+def test_a_network_that_the_machine_cannot_hold_is_refused(monkeypatch, memory, fits):
+    """5 * 50 + 51 = 301 parameters three times, and 50 units for two examples, are 1003 numbers."""
+    monkeypatch.setattr(validation, "_machine_memory", lambda: memory)
+    if fits:
+        return validation.check_memory((4, 50, 1), 2)
+    with pytest.raises(InputError, match="layers of 4, 50, 1 units need at least 0.0 GiB for 2 examples"):
+        validation.check_memory((4, 50, 1), 2)
+
+
+@pytest.mark.parametrize("answer", [-1, ValueError, OSError, AttributeError])
+def test_a_machine_that_does_not_tell_its_memory_is_not_asked_again(monkeypatch, answer):
+    def sysconf(name):
+        if answer == -1:
+            return answer
+        raise answer
+
+    monkeypatch.setattr(os, "sysconf", sysconf)
+    validation.check_memory((10**9, 10**9), 10**9)

@@ -78,6 +78,14 @@ def test_no_steps_change_nothing():
     np.testing.assert_array_equal(trained.parameters["W1"], parameters["W1"])
 
 
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float64])
+@pytest.mark.parametrize("shape", [(1, -1), (-1,), (-1, 1)])
+def test_labels_of_any_kind_train_the_same_parameters(dtype, shape):
+    X, Y, parameters = problem([4, 3, 1], 5, dtype=np.float32)
+    want = jaxnet.train(X, Y, parameters, num_iterations=2)
+    assert_same(jaxnet.train(X, Y.astype(dtype).reshape(shape), parameters, num_iterations=2), want)
+
+
 @pytest.mark.parametrize("num_iterations, shown", [(250, [0, 100, 200, 249]), (101, [0, 100]), (1, [0]), (0, [])])
 def test_L_layer_model_gives_and_prints_every_hundredth_cost_and_the_last(x64, capsys, num_iterations, shown):
     X, Y, parameters = problem([6, 5, 1], 20)

@@ -38,6 +38,25 @@ def test_update_parameters_is_the_courses_and_touches_nothing(x64):
     assert_close(dict(updated), course.update(parameters, grads, 0.3), 2)
 
 
+@pytest.mark.parametrize(
+    "change, learning_rate, message",
+    [
+        ({"db1": np.ones(4)}, 0.1, r"db1 has shape \(4,\); expected \(4, 1\), that of b1"),
+        ({"dW2": np.ones((1, 1))}, 0.1, r"dW2 has shape \(1, 1\); expected \(1, 4\), that of W2"),
+        ({"dW2": 0.5}, 0.1, r"dW2 has shape \(\); expected \(1, 4\)"),
+        ({"dW2": None}, 0.1, "grads have the keys dW1, db1, db2; expected a dW2 among them"),
+        ({}, np.full((1, 4), 0.1), r"learning_rate has shape \(1, 4\); expected one number"),
+        ({}, [0.1], r"learning_rate has shape \(1,\); expected one number"),
+    ],
+)
+def test_no_update_broadcasts(change, learning_rate, message, no_shape_checks):
+    _, _, parameters = problem([5, 4, 1], 6)
+    grads = {f"d{name}": value for name, value in parameters.items()} | change
+    grads = {name: value for name, value in grads.items() if value is not None}
+    with pytest.raises(jaxnet.InputError, match=message):
+        jaxnet.update_parameters(parameters, grads, learning_rate)
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_three_steps_are_optax_applied_to_autodiff(x64, default_promotion, name):
     optimizer, network = OPTIMIZERS[name], Network("tanh", SOFTMAX)

@@ -1,0 +1,149 @@
+"""jaxnet check"""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from .options import ACTIVATIONS, DONE, FAILED, INCONCLUSIVE, LOSSES, positive_float, positive_int, seed
+
+
+if TYPE_CHECKING:
+    from ..crosscheck import FileReport, Report
+
+
+EXIT_CODES = {"agree": DONE, "disagree": FAILED, "inconclusive": INCONCLUSIVE}
+
+
+def add(commands: Any) -> None:
+    """What `jaxnet check` takes."""
+    parser = commands.add_parser(
+        "check",
+        help="is a gradient right, and if not, where and why",
+        description="Checks a gradient in float64 against jax.grad, finite differences, or both. Errors are counted in "
+        "roundings: units of the last digit at the size of the terms that were summed.",
+        epilog="Exit codes: 0 it agrees, 1 it does not, 2 unusable input, 3 it cannot be told.",
+    )
+    parser.set_defaults(command=run)
+    parser.add_argument(
+        "what",
+        nargs="?",
+        metavar="FILE.py or MODULE:FUNCTION",
+        help="a file with functions of the course, such as L_model_backward; or a function, whose gradient --grad is; "
+        "without it: this library's own backward pass, on a drawn network",
+    )
+    function = parser.add_argument_group("for MODULE:FUNCTION")
+    function.add_argument(
+        "--grad", metavar="MODULE:FUNCTION", help="its gradient; without it FUNCTION is a jax.custom_vjp"
+    )
+    function.add_argument(
+        "--args", metavar="MODULE:NAME", help="its arguments: a tuple, or a function that returns one"
+    )
+    function.add_argument(
+        "--wrt", type=seed, default=0, metavar="N", help="the argument to differentiate by (default: %(default)s)"
+    )
+    file = parser.add_argument_group("for FILE.py")
+    file.add_argument(
+        "--time-limit", type=positive_float, default=60.0, metavar="S", help="seconds it may take (default: 60)"
+    )
+    network = parser.add_argument_group("for the drawn network")
+    network.add_argument(
+        "--layers",
+        nargs="+",
+        type=positive_int,
+        default=[12, 20, 7, 5, 1],
+        metavar="N",
+        help="n_x, n_1, ..., n_L (default: 12 20 7 5 1)",
+    )
+    network.add_argument(
+        "--activation", choices=ACTIVATIONS, default="relu", help="of the hidden layers (default: %(default)s)"
+    )
+    network.add_argument(
+        "--loss", choices=LOSSES, default="binary_cross_entropy", help="over the output (default: %(default)s)"
+    )
+    network.add_argument(
+        "--examples", type=positive_int, default=11, metavar="M", help="columns of X (default: %(default)s)"
+    )
+    network.add_argument("--seed", type=seed, default=0, metavar="S", help="of everything drawn (default: %(default)s)")
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", type=Path, metavar="FILE", help="write the report to FILE as JSON")
+    output.add_argument("--plot", type=Path, metavar="FILE", help="draw the errors, entry by entry, to FILE")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the report of what was asked for."""
+    for path in (options.json, options.plot):
+        if path is not None and not path.parent.is_dir():
+            raise InputError(f"{path.parent} is no folder; expected one to write {path.name} to")
+    if options.what is None:
+        report = _check_drawn_network(options)
+    elif options.what.endswith(".py"):
+        report = _check_file(options)
+    else:
+        report = _check_function(options)
+    print(report)
+    if options.json is not None:
+        options.json.write_text(report.to_json() + "\n")
+    return EXIT_CODES[report.verdict]
+
+
+def _check_drawn_network(options: argparse.Namespace) -> "Report":
+    import jax
+
+    from ..crosscheck import check_backward, good_point
+    from ..network import Network
+
+    if len(options.layers) < 2:
+        raise InputError(f"--layers is {options.layers}; expected the inputs and at least one layer: --layers 12 1")
+    network = Network(options.activation, options.loss)
+    X, Y, parameters = good_point(options.layers, network, key=jax.random.key(options.seed), m=options.examples)
+    report = check_backward(X, Y, parameters, network)
+    _draw(report, options.plot)
+    return report
+
+
+def _check_file(options: argparse.Namespace) -> "FileReport":
+    from ..crosscheck import check_file
+
+    if options.plot is not None:
+        raise InputError("--plot draws the check of a function or of the drawn network; a file has many functions")
+    return check_file(options.what, time_limit=options.time_limit)
+
+
+def _check_function(options: argparse.Namespace) -> "Report":
+    from ..crosscheck import check_gradient
+
+    if options.args is None:
+        raise InputError("a function needs arguments: --args MODULE:NAME, a tuple or a function that returns one")
+    sys.path.insert(0, "")  # modules of the folder the command is typed in
+    function, named = _named(options.what), _named(options.args)
+    gradient = None if options.grad is None else _named(options.grad)
+    arguments: Any = named() if callable(named) else named
+    report = check_gradient(function, gradient, args=arguments, wrt=options.wrt)
+    _draw(report, options.plot)
+    return report
+
+
+def _named(name: str) -> Any:
+    """The object that MODULE:NAME names."""
+    module, colon, attribute = name.partition(":")
+    if not colon or not module or not attribute:
+        raise InputError(f"{name!r} names nothing; expected FILE.py or MODULE:NAME, as in package.module:function")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise InputError(f"{module} cannot be imported: {error}") from error
+    except AttributeError as error:
+        raise InputError(f"{module} has no {attribute}") from error
+
+
+def _draw(report: "Report", path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        from ..plots import plot_check
+    except ImportError as error:
+        raise InputError("drawing needs matplotlib: pip install 'jaxnet[demo]'") from error
+    plot_check(path, report)

@@ -1,0 +1,24 @@
+"""Is this gradient right, and if not, where and why.
+
+check_gradient   any function and its gradient, in JAX or NumPy
+check_backward   the backward pass of an L-layer network, step by step
+good_point       a point at which every known error of a backward pass shows
+"""
+
+from .backward import check_backward as check_backward
+from .files import FileReport as FileReport, check_file as check_file
+from .gradient import (
+    GradientMismatch as GradientMismatch,
+    assert_gradient as assert_gradient,
+    check_gradient as check_gradient,
+)
+from .points import good_point as good_point
+from .report import (
+    Finding as Finding,
+    LeafCheck as LeafCheck,
+    Power as Power,
+    ProtocolCheck as ProtocolCheck,
+    Report as Report,
+    Triangle as Triangle,
+    Verdict as Verdict,
+)

@@ -1,0 +1,106 @@
+"""What a backward pass under test returned, in this library's names and scales; each leaf of it against autodiff."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+from .reference import ROUNDOFF, Reference
+from .report import LeafCheck, Verdict
+
+
+class Answer(NamedTuple):
+    """What the backward pass under test returned, in this library's names."""
+
+    grads: dict[str, np.ndarray]
+    roundoff: dict[str, float]  # u of the type each came in or, where it is coarser, of what the code was given
+    conventions: tuple[str, ...]
+
+
+def as_answer(grads: Mapping[str, np.ndarray], reference: Reference, dtype: str = "float64") -> Answer:
+    """The grads as float64 arrays under this library's names; the older keys and scales of `dA` are recognised.
+
+    `dtype` is the type in which the code was given its arguments.
+    Raises `InputError` where there is nothing to compare.
+    """
+    if not isinstance(grads, Mapping):
+        raise InputError(f"the backward pass returned {type(grads).__name__}; expected a dict with dW1, db1, ...")
+    L, conventions = len(reference.layers), []
+    arrays = {name: np.asarray(value) for name, value in grads.items() if isinstance(name, str)}
+    if f"dA{L}" in arrays and "dA0" not in arrays:
+        arrays |= {f"dA{l - 1}": arrays[f"dA{l}"] for l in range(1, L + 1) if f"dA{l}" in arrays}
+        conventions.append(
+            f"your dA{L} is what is called dA{L - 1} here: the older notebooks number dA_prev by the layer it leaves"
+        )
+    arrays = {name: value for name, value in arrays.items() if name in reference.leaves and _is_numeric(value)}
+    if not any(name[:2] in ("dW", "db") for name in arrays):
+        names = ", ".join(map(str, grads)) or "none"
+        raise InputError(f"the backward pass returned the keys {names}; expected dW1, db1, ..., dW{L}, db{L}")
+    found = {name: value.astype(np.float64) for name, value in arrays.items()}
+    if _carries_the_mean(found, reference):
+        conventions.append(
+            "your dA carry the 1/m of the mean; here columns of dA belong to single examples. dW and db are the same"
+        )
+        found = {name: value * reference.m if name.startswith("dA") else value for name, value in found.items()}
+    given = ROUNDOFF[dtype]
+    roundoff = {name: max(given, ROUNDOFF.get(str(value.dtype), 0.0)) for name, value in arrays.items()}
+    return Answer(found, roundoff, tuple(conventions))
+
+
+def _is_numeric(array: np.ndarray) -> bool:
+    return array.dtype.kind in "biuf" or str(array.dtype) in ROUNDOFF
+
+
+def _carries_the_mean(found: Mapping[str, np.ndarray], reference: Reference) -> bool:
+    """Are dW and db right, and all dA 1/m of the reference's? That is another convention and no error."""
+    if reference.m == 1 or not any(name.startswith("dA") for name in found):
+        return False
+    scale = {name: 1 / reference.m if name.startswith("dA") else 1.0 for name in found}
+    return all(
+        value.shape == reference.grads[name].shape
+        and np.max(np.abs(value - scale[name] * reference.grads[name])) <= 1e-3 * np.max(np.abs(value))
+        for name, value in found.items()
+    )
+
+
+def judge_leaf(name: str, answer: Answer, reference: Reference) -> LeafCheck:
+    """One leaf against autodiff."""
+    got, want, S = answer.grads[name], reference.grads[name], reference.S[name]
+    return compare(name, got, want, S, answer.roundoff[name], reference.bound)
+
+
+def compare(name: str, got: np.ndarray, want: np.ndarray, S: np.ndarray, u: float, bound: float) -> LeafCheck:
+    """|got - want| <= bound u S, entry by entry."""
+    if got.shape != want.shape:
+        reason = f"shape {got.shape}; expected {want.shape}"
+        return LeafCheck(name, got.shape, Verdict.DISAGREE, reason, np.inf, np.inf, bound)
+    if not np.isfinite(S).all() or not np.isfinite(want).all():
+        reason = "the magnitudes overflow float64 here: choose smaller parameters"
+        return LeafCheck(name, got.shape, Verdict.INCONCLUSIVE, reason, np.nan, np.nan, bound)
+    with np.errstate(all="ignore"):
+        return _compared(name, got, want, S, u, bound)
+
+
+def _compared(name: str, got: np.ndarray, want: np.ndarray, S: np.ndarray, u: float, bound: float) -> LeafCheck:
+    error = np.abs(got - want)
+    # Below the smallest normal number nothing has digits.
+    units = np.nan_to_num(error / np.maximum(u * S, np.finfo(np.float64).tiny), nan=np.inf)
+    worst = tuple(int(i) for i in np.unravel_index(int(np.argmax(units)), units.shape))
+    wrong = int(np.count_nonzero(units > bound))
+    condition = float(np.max(S / np.maximum(np.abs(want), np.finfo(np.float64).tiny)))
+    return LeafCheck(
+        name,
+        got.shape,
+        Verdict.DISAGREE if wrong else Verdict.AGREE,
+        f"{wrong} of {got.size} entries are further off than rounding explains" if wrong else "",
+        float(np.max(np.nan_to_num(error, nan=np.inf))),
+        float(units[worst]),
+        bound,
+        condition=condition,
+        worst=worst,
+        got=float(got[worst]),
+        want=float(want[worst]),
+        wrong_entries=wrong,
+        entries=units,
+    )

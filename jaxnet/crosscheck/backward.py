@@ -1,0 +1,138 @@
+"""Is this backward pass of an L-layer network right, and if not, where and why."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache, partial
+
+import jax
+import numpy as np
+
+from ..errors import InputError
+from ..network import COURSE, L_model_backward, Network, cost_and_grads
+from ..types import Inputs, Labels, Parameters
+from .answers import Answer, as_answer, compare, judge_leaf
+from .functions import Function
+from .localization import find, kink_convention, with_findings
+from .points import measure_power
+from .protocol import Backward, Caller, backward_protocol, promise
+from .reference import ROUNDOFF, Reference, cost_of, make_reference
+from .report import LeafCheck, ProtocolCheck, Report, Triangle, Verdict, overall
+from .verdicts import Case, doubt
+from .witnesses import Witness, triangle
+
+
+def check_backward(
+    X: Inputs,
+    Y: Labels,
+    parameters: Parameters,
+    network: Network = COURSE,
+    *,
+    backward: Backward | None = None,
+    dtype: str = "float64",
+    thorough: bool = True,
+) -> Report:
+    """|got - autodiff| / (u S) of every dW_l, db_l and dA_l of `backward(AL, Y, caches)`, and each step by itself.
+
+    `backward` is any function of the course's signature, in JAX or NumPy; `L_model_backward` unless given. It is
+    called in `dtype` with the caches of the forward pass at this point, cast exactly, and each leaf is judged by the
+    rounding of the type it came in. A step that is wrong for the signal it was given is a finding: where, what, and
+    the line to write. `thorough` adds the protocol (deterministic, inputs unchanged, jit, vmap, additive over the
+    batch) and how many known errors would have shown at this point; for large networks these take longest.
+    Raises `InputError` where X, Y and parameters do not fit; what `backward` raises is passed on.
+    """
+    if dtype not in ROUNDOFF:
+        raise InputError(f"dtype is {dtype!r}; expected one of {', '.join(ROUNDOFF)}")
+    own = backward is None
+    call = Caller(_library_backward(network) if backward is None else backward, dtype)
+    reference = make_reference(X, Y, parameters, network)
+    answer = as_answer(call(reference), reference, dtype)
+    with np.errstate(all="ignore"):
+        leaves = [judge_leaf(name, answer, reference) for name in reference.leaves if name in answer.grads]
+        findings = find(answer, reference)
+        notes = list(answer.conventions)
+        if findings and (kinked := kink_convention(answer, reference)):
+            leaves, findings, notes = kinked[0], [], [*notes, kinked[1]]
+        leaves = with_findings(leaves, findings)
+    protocol, triangles = [], []
+    if thorough:
+        protocol = backward_protocol(call, reference, answer.grads)
+        triangles, leaves = _by_differences(reference, answer, leaves)
+    if own:
+        protocol.append(_training_agrees(reference))
+    verdict = overall([leaf.verdict for leaf in leaves] + [check.verdict for check in protocol])
+    verdict = Verdict.DISAGREE if findings else verdict
+    return Report(
+        getattr(backward, "__name__", "backward") if backward is not None else "L_model_backward",
+        verdict,
+        _reason(verdict, leaves, findings, protocol, reference),
+        tuple(leaves),
+        tuple(findings),
+        tuple(notes),
+        tuple(protocol),
+        tuple(triangles),
+        measure_power(reference) if thorough else None,
+        environment={"m": str(reference.m), "dtype": dtype, "jax": jax.__version__},
+    )
+
+
+@cache
+def _library_backward(network: Network) -> Backward:
+    """`L_model_backward` of a network; one object, so that it is compiled once."""
+    return partial(L_model_backward, network=network)
+
+
+def _by_differences(
+    reference: Reference, answer: Answer, leaves: Sequence[LeafCheck]
+) -> tuple[list[Triangle], list[LeafCheck]]:
+    """Finite differences as the third witness; where they contradict autodiff, no verdict is due."""
+    parameters = reference.parameters
+    X, Y = reference.layers[0].A_prev, reference.Y
+    function = Function(partial(cost_of, reference.network), (parameters, X, Y), 0, None)
+    by_name, triangles = {leaf.name: leaf for leaf in leaves}, []
+    for i, name in enumerate(f"d{name}" for name in parameters):
+        if name not in by_name:
+            continue
+        unit = answer.roundoff[name] * reference.S[name]
+        witness = Witness(reference.grads[name], unit, "calibrated")
+        found = triangle(function, i, answer.grads[name], witness)
+        triangles.append(replace(found, leaf=name))
+        reason = doubt(Case(function, i, answer.grads[name], witness, found), by_name[name])
+        if reason:
+            by_name[name] = replace(by_name[name], verdict=Verdict.INCONCLUSIVE, reason=reason)
+    return triangles, list(by_name.values())
+
+
+def _training_agrees(reference: Reference) -> ProtocolCheck:
+    """`cost_and_grads`, which training uses, goes through the logits instead of AL: is it right as well?"""
+    X = reference.layers[0].A_prev
+    with jax.enable_x64(True):
+        _, grads = jax.device_get(_compiled_cost_and_grads(X, reference.Y, reference.parameters, reference.network))
+    checks = [
+        compare(n, np.asarray(grads[n]), reference.grads[n], reference.S[n], ROUNDOFF["float64"], reference.bound)
+        for n in reference.leaves
+    ]
+    wrong = [check.name for check in checks if check.verdict is Verdict.DISAGREE]
+    text = f"{', '.join(wrong)} of `cost_and_grads`, which training uses, disagree with autodiff" if wrong else ""
+    return promise("training's gradient", not wrong, text)
+
+
+_compiled_cost_and_grads = jax.jit(cost_and_grads, static_argnames="network")
+
+
+def _reason(verdict, leaves, findings, protocol, reference: Reference) -> str:
+    if verdict is Verdict.AGREE:
+        worst = max(leaves, key=lambda leaf: leaf.units)
+        return f"{len(leaves)} gradients are autodiff's, at most {worst.units:.2g} roundings off, in {worst.name}"
+    if findings:
+        count = "1 error" if len(findings) == 1 else f"{len(findings)} errors"
+        l = int(findings[0].place.lstrip("dAWbZ")) + (findings[0].place.startswith("dA"))
+        L = len(reference.layers)
+        above = {0: "", 1: f"; layer {L} above it is right"}.get(L - l, f"; layers {l + 1} to {L} above it are right")
+        return f"{count}, the first at {findings[0].place}{above}"
+    wrong = [leaf.name for leaf in leaves if leaf.verdict is Verdict.DISAGREE]
+    if wrong:
+        return f"{', '.join(wrong)} disagree with autodiff"
+    failed = [check.name for check in protocol if check.verdict is verdict]
+    if failed:
+        return f"the values are right, but this fails: {', '.join(failed)}"
+    return "; ".join(sorted({leaf.reason for leaf in leaves if leaf.reason}))

@@ -1,0 +1,80 @@
+"""`jaxnet check`, as it is typed."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxnet import cli
+
+
+def typed(*arguments) -> int:
+    return cli.main([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A module of somebody's own in the folder where the command is typed."""
+    (tmp_path / "somebodys.py").write_text(
+        "import numpy as np\n"
+        "point = (np.array([1.0, -2.0, 3.0]),)\n"
+        "def cost(x): return np.sum(x**2) / len(x)\n"
+        "def right(x): return 2 * x / len(x)\n"
+        "def wrong(x): return 2 * x\n"
+        "def noisy(x): return round(float(np.sum(x**2)), 0)\n"
+        "def a_point(): return point\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(__import__("sys").modules, "somebodys", raising=False)
+    return "somebodys"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--layers", "5", "4", "1"],
+        ["--layers", "4", "6", "3", "--activation", "gelu", "--loss", "softmax_cross_entropy", "--examples", "2"],
+    ],
+)
+def test_a_drawn_network_agrees(arguments, capsys):
+    assert typed("check", *arguments) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("AGREE  L_model_backward") and "DISAGREES" not in output and "dW1" in output
+    assert "additive over the batch" in output and "known errors would have shown" in output
+
+
+@pytest.mark.parametrize("grad, code, verdict", [("right", 0, "agree"), ("wrong", 1, "disagree")])
+def test_a_function_of_ones_own(module, grad, code, verdict, capsys, tmp_path):
+    arguments = [f"{module}:cost", "--grad", f"{module}:{grad}", "--args", f"{module}:a_point"]
+    report, picture = tmp_path / "r.json", tmp_path / "r.png"
+    assert typed("check", *arguments, "--json", report, "--plot", picture) == code
+    assert capsys.readouterr().out.startswith(verdict.upper())
+    assert json.loads(report.read_text())["verdict"] == verdict
+    pixels = np.asarray(Image.open(picture).convert("RGB")).reshape(-1, 3)
+    reddish = (pixels[:, 0] > 160) & (pixels[:, 1] < 60)
+    assert (np.count_nonzero(reddish) > 5000) == (verdict == "disagree")
+
+
+def test_what_cannot_be_told_has_a_code_of_its_own(module, capsys):
+    arguments = [f"{module}:noisy", "--grad", f"{module}:right", "--args", f"{module}:point"]
+    assert typed("check", *arguments) == 3
+    assert "too wide to tell" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["somebodys:cost"], "a function needs arguments: --args MODULE:NAME"),
+        (["somebodys:cost", "--args", "somebodys"], "'somebodys' names nothing; expected FILE.py or MODULE:NAME"),
+        (["nobodys:cost", "--args", "nobodys:point"], "nobodys cannot be imported"),
+        (["somebodys:nothing", "--args", "somebodys:point"], "somebodys has no nothing"),
+        (["somebodys:cost", "--args", "somebodys:point"], "fun must be a jax.custom_vjp"),
+        (["--json", "no/such/folder.json"], "no/such is no folder; expected one to write folder.json to"),
+        (["--layers", "3"], "expected the inputs and at least one layer"),
+    ],
+)
+def test_unusable_input_is_told(module, arguments, message, capsys, no_shape_checks):
+    assert typed("check", *arguments) == 2
+    assert message in capsys.readouterr().err
