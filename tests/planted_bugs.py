@@ -161,6 +161,7 @@ class Bug(NamedTuple):
     dims: tuple[int, ...]
     m: int
     source: str
+    later: bool  # written after everything in jaxnet that names bugs, and so held out
 
 
 CATALOGUE: dict[str, Bug] = {}
@@ -177,13 +178,14 @@ def plant(
     loss: str = "binary_cross_entropy",
     shape: tuple[tuple[int, ...], int] = DISTINCT,
     source: str = "",
+    later: bool = False,
     backward: Backward | None = None,
     **options: Any,
 ) -> None:
     backward = backward or write(hidden, lines, **options)
     backward.__name__ = name.replace("-", "_")
     assert name not in CATALOGUE, name
-    CATALOGUE[name] = Bug(name, place, tuple(codes.split(", ")), backward, listed, hidden, loss, *shape, source)
+    CATALOGUE[name] = Bug(name, place, tuple(codes.split(", ")), backward, listed, hidden, loss, *shape, source, later)
 
 
 def unlisted(*args: Any, **options: Any) -> None:
@@ -195,6 +197,11 @@ def diagnoses(report: Any) -> set[str]:
     """What a report says of the first error, and the promises that it says are broken."""
     broken = {check.name for check in report.protocol if check.verdict == "disagree"}
     return {finding.code for finding in report.findings[:1]} | broken
+
+
+def later(*args: Any, **options: Any) -> None:
+    """An unlisted bug that was written after every fit: the honest test of what the checker can name."""
+    plant(*args, listed=False, later=True, **options)
 
 
 # ---- the mean
@@ -546,7 +553,12 @@ def gate_in_place(s: Step) -> np.ndarray:
 
 
 unlisted(
-    "dropout-mask-drawn-anew", "dZ2", "deterministic", {"dZ": dropped_anew()}, layer=2, source="kaldi-asr/kaldi#3890"
+    "dropout-mask-drawn-anew",
+    "dZ2",
+    "deterministic, masked",
+    {"dZ": dropped_anew()},
+    layer=2,
+    source="kaldi-asr/kaldi#3890",
 )
 unlisted(
     "signal-overwritten", "dA3", "overwritten", {"dZ": lambda s: np.multiply(s.dA, s.Z > 0, out=s.dA)}, hidden="relu"
@@ -772,3 +784,65 @@ unlisted(
 unlisted("signal-clipped", "dA1", "clipped", {"dA": lambda s: np.clip(s.W.T @ s.dZ, -0.05, 0.05)}, layer=2)
 unlisted("units-reversed", "dA2", "permuted", {"dA": lambda s: (s.W.T @ s.dZ)[::-1]}, layer=3)
 unlisted("bias-in-the-signal", "dA2", "bias-added", {"dA": lambda s: s.W.T @ s.dZ + s.caches[1][0][2]}, layer=3)
+
+# ---- held out
+
+
+def numerical_slope(s: Step) -> np.ndarray:
+    return (np.tanh(s.Z + 1e-3) - np.tanh(s.Z)) / 1e-3
+
+
+later(
+    "signal-not-updated",
+    "dA2",
+    "signal-repeated",
+    {"dA": lambda s: s.dA},
+    layer=3,
+    shape=SQUARE,
+    source="accord-net/framework#577",
+)
+later("db-accumulated", "db2", "accumulated", finish=lambda g, L: g | {"db2": g["db2"] + g["db3"]}, shape=SQUARE)
+later("w-for-a-prev", "dW3", "W-for-input", {"dW": lambda s: s.dZ @ s.W / s.m}, layer=3, shape=SQUARE)
+later(
+    "input-centred",
+    "dW2",
+    "input-centred",
+    {"dW": lambda s: s.dZ @ (s.A_prev - np.mean(s.A_prev, axis=1, keepdims=True)).T / s.m},
+    layer=2,
+)
+later("sigmoid-1-plus-a", "dZ3", "slope-function", slope(lambda s: s.A * (1 + s.A)), hidden="sigmoid", layer=3)
+later("hard-tanh", "dZ2", "slope-function, masked", slope(lambda s: np.abs(s.Z) < 1), layer=2)
+later("numerical-slope", "dZ3", "slope-function, slope-approximate", slope(numerical_slope), layer=3)
+later(
+    "last-example-twice",
+    "dW3",
+    "examples-weighted",
+    {"dW": lambda s: np.c_[s.dZ, s.dZ[:, -1:]] @ np.c_[s.A_prev, s.A_prev[:, -1:]].T / s.m},
+    layer=3,
+)
+later(
+    "last-unit-left-out",
+    "dW2",
+    "rows-scaled, masked",
+    {"dW": lambda s: summed(s) / s.m * (np.arange(len(s.W)) < len(s.W) - 1)[:, None]},
+    layer=2,
+)
+later("upper-triangle", "dW3", "masked", {"dW": lambda s: np.triu(summed(s) / s.m)}, layer=3, shape=SQUARE)
+later("two-over-outputs", "dZ4", "factor", {"head": lambda s: 2 * (s.AL - s.Y) / len(s.Y)}, **SQUARED)
+later("focal", "dZ4", "columns-scaled, error-function", {"head": lambda s: (s.AL - s.Y) * np.abs(s.AL - s.Y) ** 2})
+later(
+    "dA-by-rows", "dA3", "transposed", finish=lambda g, L: {name: v.T if name[1] == "A" else v for name, v in g.items()}
+)
+later("db-of-the-last-example", "db3", "last-example, examples-weighted", {"db": lambda s: s.dZ[:, -1:]}, layer=3)
+later("db-largest", "db2", "largest-for-mean", {"db": lambda s: np.max(s.dZ, axis=1, keepdims=True)}, layer=2)
+later("gradient-reversed", "dA1", "factor", {"dA": lambda s: -0.1 * s.W.T @ s.dZ}, layer=2)
+later(
+    "half-the-units-detached",
+    "dA2",
+    "rows-scaled, masked",
+    {"dA": lambda s: s.W.T @ s.dZ * (np.arange(s.W.shape[1]) % 2)[:, None]},
+    layer=3,
+)
+later(
+    "signal-in-float16", "dA1", "precision", {"dA": lambda s: (s.W.T @ s.dZ).astype(np.float16).astype(float)}, layer=2
+)

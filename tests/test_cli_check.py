@@ -57,6 +57,14 @@ def test_a_function_of_ones_own(module, grad, code, verdict, capsys, tmp_path):
     assert (np.count_nonzero(reddish) > 5000) == (verdict == "disagree")
 
 
+def test_a_file_of_ones_own(tmp_path, capsys):
+    (tmp_path / "mine.py").write_text("def relu_backward(dA, cache):\n    return dA * (dA > 0)\n")
+    report = tmp_path / "r.json"
+    assert typed("check", tmp_path / "mine.py", "--json", report) == 1
+    assert "relu_backward  DISAGREES\n  dZ: the derivative is taken at dA; it belongs at Z" in capsys.readouterr().out
+    assert json.loads(report.read_text())["verdict"] == "disagree"
+
+
 def test_what_cannot_be_told_has_a_code_of_its_own(module, capsys):
     arguments = [f"{module}:noisy", "--grad", f"{module}:right", "--args", f"{module}:point"]
     assert typed("check", *arguments) == 3
@@ -73,6 +81,10 @@ def test_what_cannot_be_told_has_a_code_of_its_own(module, capsys):
         (["somebodys:cost", "--args", "somebodys:point"], "fun must be a jax.custom_vjp"),
         (["--json", "no/such/folder.json"], "no/such is no folder; expected one to write folder.json to"),
         (["--layers", "3"], "expected the inputs and at least one layer"),
+        (["--layers", "3", "1", "--loss", "softmax_cross_entropy"], "a softmax over one output is always 1"),
+        (["--layers", "99999999", "99999999"], "GiB"),
+        (["none.py"], "none.py is no file; expected a Python file with functions of the course"),
+        (["none.py", "--plot", "a.png"], "--plot draws the check of a function"),
     ],
 )
 def test_unusable_input_is_told(module, arguments, message, capsys, no_shape_checks):

@@ -94,9 +94,13 @@ def _check_drawn_network(options: argparse.Namespace) -> "Report":
 
     from ..crosscheck import check_backward, good_point
     from ..network import Network
+    from ..validation import check_memory
 
     if len(options.layers) < 2:
         raise InputError(f"--layers is {options.layers}; expected the inputs and at least one layer: --layers 12 1")
+    if options.loss == "softmax_cross_entropy" and options.layers[-1] == 1:
+        raise InputError("a softmax over one output is always 1 and has no gradient; expected at least two outputs")
+    check_memory(options.layers, options.examples)
     network = Network(options.activation, options.loss)
     X, Y, parameters = good_point(options.layers, network, key=jax.random.key(options.seed), m=options.examples)
     report = check_backward(X, Y, parameters, network)

@@ -87,7 +87,7 @@ def _by_differences(
     """Finite differences as the third witness; where they contradict autodiff, no verdict is due."""
     parameters = reference.parameters
     X, Y = reference.layers[0].A_prev, reference.Y
-    function = Function(partial(cost_of, reference.network), (parameters, X, Y), 0, None)
+    function = Function(partial(_compiled_cost, reference.network), (parameters, X, Y), 0, compiled=True)
     by_name, triangles = {leaf.name: leaf for leaf in leaves}, []
     for i, name in enumerate(f"d{name}" for name in parameters):
         if name not in by_name:
@@ -116,6 +116,7 @@ def _training_agrees(reference: Reference) -> ProtocolCheck:
     return promise("training's gradient", not wrong, text)
 
 
+_compiled_cost = jax.jit(cost_of, static_argnames="network")
 _compiled_cost_and_grads = jax.jit(cost_and_grads, static_argnames="network")
 
 

@@ -92,7 +92,7 @@ def check_file(path: str | os.PathLike, *, time_limit: float = 60.0) -> FileRepo
 
 def _run(path: Path, time_limit: float) -> tuple[list[dict[str, Any]], str]:
     """What the process said line by line, and how it ended."""
-    command = [sys.executable, "-m", "jaxnet.crosscheck.worker", str(path)]
+    command = [sys.executable, "-m", "jaxnet.crosscheck.sandbox", str(path)]
     # Its prints go nowhere; the tail of its standard error says how it crashed.
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
@@ -112,7 +112,7 @@ def _run(path: Path, time_limit: float) -> tuple[list[dict[str, Any]], str]:
 
 
 def _function(result: Mapping[str, Any]) -> FunctionReport:
-    """What the worker wrote, as records again."""
+    """What the process wrote, as records again."""
     findings = tuple(
         Finding(**finding | {"rivals": tuple(finding["rivals"]), "residual": float(finding["residual"])})
         for finding in result["findings"]

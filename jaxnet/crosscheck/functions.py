@@ -28,7 +28,8 @@ class Function:
     fun: Callable[..., Any]
     args: tuple
     wrt: int | tuple[int, ...]
-    cotangent: Any
+    cotangent: Any = None
+    compiled: bool = False  # `fun` is compiled already, and need not be again for every point
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -64,6 +65,8 @@ class Function:
     @cached_property
     def traceable(self) -> bool:
         """Can JAX trace it?"""
+        if self.compiled:
+            return True
         try:
             with jax.enable_x64(True):
                 jax.eval_shape(self._scalar, self.leaves, self._others(np.float64))
@@ -74,7 +77,7 @@ class Function:
     def value(self, leaves: Sequence[np.ndarray]) -> float:
         """`<cotangent, fun>` at other leaves, in float64."""
         with jax.enable_x64(True):
-            function = self._compiled if self.traceable else self._scalar
+            function = self._compiled if self.traceable and not self.compiled else self._scalar
             return float(np.asarray(function(leaves, self._others(np.float64))))
 
     def autodiff(self, leaves: Sequence[np.ndarray] | None = None, dtype: Any = np.float64) -> list[np.ndarray]:

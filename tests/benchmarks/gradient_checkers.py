@@ -10,13 +10,17 @@ PyTorch need not be installed.
 """
 
 import argparse
+import itertools
 import json
+import multiprocessing
+import os
 import statistics
-import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,8 +30,9 @@ import numpy as np
 
 import jaxnet
 from jaxnet import Network, Verdict
+from jaxnet.losses import LOSSES
 
-from ..planted_bugs import ACTIVATIONS, CATALOGUE, DISTINCT, Backward, Bug, cost, diagnoses, forward, write
+from ..planted_bugs import ACTIVATIONS, CATALOGUE, Backward, Bug, cost, diagnoses, forward, write
 from . import harness
 
 
@@ -186,8 +191,8 @@ def _course_differences(p: Problem) -> np.ndarray:
 # ---- the points
 
 
-class Network_(NamedTuple):
-    """What a bug needs of its network."""
+class Setting(NamedTuple):
+    """The network that a bug is for."""
 
     hidden: str
     loss: str
@@ -199,26 +204,26 @@ Point = tuple[np.ndarray, np.ndarray, Parameters]
 
 
 @cache
-def generic(network: Network_, seed: int) -> Point:
+def generic(network: Setting, seed: int) -> Point:
     """`jaxnet.good_point`."""
     functions = Network(network.hidden, network.loss)
     X, Y, parameters = jaxnet.good_point(network.dims, functions, key=jax.random.key(seed), m=network.m)
     return X, Y, dict(parameters)
 
 
-def tutorial(network: Network_, seed: int) -> Point:
+def tutorial(network: Setting, seed: int) -> Point:
     """Weights of 0.01 and biases of 0, as most tutorials begin."""
     X, Y, parameters = generic(network, seed)
     random = np.random.default_rng(seed)
     return X, Y, {k: 0.01 * random.normal(size=v.shape) if k[0] == "W" else 0 * v for k, v in parameters.items()}
 
 
-def batch_of_one(network: Network_, seed: int) -> Point:
+def batch_of_one(network: Setting, seed: int) -> Point:
     X, Y, parameters = generic(network, seed)
     return X[:, 1:2], Y[:, 1:2], parameters
 
 
-def exact_zeros(network: Network_, seed: int) -> Point:
+def exact_zeros(network: Setting, seed: int) -> Point:
     """Biases of 0 and an example of zeros: Z is exactly 0 there in the first layer, on the kink."""
     X, Y, parameters = generic(network, seed)
     return (
@@ -228,17 +233,17 @@ def exact_zeros(network: Network_, seed: int) -> Point:
     )
 
 
-def float32(network: Network_, seed: int) -> Point:
+def float32(network: Setting, seed: int) -> Point:
     return jax.tree.map(np.float32, generic(network, seed))
 
 
-def saturated(network: Network_, seed: int) -> Point:
+def saturated(network: Setting, seed: int) -> Point:
     """Weights 20 times too large."""
     X, Y, parameters = generic(network, seed)
     return X, Y, {k: 20 * v if k[0] == "W" else v for k, v in parameters.items()}
 
 
-REGIMES: dict[str, Callable[[Network_, int], Point]] = {
+REGIMES: dict[str, Callable[[Setting, int], Point]] = {
     "generic point": generic,
     "weights of 0.01, b = 0": tutorial,
     "batch of one": batch_of_one,
@@ -251,52 +256,69 @@ REGIMES: dict[str, Callable[[Network_, int], Point]] = {
 # ---- the tables
 
 
-def compare(regime: str, seeds: range, tools: Mapping[str, Callable[[Problem], Answer]]) -> Iterator[dict[str, Any]]:
-    """The rows of a regime, one for each tool."""
-    problems, silent, crashes = [], set(), 0
-    for seed in seeds:
-        for bug in CATALOGUE.values():
-            problem = Problem(bug.backward, bug.hidden, bug.loss, *REGIMES[regime](_network(bug), seed))
-            state = _effect(problem)
-            crashes += state == "raises"
-            if state == "none":
-                silent.add((bug.name, seed))
-            if state != "raises":  # it needs no tool
-                problems.append((bug, seed, problem))
-    correct = [
-        Problem(write(network.hidden), network.hidden, network.loss, *REGIMES[regime](network, seed))
-        for seed in seeds
-        for network in sorted({_network(bug) for bug in CATALOGUE.values()})
-    ]
-    for tool, check in tools.items():
-        start = time.perf_counter()
-        answers = [(bug, seed, check(problem)) for bug, seed, problem in problems]
-        alarms = sum(not check(problem).passes for problem in correct)
-        yield {
-            "regime": regime,
-            "tool": tool,
-            "bugs": len(problems),
-            "seeds": len(seeds),
-            "silent": len(silent),
-            "raise": crashes,
-            "detection": _percent(not a.passes for *_, a in answers),
-            "localisation": _percent(_placed(bug, a) for bug, _, a in answers),
-            "diagnosis": _percent(_diagnosed(bug, a) for bug, _, a in answers),
-            "false_alarms": [alarms, len(correct)],
-            "seconds": round(time.perf_counter() - start, 1),
-            "crashes": sorted({f"{bug.name}: {a.place}" for bug, _, a in answers if a.passes and a.place}),
-            "missed": sorted({bug.name for bug, _, a in answers if a.passes}),
-            "missed_though_not_silent": sorted(
-                {b.name for b, s, a in answers if a.passes and (b.name, s) not in silent}
-            ),
-            "misplaced": sorted({bug.name for bug, _, a in answers if _placed(bug, a) is False}),
-            "undiagnosed": _counted(bug.name for bug, _, a in answers if _diagnosed(bug, a) is False),
-            "unannounced": sorted({bug.name for bug, _, a in answers if a.passes and not _announced(bug, a)}),
-        }
+class Outcome(NamedTuple):
+    """What one tool says of one bug, or of correct code, at one point."""
+
+    regime: str
+    seed: int
+    tool: str
+    bug: str | None
+    effect: str
+    answer: Answer
+    seconds: float
 
 
-def _network(bug: Bug) -> Network_:
-    return Network_(bug.hidden, bug.loss, bug.dims, bug.m)
+def examine(regime: str, seed: int, tools: list[str]) -> list[Outcome]:
+    """Every bug, and correct code for every network, shown to every tool at one point each."""
+    settings = {bug.name: _setting(bug) for bug in CATALOGUE.values()}
+    correct = dict.fromkeys(settings.values())
+    codes = [(name, CATALOGUE[name].backward, setting) for name, setting in settings.items()]
+    outcomes = []
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # torch's of float32, NumPy's of what overflows
+        for name, backward, setting in codes + [(None, write(setting.hidden), setting) for setting in correct]:
+            problem = Problem(backward, setting.hidden, setting.loss, *REGIMES[regime](setting, seed))
+            effect = _effect(problem)
+            for tool in tools:
+                start = time.perf_counter()
+                answer = TOOLS[tool](problem) if effect != "raises" else Answer(False)
+                outcomes.append(Outcome(regime, seed, tool, name, effect, answer, time.perf_counter() - start))
+    return outcomes
+
+
+def summary(regime: str, tool: str, outcomes: list[Outcome]) -> dict[str, Any]:
+    """A row of the table."""
+    mine = [o for o in outcomes if (o.regime, o.tool) == (regime, tool)]
+    alarms = [not o.answer.passes for o in mine if o.bug is None]
+    judged = [(CATALOGUE[o.bug], o) for o in mine if o.bug is not None and o.effect != "raises"]
+    later = [(bug, o) for bug, o in judged if bug.later]
+    unlisted = [(bug, o) for bug, o in judged if not bug.listed]
+    missed = [(bug, o) for bug, o in judged if o.answer.passes]
+    return {
+        "regime": regime,
+        "tool": tool,
+        "seeds": len({o.seed for o in mine}),
+        "bugs": len(judged),
+        "without_effect": sum(o.effect == "none" for _, o in judged),
+        "raise_by_themselves": sum(o.effect == "raises" for o in mine),
+        "detection": _percent(not o.answer.passes for _, o in judged),
+        "localisation": _percent(_placed(bug, o.answer) for bug, o in judged),
+        "diagnosis": _percent(_diagnosed(bug, o.answer) for bug, o in judged),
+        "diagnosis_unlisted": _percent(_diagnosed(bug, o.answer) for bug, o in unlisted),
+        "diagnosis_later": _percent(_diagnosed(bug, o.answer) for bug, o in later),
+        "false_alarms": [sum(alarms), len(alarms)],
+        "seconds": round(sum(o.seconds for o in mine), 1),
+        "crashes": sorted({f"{bug.name}: {o.answer.place}" for bug, o in missed if o.answer.place}),
+        "missed": _counted(bug.name for bug, _ in missed),
+        "missed_with_effect": _counted(bug.name for bug, o in missed if o.effect == "some"),
+        "unannounced": _counted(bug.name for bug, o in missed if not _announced(bug, o.answer)),
+        "misplaced": _counted(bug.name for bug, o in judged if _placed(bug, o.answer) is False),
+        "undiagnosed": _counted(bug.name for bug, o in judged if _diagnosed(bug, o.answer) is False),
+    }
+
+
+def _setting(bug: Bug) -> Setting:
+    return Setting(bug.hidden, bug.loss, bug.dims, bug.m)
 
 
 def _effect(p: Problem) -> str:
@@ -343,42 +365,37 @@ def _announced(bug: Bug, answer: Answer) -> bool:
     return False
 
 
-def _percent(outcomes: Iterator[bool | None]) -> float | None:
+def _percent(outcomes: Iterable[bool | None]) -> float | None:
     told = [outcome for outcome in outcomes if outcome is not None]
     return round(100 * statistics.mean(told), 1) if told else None
 
 
-def _counted(names: Iterator[str]) -> dict[str, int]:
+def _counted(names: Iterable[str]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for name in names:
         counts[name] = counts.get(name, 0) + 1
     return counts
 
 
-DEPTHS = ((5, 3), (5, 4, 6, 3, 3))
 DTYPES = ("float64", "float32", "bfloat16")
 
 
-def false_alarms(seed: int = 0) -> dict[str, Any]:
-    """jaxnet on correct code: all activations, losses, depths, dtypes and hard regimes."""
-    runs, alarms, unsure = 0, [], []
-    for hidden in ACTIVATIONS:
-        for loss in jaxnet.losses.LOSSES:
-            for dims in DEPTHS:
-                network = Network_(hidden, loss, dims, DISTINCT[1])
-                for regime in REGIMES:
-                    if regime in ("float32", "batch of one"):
-                        continue
-                    X, Y, parameters = REGIMES[regime](network, seed)
-                    for dtype in DTYPES:
-                        report = jaxnet.check_backward(
-                            X, Y, parameters, Network(hidden, loss), backward=write(hidden), dtype=dtype, thorough=False
-                        )
-                        runs += 1
-                        case = f"{hidden}, {loss}, {len(dims) - 1} layers, {regime}, {dtype}"
-                        alarms += [case] if report.verdict is Verdict.DISAGREE else []
-                        unsure += [case] if report.verdict is Verdict.INCONCLUSIVE else []
-    return {"tool": "jaxnet.check_backward", "runs": runs, "alarms": alarms, "inconclusive": unsure}
+def false_alarms(hidden: str, seed: int = 0) -> list[tuple[str, str]]:
+    """jaxnet on correct code with one activation: (case, verdict) for losses, depths, dtypes and regimes."""
+    deep, shallow = (5, 4, 6, 3, 3), (5, 4, 3)
+    found = []
+    with np.errstate(all="ignore"):
+        for loss, dims, regime in itertools.product(LOSSES, (deep, shallow), REGIMES):
+            if regime == "float32" or (regime == "batch of one" and dims == deep):
+                continue
+            X, Y, parameters = REGIMES[regime](Setting(hidden, loss, dims, 7), seed)
+            for dtype in DTYPES:
+                report = jaxnet.check_backward(
+                    X, Y, parameters, Network(hidden, loss), backward=write(hidden), dtype=dtype, thorough=False
+                )
+                case = f"{hidden}, {loss}, {len(dims) - 1} layers, {regime}, {dtype}"
+                found.append((case, str(report.verdict)))
+    return found
 
 
 def main() -> list[dict[str, Any]]:
@@ -387,66 +404,57 @@ def main() -> list[dict[str, Any]]:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the machine and the rows to FILE")
     arguments = parser.parse_args()
     machine = harness.describe_machine()
-    tools, absent = _installed()
+    tools = [tool for tool in TOOLS if find_spec("torch") or not tool.startswith("torch")]
+    unlisted, later = (sum(map(f, CATALOGUE.values())) for f in (lambda b: not b.listed, lambda b: b.later))
     print(machine)
-    listed = sum(bug.listed for bug in CATALOGUE.values())
-    print(f"{len(CATALOGUE)} planted bugs, {len(CATALOGUE) - listed} of which are not in jaxnet's table of known bugs")
+    print(f"{len(CATALOGUE)} planted bugs, {unlisted} of which were not in jaxnet's table of known bugs when they were")
+    print(f"written, and {later} of which were written after everything that names bugs")
     rows = []
-    for regime in REGIMES:
-        seeds = arguments.rounds if regime == "generic point" else -(-arguments.rounds // 5)
-        for row in compare(regime, range(seeds), tools):
-            _print_row(row, first=row["tool"] == next(iter(tools)))
-            rows.append(row)
-        for tool in absent:
-            print(f"  {tool:<26}not installed")
-    rows.append(false_alarms())
-    _print_false_alarms(rows[-1])
+    spawning = multiprocessing.get_context("spawn")  # JAX has threads, which a fork would lose
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=spawning) as pool:
+        few = -(-arguments.rounds // 5)
+        seeds = {regime: range(arguments.rounds if regime == "generic point" else few) for regime in REGIMES}
+        futures = {r: [pool.submit(examine, r, seed, tools) for seed in seeds[r]] for r in REGIMES}
+        correct = [pool.submit(false_alarms, hidden) for hidden in ACTIVATIONS]
+        for regime in REGIMES:
+            outcomes = [outcome for future in futures[regime] for outcome in future.result()]
+            rows += [summary(regime, tool, outcomes) for tool in tools]
+            _print_regime(rows[-len(tools) :])
+        cases = [case for future in correct for case in future.result()]
+    wrong = [case for case, verdict in cases if verdict != "agree"]
+    rows.append({"tool": "jaxnet.check_backward", "runs_on_correct_code": len(cases), "not_agreeing": wrong})
+    print(f"\njaxnet on correct code, in {', '.join(DTYPES)}: of {len(cases)} runs {len(wrong)} do not agree")
+    print("".join(f"  {case}\n" for case in wrong), end="")
     if arguments.json:
         arguments.json.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
     return rows
 
 
-def _installed() -> tuple[dict[str, Callable[[Problem], Answer]], list[str]]:
-    try:
-        import torch
-
-        torch.set_num_threads(1)
-    except ImportError:
-        absent = [tool for tool in TOOLS if tool.startswith("torch")]
-        return {tool: check for tool, check in TOOLS.items() if tool not in absent}, absent
-    return TOOLS, []
-
-
-def _print_row(row: Mapping[str, Any], first: bool) -> None:
-    if first:
-        print(f"\n{row['regime']}: {row['bugs']} bugs over {row['seeds']} seeds", end="")
-        print(f", of which {row['silent']} change no number here" if row["silent"] else "", end="")
-        print(f"; {row['raise']} more raise an error by themselves" if row["raise"] else "")
-        print(f"  {'':<26}{'seen':>8}{'placed':>8}{'named':>8}{'false alarms':>15}{'seconds':>10}")
-    seen, placed, named = (
-        "-" if row[k] is None else f"{row[k]:.1f}%" for k in ("detection", "localisation", "diagnosis")
+def _print_regime(rows: list[dict[str, Any]]) -> None:
+    first = rows[0]
+    print(f"\n{first['regime']}: {first['bugs']} bugs over {first['seeds']} seeds", end="")
+    print(f", {first['without_effect']} of which change no number here", end="")
+    print(f"; {first['raise_by_themselves']} more raise an error by themselves" * bool(first["raise_by_themselves"]))
+    print(f"  {'':<26}{'seen':>8}{'placed':>8}{'named':>8}{'false alarms':>15}{'seconds':>10}")
+    for tool in TOOLS:
+        row = next((row for row in rows if row["tool"] == tool), None)
+        if row is None:
+            print(f"  {tool:<26}not installed")
+            continue
+        cells = ("-" if row[k] is None else f"{row[k]:.1f}%" for k in ("detection", "localisation", "diagnosis"))
+        alarms = "{} of {}".format(*row["false_alarms"])
+        print(f"  {tool:<26}{''.join(f'{cell:>8}' for cell in cells)}{alarms:>15}{row['seconds']:10.1f}")
+    print(
+        f"    jaxnet names {first['diagnosis_unlisted']}% of the unlisted, {first['diagnosis_later']}% of the later ones"
     )
-    alarms = "{} of {}".format(*row["false_alarms"])
-    print(f"  {row['tool']:<26}{seen:>8}{placed:>8}{named:>8}{alarms:>15}{row['seconds']:10.1f}", flush=True)
-    if row["tool"].startswith("jaxnet"):
-        for key, words in (
-            ("crashes", "raises"),
-            ("missed_though_not_silent", "missed though numbers change"),
-            ("unannounced", "missed and not announced by power"),
-        ):
-            if row[key]:
-                print(f"      {words}: {', '.join(row[key])}")
-
-
-def _print_false_alarms(row: Mapping[str, Any]) -> None:
-    alarms, unsure = len(row["alarms"]), len(row["inconclusive"])
-    print(f"\njaxnet on correct code: {alarms} false alarms in {row['runs']} runs, {unsure} inconclusive")
-    for case in row["alarms"]:
-        print(f"  {case}")
+    for key, words in (
+        ("crashes", "jaxnet raises"),
+        ("missed_with_effect", "jaxnet misses though numbers change"),
+        ("unannounced", "jaxnet misses and its power does not say so"),
+    ):
+        if first[key]:
+            print(f"    {words}: {', '.join(first[key])}", flush=True)
 
 
 if __name__ == "__main__":
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # torch's of float32, NumPy's of what overflows
-        main()
-    sys.exit()
+    main()

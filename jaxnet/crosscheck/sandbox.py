@@ -1,4 +1,4 @@
-"""python -m jaxnet.crosscheck.worker FILE: the child of `files.check_file`, which imports and runs a learner's file.
+"""python -m jaxnet.crosscheck.sandbox FILE: the child of `files.check_file`, which imports and runs a learner's file.
 
 Writes a JSON line before and after every check to what was standard output; whatever the file itself prints goes
 nowhere, and it has no standard input.
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TextIO
 
-from .course import CHECKS, checks
+from .coursework import CHECKS, checks
 from .report import plain
 
 

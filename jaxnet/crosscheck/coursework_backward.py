@@ -1,0 +1,93 @@
+"""The course's functions on the way back, each for the signal of the reference, by the machinery of the cross-check."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .backward import check_backward
+from .explain import explain, explain_dZ, explain_outputs
+from .reference import ROUNDOFF
+from .report import Finding, FunctionReport, Verdict
+from .steps import Step, sizes
+from .trying import Functions, Point, Refused, call, fresh, pair, triple, worst, wrong
+
+
+def check_linear_backward(functions: Functions, point: Point) -> FunctionReport:
+    step, name = point.step("relu"), "linear_backward"
+    c = step.layer
+    got = triple(name, call(functions[name], np.array(step.dZ), (np.array(c.A_prev), np.array(c.W), np.array(c.b))))
+    return _judged(name, step, got, explain_outputs)
+
+
+def check_slope(name: str, activation: str) -> Callable:
+    def check(functions: Functions, point: Point) -> FunctionReport:
+        step = point.step(activation)
+        dZ = np.asarray(call(functions[name], np.array(step.dA), np.array(step.layer.Z)), np.float64)
+        finding = explain_dZ(step, dZ, point.relu.bound)
+        if finding is None:
+            return _at_zero(FunctionReport(name, Verdict.AGREE, ""), functions[name], activation)
+        return wrong(name, [_unnumbered(finding, step)])
+
+    return check
+
+
+def _at_zero(check: FunctionReport, function: Callable[..., Any], activation: str) -> FunctionReport:
+    """relu has two slopes at 0: which one was chosen is a convention."""
+    if activation != "relu":
+        return check
+    at_zero = float(np.asarray(call(function, np.ones((1, 1)), np.zeros((1, 1)))).item())
+    if at_zero == 0:
+        return check
+    if 0 < at_zero <= 1:
+        note = f"at Z = 0 your slope is {at_zero:g}, that of the course is 0: a convention and no error"
+        return FunctionReport(check.name, check.verdict, check.reason, notes=(note,))
+    return FunctionReport(check.name, Verdict.DISAGREE, f"at Z = 0 the slope is {at_zero:g}; expected 0, or up to 1")
+
+
+def check_linear_activation_backward(functions: Functions, point: Point) -> FunctionReport:
+    name, found = "linear_activation_backward", []
+    for activation in ("relu", "sigmoid"):
+        step = point.step(activation)
+        c = step.layer
+        cache = (np.array(c.A_prev), np.array(c.W), np.array(c.b)), np.array(c.Z)
+        got = triple(name, call(functions[name], np.array(step.dA), cache, activation))
+        found.append(_judged(name, step, got, explain, f'with activation="{activation}", '))
+    return worst(name, found)
+
+
+def check_L_model_backward(functions: Functions, point: Point) -> FunctionReport:
+    name, r = "L_model_backward", point.relu
+    backward, notes = functions[name], ()
+    try:
+        call(backward, np.array(r.AL), np.array(r.Y), r.caches)
+    except Refused:
+        if "L_model_forward" not in functions:
+            raise
+        # Whoever wrote the forward pass may lay out the caches as they like.
+        AL, caches = pair(name, call(functions["L_model_forward"], r.layers[0].A_prev, fresh(r.parameters)), "")
+        call(backward, AL, np.array(r.Y), caches)
+        backward, notes = (lambda AL, Y, _: functions[name](AL, Y, caches)), ("with the caches of your own forward",)
+    parameters = r.parameters
+    report = check_backward(r.layers[0].A_prev, r.Y, parameters, backward=backward, thorough=not notes)
+    findings = tuple(report.findings)
+    return FunctionReport(name, report.verdict, report.reason, findings, (*notes, *report.conventions), report.table())
+
+
+def _judged(name: str, step: Step, got: dict[str, np.ndarray], how: Callable, where: str = "") -> FunctionReport:
+    """The outputs of a step, each against its line."""
+    size = sizes(step, 2 * np.abs(step.dA) + np.abs(step.dZ), np.abs(step.layer.A_prev))
+    largest = {n: float(np.max(value)) for n, value in size.items()}
+    found = how(step, got, largest, 100.0, ROUNDOFF["float64"])
+    return wrong(name, [_unnumbered(f, step, where) for f in found.findings])
+
+
+def _unnumbered(finding: Finding, step: Step, where: str = "") -> Finding:
+    """Without the numbers of layers, which a function of one layer does not know."""
+    l, k = step.l, step.l - 1
+    text, remedy = finding.text, finding.remedy
+    own = [(f"{name}{l}", name) for name in ("dZ", "dW", "db", "dA", "W", "Z", "b")]
+    for numbered, plain in ((f"dA{k}", "dA_prev"), (f"A{k}", "A_prev"), *own):
+        text, remedy = text.replace(numbered, plain), remedy.replace(numbered, plain)
+    place = {"A": "dA_prev"}.get(finding.place[1], finding.place.rstrip("0123456789"))
+    return Finding(place, finding.code, where + text, remedy, finding.residual, finding.rivals)
