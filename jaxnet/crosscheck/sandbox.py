@@ -43,7 +43,8 @@ def main(file: str) -> int:
 
 
 def _tell(answers: TextIO, **message: object) -> None:
-    print(json.dumps(message, allow_nan=False), file=answers, flush=True)
+    answers.write(json.dumps(message, allow_nan=False) + "\n")
+    answers.flush()
 
 
 def _imported(path: Path) -> ModuleType:
