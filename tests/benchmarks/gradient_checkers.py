@@ -118,6 +118,7 @@ def by_torch(p: Problem, fast: bool) -> Answer:
     """`torch.autograd.gradcheck` of an `autograd.Function`; it names the first input whose gradient is off."""
     import torch
 
+    torch.set_num_threads(1)  # there are as many processes as cores
     names = list(p.parameters)
 
     class Cost(torch.autograd.Function):
@@ -445,7 +446,7 @@ def _print_regime(rows: list[dict[str, Any]]) -> None:
         alarms = "{} of {}".format(*row["false_alarms"])
         print(f"  {tool:<26}{''.join(f'{cell:>8}' for cell in cells)}{alarms:>15}{row['seconds']:10.1f}")
     print(
-        f"    jaxnet names {first['diagnosis_unlisted']}% of the unlisted, {first['diagnosis_later']}% of the later ones"
+        f"    jaxnet names {first['diagnosis_unlisted']}% of the unlisted and {first['diagnosis_later']}% of the later"
     )
     for key, words in (
         ("crashes", "jaxnet raises"),
