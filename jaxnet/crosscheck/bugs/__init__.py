@@ -9,8 +9,6 @@ Most come from reports: crossed and forgotten axes, derivatives taken at A or of
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from ..steps import Layer, Step
 from .activation import DZ
 from .base import Bug as Bug
