@@ -1,7 +1,7 @@
 """Wrong backward passes as people write them, each with the place and the diagnosis that a checker should give.
 
 `CATALOGUE` holds them by name. Each is a course-style backward pass in plain NumPy, correct but for the lines named in
-its entry, and shares no code with jaxnet. Most come from reports; `source` cites the thread.
+its entry, and shares no code with jaxnet. Many come from reports: `source` cites the thread.
 """
 
 import itertools
@@ -15,7 +15,6 @@ import numpy as np
 DISTINCT = (5, 4, 6, 3, 1), 7  # dims and m: crossed axes are errors of shape
 OUTPUTS = (5, 2, 6, 4, 3), 7
 SQUARE = (5, 5, 5, 5, 1), 5  # crossed axes are silent
-SQUARE_OUTPUTS = (5, 5, 5, 5, 5), 5
 
 Backward = Callable[[np.ndarray, np.ndarray, list], dict[str, np.ndarray]]
 
@@ -216,13 +215,13 @@ def bias_summed(s: Step) -> np.ndarray:
 
 
 plant("no-mean", "dW4", "mean-missing", {"dW": summed, "db": bias_summed}, source="fetchai/ledger#1580")
-plant("no-mean-in-db", "db4", "mean-missing", {"db": bias_summed}, source="kvfrans/notes#5")
+plant("no-mean-in-db", "db4", "mean-missing", {"db": bias_summed})
 plant(
     "mean-twice",
     "dZ4",
     "mean-twice",
     {"head": lambda s: (s.AL - s.Y) / s.m},
-    source="SkalskiP/ILearnDeepLearning.py#29",
+    source="deeplearning4j/deeplearning4j#366",
 )
 plant(
     "mean-in-hidden-dZ",
@@ -298,7 +297,7 @@ plant(
     "softmax-cross-terms-missing",
     {"head": lambda s: -s.Y / s.AL * s.AL * (1 - s.AL)},
     **SOFTMAX,
-    source="neuroph/neuroph#37",
+    source="deeplearning4j/libnd4j#440",
 )
 plant(
     "softmax-slope-missing",
@@ -314,7 +313,6 @@ unlisted(
     "softmax-axis",
     softmax_over(axis=1),
     **SOFTMAX,
-    source="RoboticsClubIITJ/ML-DL-implementation#153",
 )
 unlisted(
     "sigmoid-slope-on-linear-output",
@@ -381,13 +379,13 @@ plant(
     "slope-at-A",
     slope(lambda s: SLOPES["sigmoid"](s.A)),
     hidden="sigmoid",
-    source="dstein64/gophernet#6",
+    source="rasmusbergpalm/DeepLearnToolbox#165",
 )
 plant("a-forgotten", "dZ3", "A-for-slope-1-A", slope(lambda s: 1 - s.A), hidden="sigmoid", source="neuroph/neuroph#37")
 plant("1-a-forgotten", "dZ2", "value-for-slope", slope(lambda s: s.A), hidden="sigmoid", layer=2)
 plant("tanh-1-plus-a2", "dZ3", "A-for-slope-1+A2", slope(lambda s: 1 + s.A**2), source="nicodjimenez/lstm#41")
 plant("tanh-1-minus-a", "dZ2", "A-for-slope-1-A", slope(lambda s: 1 - s.A), layer=2)
-plant("tanh-1-minus-z2", "dZ3", "Z-for-slope-1-Z2", slope(lambda s: 1 - s.Z**2), source="benoitfragit/libBrain#78")
+plant("tanh-1-minus-z2", "dZ3", "Z-for-slope-1-Z2", slope(lambda s: 1 - s.Z**2))
 plant("tanh-again", "dZ3", "value-for-slope", slope(lambda s: np.tanh(s.Z)), source="andersbll/nnet#4")
 plant("sigmoid-slope-for-tanh", "dZ2", "A-for-slope-A(1-A)", slope(lambda s: s.A * (1 - s.A)), layer=2)
 plant(
@@ -396,7 +394,7 @@ plant(
     "slope-of-sigmoid",
     slope(lambda s: SLOPES["sigmoid"](s.Z)),
     hidden="relu",
-    source="Kulbear/deep-learning-coursera#20",
+    source="jeffheaton/encog-dotnet-core#124",
 )
 plant("relu-inverted", "dZ3", "slope-inverted", slope(lambda s: s.Z <= 0), hidden="relu", layer=3)
 plant("relu-of-the-signal", "dZ3", "slope-at-dA", {"dZ": lambda s: np.maximum(s.dA, 0)}, hidden="relu")
@@ -449,7 +447,7 @@ def not_a_number(s: Step) -> np.ndarray:
         return (s.Z > 0) * (np.sqrt(s.Z) / np.sqrt(s.Z))  # 0 times NaN is NaN: `where` would be needed, and earlier
 
 
-plant("gelu-by-tanh", "dZ3", "approximate-gelu", slope(gelu_by_tanh), hidden="gelu", source="SciML/FastPower.jl#58")
+plant("gelu-by-tanh", "dZ3", "approximate-gelu", slope(gelu_by_tanh), hidden="gelu")
 unlisted("gelu-by-sigmoid", "dZ3", "approximate-gelu, slope-function", slope(gelu_by_sigmoid), hidden="gelu")
 unlisted(
     "silu-second-term",
@@ -465,7 +463,6 @@ unlisted(
     "Z-for-A, slope-function",
     slope(lambda s: s.Z + sigmoid(s.Z) * (1 - s.Z)),
     hidden="silu",
-    source="pytorch/pytorch#110815",
 )
 unlisted(
     "elu-z-plus-1",
@@ -510,7 +507,6 @@ unlisted(
     "masked",
     slope(lambda s: SLOPES["tanh"](s.Z) * (np.arange(s.Z.size).reshape(s.Z.shape) % 5 > 0) / 0.8),
     layer=2,
-    source="ddbourgin/numpy-ml#94",
 )
 unlisted(
     "last-example-detached",
@@ -532,7 +528,6 @@ unlisted(
     "precision",
     {"dZ": lambda s: (s.dA.astype(np.float32) * SLOPES["tanh"](s.Z)).astype(np.float32).astype(float)},
     layer=3,
-    source="nu-radio/NuRadioMC#1061",
 )
 
 
@@ -558,12 +553,18 @@ unlisted(
     "deterministic, masked",
     {"dZ": dropped_anew()},
     layer=2,
-    source="kaldi-asr/kaldi#3890",
 )
 unlisted(
     "signal-overwritten", "dA3", "overwritten", {"dZ": lambda s: np.multiply(s.dA, s.Z > 0, out=s.dA)}, hidden="relu"
 )
-unlisted("cache-overwritten", None, "inputs unchanged", {"dZ": gate_in_place}, hidden="relu")
+unlisted(
+    "cache-overwritten",
+    None,
+    "inputs unchanged",
+    {"dZ": gate_in_place},
+    hidden="relu",
+    source="deeplearning4j/deeplearning4j#364",
+)
 
 # ---- dW
 
@@ -628,7 +629,6 @@ unlisted(
     "bias-column",
     {"dW": lambda s: s.dZ @ np.vstack([np.ones((1, s.m)), s.A_prev])[:-1].T / s.m},
     layer=3,
-    source="louisjc/mnist-neural-network#1",
 )
 unlisted("weight-decay", "dW4", "regulariser", {"dW": lambda s: summed(s) / s.m + 0.01 * s.W})
 unlisted(
@@ -662,7 +662,6 @@ unlisted(
     "precision",
     {"dW": lambda s: (summed(s) / s.m).astype(np.float16).astype(float)},
     layer=2,
-    source="NVIDIA/Isaac-GR00T#758",
 )
 unlisted("rounded", "dW3", "rounded, precision", {"dW": lambda s: np.round(summed(s) / s.m, 4)}, layer=3)
 unlisted("whole-numbers", "dW2", "zero, rounded", {"dW": lambda s: (summed(s) / s.m).astype(int)}, layer=2)
@@ -705,7 +704,7 @@ unlisted(
     "db4",
     "shape",
     {"db": lambda s: np.mean(s.dZ, axis=1)},
-    source="jimfleming/differentiation#1",
+    source="Kulbear/deep-learning-coursera#8",
 )
 unlisted(
     "db-decayed",
@@ -795,11 +794,11 @@ def numerical_slope(s: Step) -> np.ndarray:
 later(
     "signal-not-updated",
     "dA2",
-    "signal-repeated",
+    "signal-repeated, factor-and-skip-connection",
     {"dA": lambda s: s.dA},
     layer=3,
     shape=SQUARE,
-    source="accord-net/framework#577",
+    source="Kulbear/deep-learning-coursera#27",
 )
 later("db-accumulated", "db2", "accumulated", finish=lambda g, L: g | {"db2": g["db2"] + g["db3"]}, shape=SQUARE)
 later("w-for-a-prev", "dW3", "W-for-input", {"dW": lambda s: s.dZ @ s.W / s.m}, layer=3, shape=SQUARE)

@@ -257,6 +257,12 @@ def test_the_librarys_own_backward_keeps_every_promise():
         assert second < 0.05 * first and h == 10 * smaller  # of second order
 
 
+def test_code_that_numpy_widens_keeps_its_promises_in_float32():
+    """float32 times a Python number stays float32 in JAX, but float64 factors make it float64 in NumPy."""
+    X, Y, parameters = drawn.problem(DIMS, M, dtype=np.float32)
+    assert jaxnet.check_backward(X, Y, parameters, backward=course.backward, dtype="float32").agrees
+
+
 def writes_into_its_cache(AL, Y, caches):
     grads = course.backward(AL, Y, caches)
     caches[0][1][:] = 0

@@ -98,7 +98,7 @@ SLIPS = {
         "np.sum(dZ, axis=1, keepdims=True)",
         "np.sum(dZ, axis=0, keepdims=True)",
         "linear_backward",
-        "db has shape",
+        "the sum runs over the units instead of the examples",
     ),
     "dW transposed": ("dZ @ A_prev.T / m", "A_prev @ dZ.T / m", "linear_backward", "dW is transposed"),
     "W not transposed": ("W.T @ dZ", "W @ dZ", "linear_backward", "it raised ValueError: matmul"),

@@ -14,6 +14,17 @@ from .planted_bugs import CATALOGUE, diagnoses, write
 
 NETWORKS = sorted({(bug.hidden, bug.loss, bug.dims, bug.m) for bug in CATALOGUE.values()})
 PROMISES = {"deterministic", "structure", "inputs unchanged"}
+# Held out when they were written, and seen and placed, but "unknown".
+UNNAMED = {
+    "db-accumulated": "db2 has db3 added: no fit looks at the other leaves with a factor",
+    "w-for-a-prev": "W stands where A_prev belongs",
+    "input-centred": "the mean example is subtracted from A_prev",
+    "hard-tanh": "a slope of 0 and 1 where that of tanh belongs, which no line of slopes passes through",
+    "upper-triangle": "entries of dW are masked, more than a few of them",
+    "focal": "an error that is cubed",
+    "db-of-the-last-example": "db of one example, not the first; three entries do not tell seven weights",
+    "db-largest": "a maximum where the mean belongs",
+}
 
 
 @cache
@@ -39,9 +50,20 @@ def test_it_is_seen_where_it_was_made(name):
     assert report(name).first_bad == CATALOGUE[name].place
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.xfail(reason=UNNAMED[name], strict=True)) if name in UNNAMED else name
+        for name in CATALOGUE
+    ],
+)
 def test_it_is_called_by_its_name(name):
     assert not diagnoses(report(name)).isdisjoint(CATALOGUE[name].codes), f"\n{report(name)}"
+
+
+@pytest.mark.parametrize("name", UNNAMED)
+def test_what_has_no_name_is_not_called_by_another(name):
+    assert diagnoses(report(name)) == {"unknown"}
 
 
 def test_the_catalogue_is_large_and_not_only_what_the_checker_has_in_its_table():

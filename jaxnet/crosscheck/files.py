@@ -78,8 +78,6 @@ def check_file(path: str | os.PathLike, *, time_limit: float = 60.0) -> FileRepo
         running = message.get("running", running)
         if "result" in message:
             functions.append(_function(message["result"]))
-        elif "died" in message:
-            functions.append(FunctionReport(message["died"]["name"], Verdict.DISAGREE, message["died"]["reason"]))
     finished = not messages or any(function.name == running for function in functions)
     if not finished and running == "import":
         raise InputError(f"{path}: its import {end}")

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TextIO
 
 from .coursework import CHECKS, checks
-from .report import plain
+from .report import FunctionReport, Verdict, plain
 
 
 def main(file: str) -> int:
@@ -36,9 +36,13 @@ def main(file: str) -> int:
     for name, check in checks(functions):
         _tell(answers, running=name)
         try:
-            _tell(answers, result=plain(asdict(check())))
-        except BaseException as error:
-            _tell(answers, died={"name": name, "reason": f"it raised {type(error).__name__}: {error}"})
+            found = check()
+        except Exception as error:  # what the function itself raises is a finding already
+            reason = f"the check itself failed, with {type(error).__name__}: {error}"
+            found = FunctionReport(name, Verdict.INCONCLUSIVE, reason)
+        except BaseException as error:  # sys.exit, say
+            found = FunctionReport(name, Verdict.DISAGREE, f"it raised {type(error).__name__}: {error}")
+        _tell(answers, result=plain(asdict(found)))
     return 0
 
 

@@ -126,6 +126,12 @@ DB = (
     Bug(
         "wrong-axis",
         "db",
+        "the sum runs over the units instead of the examples (axis=0)",
+        lambda s: np.sum(s.dZ, axis=0, keepdims=True) / s.m if s.m > 1 else None,
+    ),
+    Bug(
+        "wrong-axis",
+        "db",
         "the mean runs over the units instead of the examples (axis=0)",
         lambda s: np.mean(s.dZ, axis=0)[:, None] if s.dZ.shape[0] == s.m > 1 else None,
     ),
