@@ -115,6 +115,16 @@ def layer_dims(parameters: Parameters) -> tuple[int, ...]:
     return tuple(dims)
 
 
+def checked_layer_dims(layer_dims: Sequence[int]) -> list[int]:
+    """The sizes as a list. Raises `InputError` unless they are at least two positive integers."""
+    dims = list(layer_dims)
+    if len(dims) < 2 or not all(isinstance(n, int | np.integer) and n > 0 for n in dims):
+        raise InputError(
+            f"layer_dims is {dims}; expected at least two positive integers: the inputs, then the units of each layer"
+        )
+    return dims
+
+
 # The standard deviation of W_l's entries, from n_l and n_{l-1}.
 SCALINGS = {
     "lecun": lambda n, n_prev: 1 / math.sqrt(n_prev),  # LeCun et al. 1998, "Efficient BackProp", eq. 16
@@ -136,11 +146,7 @@ def initialize_parameters_deep(
     sqrt(2/(n_{l-1} + n_l)); a number is std_l itself (0.01 is the course's first choice).
     `dtype` is JAX's default float unless given. Raises `InputError` for sizes that are no positive integers.
     """
-    dims = list(layer_dims)
-    if len(dims) < 2 or not all(isinstance(n, int | np.integer) and n > 0 for n in dims):
-        raise InputError(
-            f"layer_dims is {dims}; expected at least two positive integers: the inputs, then the units of each layer"
-        )
+    dims = checked_layer_dims(layer_dims)
     if isinstance(scaling, str) and scaling not in SCALINGS:
         raise InputError(f"scaling is {scaling!r}; expected a number or one of {', '.join(SCALINGS)}")
     sizes = [n * n_prev for n_prev, n in itertools.pairwise(dims)]

@@ -285,6 +285,11 @@ def subtracts_the_batch_mean(AL, Y, caches):
     return grads | {"dW3": grads["dW3"] - np.mean(AL) * grads["dW3"]}
 
 
+def test_what_is_no_number_was_not_returned():
+    report = check(spoiled(dW2=lambda g: "a word"))
+    assert [(finding.place, finding.code) for finding in report.findings] == [("dW2", "missing")]
+
+
 def without_db1(AL, Y, caches):
     grads = course.backward(AL, Y, caches)
     del grads["db1"]

@@ -1,6 +1,7 @@
 """Any function and its gradient, in JAX or NumPy."""
 
 import json
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -114,6 +115,15 @@ def test_the_rule_of_a_custom_vjp_is_held_against_its_primal(rule, verdict, code
     assert (promises["linear in the cotangent"] is Verdict.DISAGREE) == (code == "cotangent-ignored")
 
 
+def test_a_rule_may_have_arguments_that_are_not_differentiated():
+    @partial(jax.custom_vjp, nondiff_argnums=(0,))
+    def power(n, x):
+        return x**n
+
+    power.defvjp(lambda n, x: (x**n, x), lambda n, x, ct: (n * x ** (n - 1) * ct,))
+    assert check_gradient(power, args=(3, X), wrt=1).agrees
+
+
 def test_a_rule_that_changes_the_value_is_told():
     @jax.custom_vjp
     def f(x):
@@ -211,6 +221,8 @@ def test_promises_of_a_gradient_are_checked():
 def test_a_gradient_of_another_structure_is_told():
     report = check_gradient(cost(np), lambda P, X, Y: {"W": P["W"]}, args=(P, X, Y))
     assert report.verdict is Verdict.DISAGREE and "expected those of args[wrt]: ['W'], ['b']" in report.reason
+    report = check_gradient(cost(np), lambda P, X, Y: None, args=(P, X, Y))
+    assert "the gradient has the leaves none" in report.reason
     report = check_gradient(cost(np), lambda P, X, Y: P | {"b": P["b"].ravel()}, args=(P, X, Y))
     assert "shape (3,); expected (3, 1)" in str(report.leaves[1].reason)
 
@@ -221,6 +233,7 @@ def test_a_gradient_of_another_structure_is_told():
         ({"args": X}, "args is ndarray; expected a tuple of the arguments"),
         ({"args": (X,), "wrt": 1}, "wrt is 1, but there are 1 args"),
         ({"args": (np.arange(3),)}, "x is int64; expected floats"),
+        ({"args": (X[:0],)}, r"x has shape \(0, 7\), which is empty"),
         ({"args": (X * np.nan,)}, "x has entries that are not finite"),
         ({"args": (X,), "cotangent": np.ones(3)}, r"cotangent has shapes \[\(3,\)\]; expected those of fun's value"),
     ],

@@ -49,6 +49,12 @@ def test_a_point_needs_an_example(m):
         good_point((3, 1), key=jax.random.key(0), m=m)
 
 
+@pytest.mark.parametrize("dims", [(3,), (3, 0)])
+def test_a_point_needs_layers(dims):
+    with pytest.raises(jaxnet.InputError, match="expected at least two positive integers"):
+        good_point(dims, key=jax.random.key(0))
+
+
 def test_a_batch_of_one_hides_every_mean_and_says_so():
     power = power_at(*drawn.problem(DIMS, 1))
     hidden = " ".join(power.invisible)

@@ -185,6 +185,8 @@ def make_function(fun: Callable[..., Any], args: tuple, wrt: int | tuple[int, ..
         dtype = np.asarray(leaf).dtype
         if not jnp.issubdtype(dtype, jnp.floating):
             raise InputError(f"{name} is {dtype}; expected floats: nothing else has a derivative")
+        if np.size(leaf) == 0:
+            raise InputError(f"{name} has shape {np.shape(leaf)}, which is empty; expected entries to differentiate by")
         if not np.isfinite(np.asarray(leaf, np.float64)).all():
             raise InputError(f"{name} has entries that are not finite; choose another point")
     with jax.enable_x64(True):

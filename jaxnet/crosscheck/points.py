@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..network import COURSE, Network
-from ..parameters import FrozenDict
+from ..parameters import FrozenDict, checked_layer_dims
 from ..types import PRNGKeyArray
 from .bugs import Bug, known
 from .reference import ROUNDOFF, Reference, make_reference
@@ -72,7 +72,7 @@ def good_point(
     size, so that crossed axes show; equal sizes instead turn errors of shape into errors of number.
     Of the points drawn the first at which everything shows is returned, or else the one at which most does.
     """
-    dims = list(layer_dims)
+    dims = checked_layer_dims(layer_dims)
     if m is None:
         m = next(n for n in itertools.count(7) if n not in dims)
     if m < 1:

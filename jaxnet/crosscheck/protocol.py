@@ -175,4 +175,5 @@ class Caller:
             grads = function(*arguments)
         if not isinstance(grads, Mapping):
             raise InputError(f"the backward pass returned {type(grads).__name__}; expected a dict with dW1, db1, ...")
-        return {str(name): np.asarray(value) for name, value in grads.items()}
+        arrays = {str(name): np.asarray(value) for name, value in grads.items()}
+        return {name: array for name, array in arrays.items() if array.dtype.kind not in "OSU"}  # no words, no objects
