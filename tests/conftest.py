@@ -22,7 +22,7 @@ jax.config.update("jax_num_cpu_devices", 2)
 # Every drawn network has shapes of its own and is compiled anew, about a second each, so few are drawn by default;
 # `pytest --hypothesis-profile=thorough` draws more.
 fixed = {"derandomize": True, "deadline": None, "database": None}
-hypothesis.settings.register_profile("quick", max_examples=3, **fixed)
+hypothesis.settings.register_profile("quick", max_examples=2, **fixed)
 hypothesis.settings.register_profile("thorough", max_examples=50, **fixed)
 hypothesis.settings.load_profile("quick")
 

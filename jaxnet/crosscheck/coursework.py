@@ -56,11 +56,9 @@ CHECKS: dict[str, Callable[[Functions, Point], FunctionReport]] = {
 
 def checks(functions: Functions) -> Iterator[tuple[str, Callable[[], FunctionReport]]]:
     """The name of every function that is to be checked, in the order of the course, and its check."""
-    points: list[Point] = []
 
     def at_all_points(name: str) -> FunctionReport:
-        points.extend(make_point(*sizes) for sizes in POINTS.values() if len(points) < len(POINTS))
-        return worst(name, [_checked(name, functions, point) for point in points])
+        return worst(name, [_checked(name, functions, make_point(*sizes)) for sizes in POINTS.values()])
 
     for name in CHECKS:
         if name in functions:

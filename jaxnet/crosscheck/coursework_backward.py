@@ -65,7 +65,9 @@ def check_L_model_backward(functions: Functions, point: Point) -> FunctionReport
         if "L_model_forward" not in functions:
             raise
         # Whoever wrote the forward pass may lay out the caches as they like.
-        AL, caches = pair(name, call(functions["L_model_forward"], r.layers[0].A_prev, fresh(r.parameters)), "")
+        AL, caches = pair(
+            name, call(functions["L_model_forward"], np.array(r.layers[0].A_prev), fresh(r.parameters)), ""
+        )
         call(backward, AL, np.array(r.Y), caches)
         backward, notes = (lambda AL, Y, _: functions[name](AL, Y, caches)), ("with the caches of your own forward",)
     parameters = r.parameters

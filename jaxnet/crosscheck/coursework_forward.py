@@ -16,7 +16,7 @@ RATE = 0.3  # the learning rate that update_parameters is tried with
 
 def check_linear_forward(functions: Functions, point: Point) -> FunctionReport:
     c = point.relu.layers[1]
-    Z, _ = pair("linear_forward", call(functions["linear_forward"], c.A_prev, c.W, c.b), "Z, cache")
+    Z, _ = pair("linear_forward", call(functions["linear_forward"], *map(np.array, (c.A_prev, c.W, c.b))), "Z, cache")
     slips = {
         "bias-missing": ("b is not added", lambda: c.W @ c.A_prev),
         "bias-subtracted": ("b is subtracted", lambda: c.W @ c.A_prev - c.b),
@@ -30,7 +30,7 @@ def check_linear_forward(functions: Functions, point: Point) -> FunctionReport:
 def check_activation(name: str, of: Callable[[np.ndarray], np.ndarray], line: str, slips: Callable) -> Callable:
     def check(functions: Functions, point: Point) -> FunctionReport:
         Z = point.relu.layers[1].Z
-        A = call(functions[name], Z)
+        A = call(functions[name], np.array(Z))
         A = A[0] if isinstance(A, tuple) else A
         return compared(name, "A", A, of(Z), line, slips(Z))
 
@@ -41,7 +41,7 @@ def check_linear_activation_forward(functions: Functions, point: Point) -> Funct
     name, found = "linear_activation_forward", []
     for activation, of in (("relu", lambda Z: np.maximum(Z, 0)), ("sigmoid", sigmoid)):
         c = point.relu.layers[1]
-        A, _ = pair(name, call(functions[name], c.A_prev, c.W, c.b, activation), "A, cache")
+        A, _ = pair(name, call(functions[name], *map(np.array, (c.A_prev, c.W, c.b)), activation), "A, cache")
         other = sigmoid(c.Z) if activation == "relu" else np.maximum(c.Z, 0)
         slips = {
             "activation-missing": ("the activation is not applied: A is Z", lambda Z=c.Z: Z),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import jax
@@ -36,6 +37,7 @@ class Point:
         return (self.relu if activation == "relu" else self.sigmoid).step(2)
 
 
+@cache
 def make_point(dims: tuple[int, ...], m: int) -> Point:
     """A good point of these sizes."""
     X, Y, parameters = good_point(dims, key=jax.random.key(0), m=m)
