@@ -780,7 +780,7 @@ unlisted(
     {"dA": lambda s: s.W.T @ s.dZ / np.linalg.norm(s.W.T @ s.dZ, axis=0)},
     layer=3,
 )
-unlisted("signal-clipped", "dA1", "clipped", {"dA": lambda s: np.clip(s.W.T @ s.dZ, -0.05, 0.05)}, layer=2)
+unlisted("signal-clipped", "dA1", "clipped", {"dA": lambda s: np.clip(s.W.T @ s.dZ, -0.005, 0.005)}, layer=2)
 unlisted("units-reversed", "dA2", "permuted", {"dA": lambda s: (s.W.T @ s.dZ)[::-1]}, layer=3)
 unlisted("bias-in-the-signal", "dA2", "bias-added", {"dA": lambda s: s.W.T @ s.dZ + s.caches[1][0][2]}, layer=3)
 

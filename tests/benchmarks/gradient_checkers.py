@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import os
 import statistics
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -421,6 +422,7 @@ def main() -> list[dict[str, Any]]:
             outcomes = [outcome for future in futures[regime] for outcome in future.result()]
             rows += [summary(regime, tool, outcomes) for tool in tools]
             _print_regime(rows[-len(tools) :])
+            sys.stdout.flush()
         cases = [case for future in correct for case in future.result()]
     wrong = [case for case, verdict in cases if verdict != "agree"]
     rows.append({"tool": "jaxnet.check_backward", "runs_on_correct_code": len(cases), "not_agreeing": wrong})
@@ -454,7 +456,7 @@ def _print_regime(rows: list[dict[str, Any]]) -> None:
         ("unannounced", "jaxnet misses and its power does not say so"),
     ):
         if first[key]:
-            print(f"    {words}: {', '.join(first[key])}", flush=True)
+            print(f"    {words}: {', '.join(first[key])}")
 
 
 if __name__ == "__main__":
