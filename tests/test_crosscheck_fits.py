@@ -60,6 +60,15 @@ def test_an_array_is_explained(case, code, words):
     assert fit.residual <= 1
 
 
+@pytest.mark.parametrize("value", [np.inf, np.nan, 1e200])
+def test_numbers_that_overflow_are_no_crash(value):
+    """As saturated points have them: the terms that may have been added, too, are then not finite."""
+    huge = np.where(np.eye(4, 5) > 0, value, W)
+    case = Array(WANT + W[::-1] ** 2, WANT, 1e-12, 2.0**-53, None, (("regulariser", "{what} has {c} W", huge),))
+    with np.errstate(all="ignore"):
+        assert fitted(case) is None
+
+
 def test_noise_is_not_explained():
     assert fitted(array(random.normal(size=(4, 5)))) is None
 

@@ -36,6 +36,19 @@ def residual(got: np.ndarray, value: np.ndarray | None, tolerance: float) -> flo
     return worst / tolerance if np.isfinite(worst) and tolerance > 0 else (0.0 if worst == 0 else np.inf)
 
 
+def least_squares(matrix: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, int]:
+    """The x with matrix x nearest to `right`, and the rank; zeros, which explain nothing, where numbers overflow."""
+    if np.isfinite(matrix).all() and np.isfinite(right).all():
+        # Of numbers near the largest LAPACK overflows; scaled to 1 they fit.
+        scale = float(max(np.max(np.abs(matrix), initial=0), np.max(np.abs(right), initial=0))) or 1.0
+        try:
+            x, _, rank, _ = np.linalg.lstsq(matrix / scale, right / scale, rcond=None)
+            return x, int(rank)
+        except np.linalg.LinAlgError:
+            pass
+    return np.zeros(matrix.shape[1]), 0
+
+
 def fitted(array: Array) -> Fit | None:
     """The first explanation that reproduces the array."""
     if not np.isfinite(array.got).all():
@@ -113,7 +126,7 @@ def _scaled_with_term(a: Array) -> Candidates:
     for code, text, term in a.added:
         if a.got.shape == a.want.shape == term.shape and term.any() and a.want.any() and a.got.size > 3:
             basis = np.stack([a.want.ravel(), term.ravel()], axis=1)
-            (k, c), *_ = np.linalg.lstsq(basis, a.got.ravel(), rcond=None)
+            (k, c), _ = least_squares(basis, a.got.ravel())
             said = f"{{what}} is {k:.6g} times what it should be; besides, {text.replace('{c}', f'{c:.6g}')}"
             yield f"factor-and-{code}", said, (basis @ np.array([k, c])).reshape(a.got.shape)
 
@@ -138,7 +151,7 @@ def _by_examples(a: Array) -> Candidates:
     terms = a.example_terms
     if terms is None or a.got.shape != a.want.shape or len(terms) <= terms.shape[1]:
         return
-    alpha, *_ = np.linalg.lstsq(terms, a.got.ravel(), rcond=None)
+    alpha, _ = least_squares(terms, a.got.ravel())
     said = ", ".join(f"{i} {alpha[i]:.4g} times" for i in np.flatnonzero(np.abs(alpha - 1) > 1e-6)[:4])
     text = f"examples do not count once each in {{what}}: example {said}"
     yield "examples-weighted", text, (terms @ alpha).reshape(a.got.shape)
@@ -202,11 +215,11 @@ _FITS: tuple[Callable[[Array], Candidates], ...] = (
     _factor,
     _absolute,
     _rounded,
+    _clipped,
     _signs,
     _permuted,
     _with_term,
     _by_rows,
-    _clipped,
     _offset,
     _by_examples,
     _few_entries,

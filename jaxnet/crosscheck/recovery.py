@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .fits import Array, fitted
+from .fits import Array, fitted, least_squares
 from .steps import RIGHT, Step
 
 
@@ -33,7 +33,7 @@ def recover(step: Step, got: Mapping[str, np.ndarray], fits: Callable[[np.ndarra
         return None
     matrix, right, names = system
     made = np.concatenate([got[name].ravel() for name in names])
-    delta, _, rank, _ = np.linalg.lstsq(matrix, made - right, rcond=None)
+    delta, rank = least_squares(matrix, made - right)
     dZ = step.dZ + delta.reshape(step.dZ.shape)
     if not fits(dZ):
         return None
@@ -73,7 +73,7 @@ def _families(step: Step, dZ: np.ndarray, matrix: np.ndarray, made: np.ndarray) 
     def combined(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """The combination of `parts` that comes nearest, and its factors."""
         columns = np.stack([matrix @ part.ravel() for part in parts], axis=1)
-        factors, *_ = np.linalg.lstsq(columns, made, rcond=None)
+        factors, _ = least_squares(columns, made)
         return np.tensordot(factors, np.stack(parts), 1), factors
 
     for guess in (dZ, _mask_of_each_example(step, dZ)):
