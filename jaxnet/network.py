@@ -21,7 +21,7 @@ from .errors import InputError
 from .layers import LayerCache, linear_activation_forward, linear_backward, linear_forward
 from .losses import Loss, as_loss
 from .parameters import FrozenDict, layer_dims
-from .types import AnyArray, Cost, Grads, Inputs, Labels, Outputs, Parameters
+from .types import AnyArray, Cost, DTypeLike, Grads, Inputs, Labels, Masks, Outputs, Parameters
 
 
 class _NetworkFields(NamedTuple):
@@ -45,27 +45,32 @@ COURSE = Network()
 
 
 def L_model_forward(
-    X: Inputs, parameters: Parameters, network: Network = COURSE
+    X: Inputs, parameters: Parameters, network: Network = COURSE, *, masks: Masks = None
 ) -> tuple[Float[Array, "n_L m"], list[LayerCache]]:
     """A_l = g(W_l A_{l-1} + b_l) for l = 1 ... L-1,  AL = output(W_L A_{L-1} + b_L), and the cache of each layer.
 
+    `masks`, one or None for each of A_0 = X, ..., A_{L-1}, multiply them: see `dropout_masks`.
     Raises `InputError`, naming the layer, where the shapes do not fit.
     """
     L = len(_checked_dims(X, parameters, network)) - 1
-    A = X
+    A = masked(X, masks, 0)
     caches = []
     for l in range(1, L):
         A, cache = linear_activation_forward(A, parameters[f"W{l}"], parameters[f"b{l}"], network.hidden)
+        A = masked(A, masks, l)
         caches.append(cache)
     ZL, linear_cache = linear_forward(A, parameters[f"W{L}"], parameters[f"b{L}"])
     return network.loss.output(ZL), [*caches, LayerCache(linear_cache, ZL)]
 
 
-def backpropagate(dZL: Float[Array, "n_L m"], caches: Sequence[tuple], network: Network = COURSE) -> FrozenDict:
+def backpropagate(
+    dZL: Float[Array, "n_L m"], caches: Sequence[tuple], network: Network = COURSE, *, masks: Masks = None
+) -> FrozenDict:
     """dA_{l-1}, dW_l, db_l = linear_backward(dZ_l),  dZ_{l-1} = g'(Z_{l-1}) * dA_{l-1},  for l = L ... 1.
 
     The library's one backward loop. It starts from any `dZL`: column i is the derivative of example i's loss with
     respect to that example's logits, without 1/m. `dA0` is m times the derivative of the cost with respect to X.
+    `masks` are those of the forward pass; `dA_l` then belongs to A_l before its mask, as in the course.
     Raises `InputError`, naming the layer, where the arrays of the caches do not fit.
     """
     check_network(network)
@@ -76,14 +81,17 @@ def backpropagate(dZL: Float[Array, "n_L m"], caches: Sequence[tuple], network: 
     dZ = dZL
     for l in reversed(range(1, len(caches) + 1)):
         linear_cache, _ = caches[l - 1]
-        grads[f"dA{l - 1}"], grads[f"dW{l}"], grads[f"db{l}"] = linear_backward(dZ, linear_cache)
+        dA_prev, grads[f"dW{l}"], grads[f"db{l}"] = linear_backward(dZ, linear_cache)
+        grads[f"dA{l - 1}"] = masked(dA_prev, masks, l - 1)
         if l > 1:
             _, Z_prev = caches[l - 2]
             dZ = network.hidden.backward(grads[f"dA{l - 1}"], jnp.asarray(Z_prev))
     return FrozenDict(grads)
 
 
-def L_model_backward(AL: Outputs, Y: Labels, caches: Sequence[tuple], network: Network = COURSE) -> FrozenDict:
+def L_model_backward(
+    AL: Outputs, Y: Labels, caches: Sequence[tuple], network: Network = COURSE, *, masks: Masks = None
+) -> FrozenDict:
     """dZL = J_output(ZL)^T dAL, then `backpropagate`: grads with dA0 ... dA{L-1}, dW1 ... dWL, db1 ... dbL.
 
     With `AL` the output of `L_model_forward`, dZL is AL - Y, also where both saturate; with any other `AL`, dZL is
@@ -95,7 +103,13 @@ def L_model_backward(AL: Outputs, Y: Labels, caches: Sequence[tuple], network: N
     if network.loss.gradient_from_AL is None:
         raise InputError("this loss has no gradient_from_AL, so AL does not tell dZL; use `cost_and_grads`")
     dZL = network.loss.gradient_from_AL(AL, as_targets(Y, AL), ZL)
-    return backpropagate(dZL, caches, network)
+    return backpropagate(dZL, caches, network, masks=masks)
+
+
+def masked(A: AnyArray, masks: Masks, l: int) -> AnyArray:
+    """A_l times its mask, and dA_l likewise: a diagonal matrix is its own transpose."""
+    mask = None if masks is None else masks[l]
+    return A if mask is None else A * mask
 
 
 def compute_cost(AL: Outputs, Y: Labels, network: Network = COURSE) -> Cost:
@@ -109,12 +123,28 @@ def compute_cost(AL: Outputs, Y: Labels, network: Network = COURSE) -> Cost:
     return jnp.mean(network.loss.value_from_AL(AL, as_targets(Y, AL)))
 
 
-def cost_and_grads(X: Inputs, Y: Labels, parameters: Parameters, network: Network = COURSE) -> tuple[Cost, FrozenDict]:
-    """J and the grads of `L_model_backward`, both from the logits, so that nothing saturates: what training uses."""
-    _, caches = L_model_forward(X, parameters, network)
-    ZL = caches[-1].Z
+def cost_and_grads(
+    X: Inputs,
+    Y: Labels,
+    parameters: Parameters,
+    network: Network = COURSE,
+    *,
+    masks: Masks = None,
+    dtype: DTypeLike | None = None,
+) -> tuple[Cost, FrozenDict]:
+    """J and the grads of `L_model_backward`, both from the logits, so that nothing saturates: what training uses.
+
+    With `dtype`, such as bfloat16, layers are computed in it, forward and back; cost and `dZL` stay in the dtype of
+    `parameters`. The grads are of `dtype`.
+    """
+    wide = jnp.result_type(*parameters.values())
+    if dtype is not None:
+        X, parameters, masks = jax.tree.map(lambda value: jnp.asarray(value, dtype), (X, dict(parameters), masks))
+    _, caches = L_model_forward(X, parameters, network, masks=masks)
+    ZL = caches[-1].Z if dtype is None else caches[-1].Z.astype(wide)
     Y = as_targets(Y, ZL)
-    grads = backpropagate(network.loss.gradient(ZL, Y), caches, network)
+    dZL = network.loss.gradient(ZL, Y)
+    grads = backpropagate(dZL if dtype is None else dZL.astype(dtype), caches, network, masks=masks)
     return jnp.mean(network.loss.value(ZL, Y)), grads
 
 
@@ -125,32 +155,33 @@ def parameter_grads(grads: Grads, parameters: Parameters) -> Parameters:
     )
 
 
-def cost(X: Inputs, Y: Labels, parameters: Parameters, network: Network = COURSE) -> Cost:
+def cost(X: Inputs, Y: Labels, parameters: Parameters, network: Network = COURSE, *, masks: Masks = None) -> Cost:
     """J as a function that JAX differentiates through the hand-written backward (a `jax.custom_vjp`).
 
     `jax.grad(cost, argnums=2)` is the gradient that `cost_and_grads` makes. Reverse mode; `jax.jvp` alone is refused.
+    `masks` are constants.
     """
     n_L, X = _checked_dims(X, parameters, network)[-1], jnp.asarray(X)
-    return _cost(network, X, as_targets(Y, outputs_like(X, parameters, n_L)), parameters)
+    return _cost(network, X, as_targets(Y, outputs_like(X, parameters, n_L)), parameters, masks)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _cost(network: Network, X: Inputs, Y: Outputs, parameters: Parameters) -> Cost:
-    return _cost_forward(network, X, Y, parameters)[0]
+def _cost(network: Network, X: Inputs, Y: Outputs, parameters: Parameters, masks: Masks) -> Cost:
+    return _cost_forward(network, X, Y, parameters, masks)[0]
 
 
-def _cost_forward(network, X, Y, parameters):
-    _, caches = L_model_forward(X, parameters, network)
-    return jnp.mean(network.loss.value(caches[-1].Z, Y)), (X, caches, Y, parameters)
+def _cost_forward(network, X, Y, parameters, masks):
+    _, caches = L_model_forward(X, parameters, network, masks=masks)
+    return jnp.mean(network.loss.value(caches[-1].Z, Y)), (X, caches, Y, parameters, masks)
 
 
 def _cost_backward(network, residuals, dJ):
-    X, caches, Y, parameters = residuals
+    X, caches, Y, parameters, masks = residuals
     ZL, m = caches[-1].Z, Y.shape[1]
-    grads = backpropagate(network.loss.gradient(ZL, Y), caches, network)
+    grads = backpropagate(network.loss.gradient(ZL, Y), caches, network, masks=masks)
     dparameters = parameter_grads({name: dJ * g for name, g in grads.items()}, parameters)
     _, value_transpose = jax.vjp(lambda Y: jnp.mean(network.loss.value(ZL, Y)), Y)
-    return jnp.asarray(dJ / m * grads["dA0"], X.dtype), *value_transpose(dJ), dparameters
+    return jnp.asarray(dJ / m * grads["dA0"], X.dtype), *value_transpose(dJ), dparameters, None
 
 
 _cost.defvjp(_cost_forward, _cost_backward)

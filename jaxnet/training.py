@@ -1,6 +1,6 @@
 """The training loop: chunks of steps, each one compiled `lax.scan`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,9 +11,13 @@ import optax
 
 from .network import COURSE, L_model_forward, Network, as_targets, check_is_array, outputs_like
 from .parameters import FrozenDict, initialize_parameters_deep, layer_dims
-from .types import AnyArray, Inputs, Labels, Parameters, PRNGKeyArray
+from .regularization import dropout_masks
+from .types import AnyArray, Inputs, Labels, Masks, Parameters, PRNGKeyArray
 from .update import GRADIENT_DESCENT, LEARNING_RATE, gradient_descent, update
-from .validation import check_data, check_parameters, check_schedule, check_sizes
+from .validation import check_data, check_parameters, check_regularization, check_schedule, check_sizes
+
+
+DROPOUT = 2**32 - 1  # what is folded into the key of the masks: no epoch has this number
 
 
 class Progress(NamedTuple):
@@ -22,6 +26,7 @@ class Progress(NamedTuple):
     iteration: int  # steps made
     costs: np.ndarray  # of the chunk's steps, each before its update
     parameters: Parameters
+    opt_state: Any
 
 
 class Trained(NamedTuple):
@@ -49,6 +54,21 @@ class NotFiniteError(FloatingPointError):
         )
 
 
+class Step(NamedTuple):
+    """What all steps of a run have in common; hashable, so one static argument under `jit`."""
+
+    optimizer: optax.GradientTransformation = GRADIENT_DESCENT
+    network: Network = COURSE
+    l2: float = 0.0
+    keep_prob: float = 1.0
+    input_keep_prob: float = 1.0
+    dtype: str | None = None
+
+
+# (start, length) -> pieces of those steps: X, Y, and the examples of each step; or None, and all are in every step.
+Feed = Callable[[int, int], Iterable[tuple[AnyArray, AnyArray, jax.Array | None]]]
+
+
 def train(
     X: Inputs,
     Y: Labels,
@@ -58,68 +78,121 @@ def train(
     optimizer: optax.GradientTransformation = GRADIENT_DESCENT,
     network: Network = COURSE,
     batch_size: int | None = None,
+    lambd: float = 0.0,
+    keep_prob: float = 1.0,
+    input_keep_prob: float = 1.0,
+    dtype: str | None = None,
     key: PRNGKeyArray | None = None,
+    start: int = 0,
+    opt_state: Any = None,
     chunk: int = 100,
-    on_chunk: Callable[[Progress], None] | None = None,
+    on_chunk: Callable[[Progress], bool | None] | None = None,
 ) -> Trained:
-    """`num_iterations` steps of `optimizer` from `parameters`, which are not touched.
+    """Steps of `optimizer` from `parameters`, which are not touched, until `num_iterations` are made.
 
     All examples in every step, or minibatches of `batch_size` in an order drawn anew from `key` in each epoch; the
-    examples left over at the end of an epoch sit it out. After every `chunk` steps `on_chunk` is told the progress.
+    examples left over at the end of an epoch sit it out. After every `chunk` steps `on_chunk` is told the progress,
+    and ends the training if it returns True. Regularization is the course's: `lambd` / (2 m) sum ||W_l||^2 is added
+    to the cost, where m is the number of examples, and dropout keeps units with probability `keep_prob`. With `dtype`,
+    such as "bfloat16", layers are computed in it; parameters and cost keep their own.
+
+    To go on with a run: its `parameters`, `opt_state`, and `start`, the number of steps made; every step depends on
+    its number alone, so with the same `chunk` the end is the same to the last bit.
     Raises `InputError` before any work, `NotFiniteError` at the first cost or parameter that is not finite.
     """
     n_L = layer_dims(parameters)[-1]
     parameters = FrozenDict(jax.tree.map(jnp.asarray, dict(parameters)))
     check_data(X, Y, n_L, network)
     check_parameters(parameters, X)
-    check_schedule(X.shape[1], num_iterations, batch_size, key, chunk)
+    m = X.shape[1]
+    check_schedule(m, num_iterations, batch_size, key, chunk)
+    check_regularization(lambd, keep_prob, input_keep_prob, key)
     Y = as_targets(Y, outputs_like(X, parameters, n_L))
-    # Minibatches gather examples, which is fast where an example is a row of memory.
-    examples = (jnp.asarray(X), Y) if batch_size is None else (jnp.asarray(X).T, Y.T)
+    step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype)
+    feed = _resident(jnp.asarray(X), Y, batch_size, key)
+    return make_steps(feed, parameters, opt_state, step, start, num_iterations, chunk, key, on_chunk)
 
-    opt_state, costs = optimizer.init(parameters), []
-    for start in range(0, num_iterations, chunk):
-        length = min(chunk, num_iterations - start)
-        batches = None
-        if batch_size is not None and key is not None:
-            batches = batch_indices(key, len(examples[0]), batch_size, start, length)
-        before = (parameters, opt_state)
-        parameters, opt_state, chunk_costs = run_chunk(
-            *before, *examples, batches, length=length, optimizer=optimizer, network=network
-        )
-        costs.append(np.asarray(chunk_costs))
-        if not (np.isfinite(costs[-1]).all() and _all_finite(parameters)):
-            raise _blame(start, before, examples, batches, length, optimizer, network)
-        if on_chunk is not None:
-            on_chunk(Progress(start + length, costs[-1], parameters))
+
+def make_steps(
+    feed: Feed,
+    parameters: FrozenDict,
+    opt_state: Any,
+    step: Step,
+    start: int,
+    num_iterations: int,
+    chunk: int,
+    key: PRNGKeyArray | None,
+    on_chunk: Callable[[Progress], bool | None] | None,
+) -> Trained:
+    """The loop of `train`, for examples that `feed` brings from wherever they are."""
+    opt_state, costs = step.optimizer.init(parameters) if opt_state is None else opt_state, []
+    for first in range(start, num_iterations, chunk):
+        length, made = min(chunk, num_iterations - first), 0
+        chunk_costs = []
+        for X, Y, batches in feed(first, length):
+            piece = length if batches is None else len(batches)
+            before = (parameters, opt_state)
+            at = (first + made, key)
+            parameters, opt_state, J = run_chunk(*before, X, Y, batches, *at, length=piece, step=step)
+            chunk_costs.append(np.asarray(J))
+            if not (np.isfinite(chunk_costs[-1]).all() and _all_finite(parameters)):
+                raise _blame(before, X, Y, batches, *at, piece, step)
+            made += piece
+        costs += chunk_costs
+        if on_chunk is not None and on_chunk(
+            Progress(first + length, np.concatenate(chunk_costs), parameters, opt_state)
+        ):
+            break
     return Trained(parameters, opt_state, np.concatenate(costs) if costs else np.empty(0))
 
 
-@partial(jax.jit, static_argnames=("length", "optimizer", "network"))
+def _resident(X: jax.Array, Y: jax.Array, batch_size: int | None, key: PRNGKeyArray | None) -> Feed:
+    if batch_size is None or key is None:
+        return lambda start, length: [(X, Y, None)]
+    rows, Y_rows = X.T, Y.T  # gathering is fast where an example is a row of memory
+    return lambda start, length: [(rows, Y_rows, batch_indices(key, len(rows), batch_size, start, length))]
+
+
+@partial(jax.jit, static_argnames=("length", "step"))
 def run_chunk(
     parameters: Parameters,
     opt_state: Any,
     X: AnyArray,
     Y: AnyArray,
     batches: jax.Array | None,
+    start: int | jax.Array,
+    key: PRNGKeyArray | None,
     *,
     length: int,
-    optimizer: optax.GradientTransformation,
-    network: Network,
+    step: Step,
 ) -> tuple[Parameters, Any, jax.Array]:
-    """`length` updates in one scan, and the cost before each.
+    """The updates start, ..., start + length - 1 in one scan, and the cost before each.
 
     `batches` is None, and X and Y have columns; or row i holds the examples of step i, and X and Y have rows.
     Nothing is donated: the state before the chunk is what a run that fails goes back to.
     """
 
-    def step(state, batch):
+    def make_step(state, given):
+        iteration, batch = given
         X_batch, Y_batch = (X, Y) if batch is None else (X[batch].T, Y[batch].T)
-        parameters, opt_state, J = update(state[0], state[1], X_batch, Y_batch, optimizer, network)
+        masks = _masks(iteration, X_batch, state[0], key, step)
+        parameters, opt_state, J = update(
+            *state, X_batch, Y_batch, step.optimizer, step.network, l2=step.l2, masks=masks, dtype=step.dtype
+        )
         return (parameters, opt_state), J
 
-    (parameters, opt_state), costs = jax.lax.scan(step, (parameters, opt_state), batches, length=length)
+    iterations = start + jnp.arange(length)
+    (parameters, opt_state), costs = jax.lax.scan(make_step, (parameters, opt_state), (iterations, batches))
     return parameters, opt_state, costs
+
+
+def _masks(iteration: jax.Array, X: AnyArray, parameters: Parameters, key: PRNGKeyArray | None, step: Step) -> Masks:
+    if key is None or step.keep_prob == step.input_keep_prob == 1:
+        return None
+    # The order of the examples is drawn from the same key, by the number of the epoch.
+    key = jax.random.fold_in(jax.random.fold_in(key, DROPOUT), iteration)
+    dims = layer_dims(parameters)
+    return dropout_masks(dims, X.shape[1], step.keep_prob, key=key, input_keep_prob=step.input_keep_prob, dtype=X.dtype)
 
 
 def batch_indices(key: PRNGKeyArray, m: int, batch_size: int, start: int, length: int) -> jax.Array:
@@ -184,15 +257,16 @@ def _all_finite(parameters: Parameters) -> jax.Array:
     return jnp.stack([jnp.isfinite(value).all() for value in jax.tree.leaves(parameters)]).all()
 
 
-def _blame(start, before, examples, batches, length, optimizer, network) -> NotFiniteError:
+def _blame(before, X, Y, batches, start, key, length, step) -> NotFiniteError:
     """Replays a chunk that failed, step by step, to the first cost or parameter that is not finite."""
     state = before
     for i in range(length):
         batch = None if batches is None else batches[i : i + 1]
-        *after, J = run_chunk(*state, *examples, batch, length=1, optimizer=optimizer, network=network)
+        *after, J = run_chunk(*state, X, Y, batch, start + i, key, length=1, step=step)
         if not np.isfinite(J[0]):
-            columns = examples[0] if batch is None else examples[0][batch[0]].T
-            layer, culprit = _first_not_finite_signal(columns, state[0], network)
+            columns = X if batch is None else X[batch[0]].T
+            masks = _masks(jnp.asarray(start + i), columns, state[0], key, step)
+            layer, culprit = _first_not_finite_signal(columns, state[0], step.network, masks)
             return NotFiniteError(start + i, layer, culprit, state[0])
         for name, value in after[0].items():
             if not jnp.isfinite(value).all():
@@ -202,8 +276,8 @@ def _blame(start, before, examples, batches, length, optimizer, network) -> NotF
     return NotFiniteError(start, last, f"a number in the {length} steps from here", before[0])
 
 
-def _first_not_finite_signal(X: AnyArray, parameters: Parameters, network: Network) -> tuple[int, str]:
-    _, caches = L_model_forward(X, parameters, network)
+def _first_not_finite_signal(X: AnyArray, parameters: Parameters, network: Network, masks: Masks) -> tuple[int, str]:
+    _, caches = L_model_forward(X, parameters, network, masks=masks)
     for l, ((A_prev, _, _), Z) in enumerate(caches, start=1):
         if not jnp.isfinite(A_prev).all():
             return l - 1, f"A{l - 1} in the forward pass"

@@ -4,7 +4,7 @@ Examples are columns: `X` is `(n_x, m)`, `W_l` is `(n_l, n_{l-1})`, `b_l` is `(n
 "Loss" belongs to one example, "cost" is the mean over the batch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import jax
@@ -21,3 +21,5 @@ Inputs: TypeAlias = Float[AnyArray, "n_x m"]  # one column an example
 Outputs: TypeAlias = Float[AnyArray, "n_L m"]  # AL, or labels in its shape and dtype
 Labels: TypeAlias = Shaped[AnyArray, "..."]  # 0 and 1 of any dtype, or probabilities; (n_L, m), see `as_targets`
 Cost: TypeAlias = Float[jax.Array, ""]
+# Factors D_l / keep_prob on A_0, ..., A_{L-1}, each (n_l, m), or None where nothing is dropped.
+Masks: TypeAlias = Sequence[AnyArray | None] | None

@@ -5,13 +5,15 @@ from functools import cache, partial
 from typing import Any, cast
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
 from .errors import InputError
 from .network import COURSE, Network, cost, cost_and_grads, parameter_grads
 from .parameters import FrozenDict, layer_dims
-from .types import Cost, Grads, Inputs, Labels, Parameters
+from .regularization import l2_cost, l2_gradient
+from .types import Cost, DTypeLike, Grads, Inputs, Labels, Masks, Parameters
 
 
 LEARNING_RATE = 0.0075  # the course's
@@ -47,16 +49,29 @@ def update(
     Y: Labels,
     optimizer: optax.GradientTransformation = GRADIENT_DESCENT,
     network: Network = COURSE,
+    *,
+    l2: float = 0.0,
+    masks: Masks = None,
+    dtype: DTypeLike | None = None,
 ) -> tuple[Parameters, Any, Cost]:
     """One step of `optimizer` along the hand-written gradient: new parameters, new state, and the cost before it.
 
     Pure and not compiled: `make_update_step` compiles it alone, the training loop inside its scan. `parameters` keep
     their tree structure. Optimizers that look at the cost (line searches, Polyak steps) are given it.
+    `l2` is the course's lambd / m: l2 / 2 sum ||W_l||^2 is added to the cost. `masks` and `dtype`: `cost_and_grads`.
     """
-    J, grads = cost_and_grads(X, Y, parameters, network)
+    J, grads = cost_and_grads(X, Y, parameters, network, masks=masks, dtype=dtype)
     gradient = parameter_grads(grads, parameters)
+    if l2:
+        J = J + l2_cost(parameters, l2, 1)
+        gradient = jax.tree.map(jnp.add, gradient, type(gradient)(l2_gradient(parameters, l2, 1)))
+
+    def objective(parameters):
+        J = cost(X, Y, parameters, network, masks=masks)
+        return J + l2_cost(parameters, l2, 1) if l2 else J
+
     updates, opt_state = optax.with_extra_args_support(optimizer).update(
-        gradient, opt_state, parameters, value=J, grad=gradient, value_fn=lambda p: cost(X, Y, p, network)
+        gradient, opt_state, parameters, value=J, grad=gradient, value_fn=objective
     )
     return cast(Parameters, optax.apply_updates(parameters, updates)), opt_state, J
 

@@ -4,6 +4,7 @@ Shapes are checked where they are used, at no cost under `jit`; values can only 
 """
 
 import itertools
+import math
 import os
 from collections.abc import Sequence
 
@@ -84,6 +85,17 @@ def check_schedule(
         raise InputError(f"batch_size is {batch_size}; expected 1 to {m}, the number of examples")
     if key is None:
         raise InputError("minibatches are drawn at random: pass key=jax.random.key(0), or any other seed")
+
+
+def check_regularization(lambd: float, keep_prob: float, input_keep_prob: float, key: PRNGKeyArray | None) -> None:
+    """Raises `InputError` for a penalty or a dropout that is none."""
+    if not 0 <= lambd < math.inf:
+        raise InputError(f"lambd is {lambd}; expected a number from 0")
+    for name, keep in (("keep_prob", keep_prob), ("input_keep_prob", input_keep_prob)):
+        if not 0 < keep <= 1:
+            raise InputError(f"{name} is {keep}; expected a number above 0 and up to 1")
+        if keep < 1 and key is None:
+            raise InputError("units are dropped at random: pass key=jax.random.key(0), or any other seed")
 
 
 def _machine_memory() -> int | None:

@@ -15,7 +15,7 @@ PACKAGE = Path(jaxnet.__file__).parent
 FLOORS = [
     {"errors", "types"},
     {"parameters", "activations", "losses"},
-    {"layers"},
+    {"layers", "regularization"},
     {"network"},
     {"update", "validation"},
     {"crosscheck.report", "crosscheck.steps", "crosscheck.slopes", "crosscheck.fits", "crosscheck.differences"},
