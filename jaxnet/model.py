@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import os
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,10 +19,14 @@ from .errors import InputError
 from .losses import LOSSES
 from .network import Network
 from .parameters import FrozenDict, layer_dims
+from .scaling import Scaling
 from .types import Parameters
 
 
-FORMAT = 1  # raised when an older jaxnet could not read the file rightly
+FORMAT = 2  # raised when an older jaxnet could not read the file rightly
+PLAIN_FORMAT = 1  # of files without STATISTICS, which every jaxnet reads
+SMALLEST, LARGEST = (float(x) for x in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
+STATISTICS = ("input_mean", "input_std")  # tensors beside the parameters, where inputs are standardised
 
 
 class Model(NamedTuple):
@@ -31,26 +36,52 @@ class Model(NamedTuple):
     network: Network
     input_shape: tuple[int, ...]  # of one example: (height, width), (height, width, 3) or (n_x,)
     classes: tuple[str, ...]
-    scale: float  # what a pixel is multiplied by
+    scaling: Scaling = Scaling()  # what is done to a picture's pixels, or to a row of floats, before layer 1
 
 
 def save_model(path: str | os.PathLike, model: Model) -> None:
-    """Writes the model; a file that is there is replaced at once or not at all."""
-    path = Path(path)
-    metadata = {
-        "jaxnet_format": FORMAT,
+    """Writes the model; a file that is there is replaced at once or not at all.
+
+    Raises `InputError` for a model that could not be loaded again, and where the file cannot be written.
+    """
+    settings, arrays = described(model)
+    settings = {
+        "jaxnet_format": FORMAT if set(STATISTICS) & set(arrays) else PLAIN_FORMAT,
         "jaxnet_version": version("jaxnet"),
-        "layer_dims": layer_dims(model.parameters),
+        **settings,
+    }
+    replace_file(path, save(arrays, {name: json.dumps(value) for name, value in settings.items()}))
+
+
+def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What is said of a model in words and numbers that JSON can hold, and its arrays, input_mean and input_std too.
+
+    Raises `InputError` for a model that could not be made of them again.
+    """
+    if not isinstance(model.scaling, Scaling):
+        raise InputError(
+            f"the scaling of the model is {model.scaling!r:.99}; expected a Scaling, such as Scaling(1 / 255)"
+        )
+    settings = {
+        "layer_dims": list(layer_dims(model.parameters)),
         "hidden": _name_of(model.network.hidden, ACTIVATIONS, "activation"),
         "loss": _name_of(model.network.loss, LOSSES, "loss"),
-        "input_shape": model.input_shape,
-        "classes": model.classes,
-        "scale": model.scale,
+        "input_shape": list(model.input_shape),
+        "classes": list(model.classes),
+        "scale": model.scaling.pixel_scale,
     }
-    content = {name: json.dumps(value) for name, value in metadata.items()}
-    _model(_settings(content), FrozenDict(model.parameters))  # nothing is written that could not be read
-    content = save({name: np.ascontiguousarray(value) for name, value in model.parameters.items()}, content)
-    beside = path.parent / f".{os.getpid()}.safetensors"
+    arrays = {name: np.ascontiguousarray(value) for name, value in model.parameters.items()}
+    for name, value in zip(STATISTICS, (model.scaling.mean, model.scaling.std), strict=True):
+        if value is not None:
+            arrays[name] = np.ascontiguousarray(value, np.float32)
+    model_of(settings, arrays)
+    return settings, arrays
+
+
+def replace_file(path: str | os.PathLike, content: bytes) -> None:
+    """Writes the file; one that is there is replaced at once or not at all. Raises `InputError` where it cannot be."""
+    path = Path(path)
+    beside = path.parent / f".{os.getpid()}{path.suffix}"
     try:
         beside.write_bytes(content)
         os.replace(beside, path)
@@ -79,7 +110,10 @@ def load_model(path: str | os.PathLike) -> Model:
     if "jaxnet_format" not in metadata:
         raise InputError(f"{path} is a safetensors file, but no model of jaxnet: its metadata has no jaxnet_format")
     try:
-        return _model(_settings(metadata), FrozenDict({name: jnp.asarray(value) for name, value in arrays.items()}))
+        settings = _settings(metadata)
+        if settings["jaxnet_format"] > PLAIN_FORMAT and not set(STATISTICS) <= set(arrays):
+            raise InputError(f"it has format {settings['jaxnet_format']}, but not both of {' and '.join(STATISTICS)}")
+        return model_of(settings, arrays)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -89,10 +123,11 @@ def _settings(metadata: dict[str, str]) -> dict[str, Any]:
         settings = {name: json.loads(value) for name, value in metadata.items()}
     except (ValueError, RecursionError) as error:
         raise InputError(f"the metadata cannot be read: {error}") from error
-    if not isinstance(settings["jaxnet_format"], int) or settings["jaxnet_format"] > FORMAT:
+    number, writer = settings["jaxnet_format"], settings.get("jaxnet_version")
+    if not isinstance(number, int) or not 0 < number <= FORMAT:
         raise InputError(
-            f"it has format {settings['jaxnet_format']}, from jaxnet {settings.get('jaxnet_version')}; this is jaxnet "
-            f"{version('jaxnet')}, which reads up to {FORMAT}: upgrade jaxnet"
+            f"it has format {number!r:.99}, from jaxnet {writer!s:.99}; this is jaxnet {version('jaxnet')}, which "
+            f"reads up to {FORMAT}: upgrade jaxnet"
         )
     lacking = {"layer_dims", "hidden", "loss", "input_shape", "classes", "scale"} - set(settings)
     if lacking:
@@ -100,28 +135,48 @@ def _settings(metadata: dict[str, str]) -> dict[str, Any]:
     return settings
 
 
-def _model(settings: dict[str, Any], parameters: FrozenDict) -> Model:
-    """The model, once the metadata fits the arrays and itself: whoever wrote the file may have meant harm."""
+def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Model:
+    """The model, once what is said of it fits the arrays and itself: whoever wrote the file may have meant harm."""
+    parameters = FrozenDict({name: jnp.asarray(array) for name, array in arrays.items() if name not in STATISTICS})
     dims = layer_dims(parameters)
     if settings["layer_dims"] != list(dims):
-        raise InputError(f"layer_dims says {settings['layer_dims']}, but the arrays are those of {list(dims)}")
+        raise InputError(f"layer_dims says {settings['layer_dims']!r:.99}, but the arrays are those of {list(dims)}")
     for name, value in parameters.items():
         if not jnp.issubdtype(value.dtype, jnp.floating) or not jnp.isfinite(value).all():
             raise InputError(f"{name} is {value.dtype} or has entries that are not finite; expected finite floats")
-    shape, classes, scale = settings["input_shape"], settings["classes"], settings["scale"]
+    shape, classes = settings["input_shape"], settings["classes"]
     is_shape = isinstance(shape, list) and len(shape) in (1, 2, 3) and all(type(n) is int and n > 0 for n in shape)
     if not is_shape or math.prod(shape) != dims[0] or shape[2:] not in ([], [3]):
         raise InputError(
-            f"input_shape says {shape!r:.99}; expected (n_x,), (height, width) or (height, width, 3), n_x in all"
+            f"input_shape says {shape!r:.99}; expected (n_x,), (height, width) or (height, width, 3), "
+            f"n_x = {dims[0]} in all"
         )
     is_names = isinstance(classes, list) and all(isinstance(name, str) and name.isprintable() for name in classes)
     if not is_names or len(classes) != max(2, dims[-1]):
         raise InputError(f"classes says {classes!r:.99}; expected {max(2, dims[-1])} printable names")
-    if not isinstance(scale, float | int) or not 0 < scale < math.inf:
-        raise InputError(f"scale says {scale!r:.99}; expected a positive number")
     if not isinstance(settings["hidden"], str) or not isinstance(settings["loss"], str):
         raise InputError("hidden and loss are no names")
-    return Model(parameters, Network(settings["hidden"], settings["loss"]), tuple(shape), tuple(classes), float(scale))
+    network = Network(settings["hidden"], settings["loss"])
+    return Model(parameters, network, tuple(shape), tuple(classes), _scaling(settings["scale"], arrays, dims[0]))
+
+
+def _scaling(scale: Any, arrays: Mapping[str, np.ndarray], n_x: int) -> Scaling:
+    if not isinstance(scale, float | int) or not SMALLEST <= scale <= LARGEST:
+        raise InputError(f"scale says {scale!r:.99}; expected a positive number")
+    statistics = [arrays[name] for name in STATISTICS if name in arrays]
+    if not statistics:
+        return Scaling(float(scale))
+    if len(statistics) == 1:
+        raise InputError(f"there is only one of {' and '.join(STATISTICS)}; expected both or none")
+    for name, array in zip(STATISTICS, statistics, strict=True):
+        if array.shape != (n_x, 1) or array.dtype != np.float32 or not np.isfinite(array).all():
+            raise InputError(
+                f"{name} has shape {array.shape} and dtype {array.dtype}, or entries that are not finite; expected "
+                f"({n_x}, 1) finite float32, one for each input"
+            )
+    if statistics[1].min() < SMALLEST:
+        raise InputError(f"the smallest entry of input_std is {statistics[1].min()}; expected positive ones")
+    return Scaling(float(scale), *statistics)
 
 
 def _name_of(member: Any, table: dict[str, Any], kind: str) -> str:

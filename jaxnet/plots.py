@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,27 +14,9 @@ if TYPE_CHECKING:
     from .crosscheck import LeafCheck, Report
 
 
-def plot_history(
-    path: Path, costs: np.ndarray, iterations: Sequence[int], train: Sequence[float], test: Sequence[float]
-) -> None:
-    """The cost of every step, and the accuracies after some of them."""
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.plot(np.arange(len(costs)), costs, color="tab:blue", linewidth=1.2)
-    left.set(xlabel="iteration", ylabel="cost", yscale="log", title="training cost")
-    right.plot(iterations, train, label=f"train, at the end {train[-1]:.3f}")
-    right.plot(iterations, test, label=f"test, at the end {test[-1]:.3f}")
-    right.set(xlabel="iteration", ylabel="accuracy", ylim=(min(0.5, *train, *test) - 0.02, 1.02), title="accuracy")
-    right.legend(loc="lower right", frameon=False)
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=110)
-
-
 def plot_predictions(
     path: Path,
-    images: np.ndarray,
+    images: Any,  # images[i] is (height, width) or (height, width, 3): uint8, or floats from 0 to 1
     labels: Int[np.ndarray, " m"],
     predicted: Int[np.ndarray, " m"],
     probabilities: Float[np.ndarray, " m"],
@@ -53,7 +35,9 @@ def plot_predictions(
     axes.text(columns / 2, -0.25, f"{sum(wrong)} of {len(labels)} test pictures wrong", ha="center", fontsize=10)
     for place, i in enumerate(shown):
         left, top = place % columns, 1.3 * (place // columns)
-        axes.imshow(images[i], cmap="gray", vmin=0, vmax=1, extent=(left + 0.04, left + 0.96, top + 1, top + 0.08))
+        image = np.asarray(images[i])
+        white = 255 if image.dtype == np.uint8 else 1
+        axes.imshow(image, cmap="gray", vmin=0, vmax=white, extent=(left + 0.04, left + 0.96, top + 1, top + 0.08))
         if wrong[i]:
             frame = Rectangle((left + 0.04, top + 0.08), 0.92, 0.92, facecolor="none", edgecolor="tab:red", linewidth=3)
             axes.add_patch(frame)

@@ -1,55 +1,44 @@
-"""A run: a dataset, a network and the steps to make, and the folder that keeps what came of it."""
+"""A run: a dataset, a network and the steps to make, from the first to where it was stopped or ended."""
 
-import csv
-import itertools
-import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
-from .data import PIXEL_SCALE, Dataset, Examples, targets
-from .errors import InputError
-from .model import Model, save_model
-from .network import L_model_forward, Network
+from .checkpoint import Checkpoints, Saved
+from .data import Dataset, Examples, held_out, targets
+from .feeds import feed_of, is_resident
+from .measures import measure
+from .model import Model
+from .network import Network
 from .parameters import FrozenDict, initialize_parameters_deep
-from .training import Progress, train
+from .scaling import Scaling, fit_scaling
+from .settings import Settings, make_optimizer
+from .training import Progress, Step, make_steps
 from .types import Parameters
-from .validation import check_memory, check_schedule
+from .validation import check_memory, check_regularization, check_schedule
 
 
 FULL_BATCH = 2048  # up to so many examples, every step sees all of them; beyond, minibatches of MINIBATCH
 MINIBATCH = 128
-RUNS = Path("runs")
-WRITTEN = ("model.safetensors", "history.csv", "history.png", "predictions.png")
-
-
-class Settings(NamedTuple):
-    """What a user chooses of a run."""
-
-    hidden_sizes: tuple[int, ...]
-    activation: str
-    scaling: str
-    learning_rate: float
-    iterations: int
-    batch_size: int | None  # None: all examples where they are few
-    seed: int
+ITERATIONS = 2500  # where neither iterations nor epochs are given
+CHUNK = 100  # steps between two rows of the history
 
 
 class Row(NamedTuple):
-    """A line of history.csv: after `iteration` steps, the cost before the last of them."""
+    """What is seen after `iteration` steps; `cost` is the one before the last of them."""
 
     iteration: int
     cost: float
     train_accuracy: float
-    test_accuracy: float
+    watched_cost: float
+    watched_accuracy: float
+    gradient_norms: tuple[float, ...]  # of dW_1, ..., dW_L
+    dead_shares: tuple[float, ...]  # of the units of layers 1, ..., L-1
 
 
 @dataclass
@@ -58,17 +47,57 @@ class History:
 
     costs: list[float] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
-    parameters: Parameters | None = None
+    state: tuple | None = None  # parameters, optimizer state, the best parameters
+
+    @property
+    def parameters(self) -> Parameters | None:
+        """The last ones."""
+        return None if self.state is None else self.state[0]
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """The rows as columns: one for each number."""
+        names = ["iteration", "cost", "train_accuracy", "watched_cost", "watched_accuracy"]
+        if not self.rows:
+            return {name: np.empty(0) for name in names}
+        names += [f"gradient_norm_{l}" for l, _ in enumerate(self.rows[0].gradient_norms, start=1)]
+        names += [f"dead_share_{l}" for l, _ in enumerate(self.rows[0].dead_shares, start=1)]
+        rows = [(*row[:5], *row.gradient_norms, *row.dead_shares) for row in self.rows]
+        return dict(zip(names, map(np.array, zip(*rows, strict=True)), strict=True))
+
+    def best(self) -> int:
+        """The row of the smallest watched cost."""
+        return int(np.argmin(np.nan_to_num([row.watched_cost for row in self.rows], nan=np.inf)))
 
 
 class Run(NamedTuple):
     """A network about to be trained."""
 
     dataset: Dataset
+    settings: Settings
+    scaling: Scaling
+    train: Examples
+    watched: Examples  # the validation examples, or, where there are none, the test's
+    watched_name: str
     network: Network
     parameters: FrozenDict
+    optimizer: optax.GradientTransformation
+    iterations: int
     batch_size: int | None
     key: jax.Array
+
+    @property
+    def dtype(self) -> str:
+        """Of parameters and inputs."""
+        return storage_dtype(self.settings.dtype)
+
+    def model(self, parameters: Parameters) -> Model:
+        """What is saved."""
+        return Model(FrozenDict(parameters), self.network, self.dataset.input_shape, self.dataset.classes, self.scaling)
+
+
+def storage_dtype(dtype: str) -> str:
+    """The dtype of parameters and inputs: bfloat16 is only computed in."""
+    return "float64" if dtype == "float64" else "float32"
 
 
 def prepare(dataset: Dataset, settings: Settings) -> Run:
@@ -76,126 +105,115 @@ def prepare(dataset: Dataset, settings: Settings) -> Run:
     outputs, loss = (1, "binary_cross_entropy")
     if len(dataset.classes) > 2:
         outputs, loss = len(dataset.classes), "softmax_cross_entropy"
+    train, watched, watched_name = dataset.train, dataset.test, "test"
+    if settings.watched_fraction:
+        is_held = held_out(train.labels, dataset.classes, settings.watched_fraction, settings.seed)
+        watched, watched_name = train.take(np.flatnonzero(is_held)), "validation"
+        train = train.take(np.flatnonzero(~is_held))
     weights_key, batches_key = jax.random.split(jax.random.key(settings.seed))
-    n_x, m = dataset.train.X.shape
-    layer_dims = (n_x, *settings.hidden_sizes, outputs)
-    check_memory(layer_dims, m)
+    m, n_x = train.rows.shape
+    layer_dims = (n_x, *settings.layers, outputs)
+    dtype = storage_dtype(settings.dtype)
+    stays = is_resident(train.rows, dtype)
+    check_memory(layer_dims, m if stays else MINIBATCH)
+    check_regularization(settings.lambd, settings.keep_prob, settings.input_keep_prob, batches_key)
     # One compilation instead of one for every operation.
-    draw = jax.jit(initialize_parameters_deep, static_argnames=("layer_dims", "scaling"))
-    parameters = draw(layer_dims=layer_dims, key=weights_key, scaling=settings.scaling)
-    batch_size = settings.batch_size or (None if m <= FULL_BATCH else MINIBATCH)
-    check_schedule(m, settings.iterations, batch_size, batches_key)
-    return Run(dataset, Network(settings.activation, loss), parameters, batch_size, batches_key)
+    draw = jax.jit(initialize_parameters_deep, static_argnames=("layer_dims", "scaling", "dtype"))
+    parameters = draw(layer_dims=layer_dims, key=weights_key, scaling=settings.scaling, dtype=dtype)
+    batch_size = settings.batch_size or (None if stays and m <= FULL_BATCH else min(MINIBATCH, m))
+    steps = settings.iterations or ITERATIONS
+    if settings.epochs is not None:
+        steps = settings.epochs * (1 if batch_size is None else m // batch_size)
+    check_schedule(m, steps, batch_size, batches_key)
+    scaling = fit_scaling(train.rows) if settings.standardise else Scaling()
+    network, optimizer = Network(settings.activation, loss), make_optimizer(settings, steps)
+    return Run(
+        dataset, settings, scaling, train, watched, watched_name, network, parameters, optimizer, steps, batch_size,
+        batches_key,
+    )  # fmt: skip
 
 
-def execute(run: Run, settings: Settings, history: History, on_row: Callable[[Row], None]) -> Parameters:
-    """Trains. After every chunk of steps `history` grows, also that of a run that fails, and `on_row` is called."""
+def execute(
+    run: Run,
+    history: History,
+    on_row: Callable[[Row], None],
+    checkpoints: Checkpoints | None = None,
+    seconds: float = 10.0,
+) -> Parameters:
+    """Trains, from where `history` stands, and returns the parameters to keep: the best, or the last.
 
-    def record(progress: Progress) -> None:
+    After every chunk of steps `history` grows, also that of a run that fails, and `on_row` is called; and where
+    `seconds` have passed since the last one, a checkpoint is made.
+    """
+    start = history.rows[-1].iteration if history.rows else 0
+    state = first_state(run) if history.state is None else history.state
+    best = state[2]
+    measured = measure(run.train, run.watched, run.network, run.scaling, run.dataset.classes, run.dtype)
+    saved_at = time.monotonic()
+
+    def record(progress: Progress) -> bool:
+        nonlocal best, saved_at
         costs = progress.costs.tolist()
-        accuracies = [accuracy(part, progress.parameters, run) for part in (run.dataset.train, run.dataset.test)]
-        row = Row(progress.iteration, costs[-1], *accuracies)
+        row = Row(progress.iteration, costs[-1], *measured(progress.parameters))
+        is_best = not history.rows or row.watched_cost < history.rows[history.best()].watched_cost
+        best = progress.parameters if is_best and best is not None else best
         # Ctrl-C is looked for in calls and loops, so it cannot part these three.
         history.costs += costs
         history.rows += [row]
-        history.parameters = progress.parameters
+        history.state = (progress.parameters, progress.opt_state, best)
         on_row(row)
+        if checkpoints is not None and time.monotonic() - saved_at >= seconds:
+            save(checkpoints, history)
+            saved_at = time.monotonic()
+        return is_over(history, run.settings)
 
-    return train(
-        run.dataset.train.X,
-        targets(run.dataset.train.labels, run.dataset.classes),
-        run.parameters,
-        num_iterations=settings.iterations,
-        optimizer=optax.sgd(settings.learning_rate),
-        network=run.network,
-        batch_size=run.batch_size,
-        key=run.key,
-        on_chunk=record,
-    ).parameters
-
-
-def accuracy(examples: Examples, parameters: Parameters, run: Run) -> float:
-    """The share of examples whose predicted label is right."""
-    predicted = np.argmax(class_probabilities(examples.X, parameters, run.network), axis=0)
-    return float(np.mean(predicted == examples.labels))
-
-
-def class_probabilities(X: np.ndarray, parameters: Parameters, network: Network) -> np.ndarray:
-    """The probability of every class, (classes, m); of both classes where the network has one sigmoid."""
-    AL = np.asarray(_forward(X, parameters, network))
-    return np.concatenate([1 - AL, AL]) if len(AL) == 1 else AL
+    if not (history.rows and is_over(history, run.settings)):
+        step = Step(
+            run.optimizer,
+            run.network,
+            run.settings.lambd / len(run.train.labels),
+            run.settings.keep_prob,
+            run.settings.input_keep_prob,
+            "bfloat16" if run.settings.dtype == "bfloat16" else None,
+        )
+        Y = targets(run.train.labels, run.dataset.classes, run.dtype)
+        feed = feed_of(run.train.rows, Y, run.scaling, run.batch_size, run.key, run.dtype)
+        make_steps(feed, state[0], state[1], step, start, run.iterations, CHUNK, run.key, record)
+    return kept(run, history)
 
 
-@partial(jax.jit, static_argnames="network")
-def _forward(X, parameters, network):
-    return L_model_forward(jnp.asarray(X), parameters, network)[0]
+def kept(run: Run, history: History) -> Parameters:
+    """The parameters that a run is for: the best of one that may end early, else the last."""
+    state = first_state(run) if history.state is None else history.state
+    return state[0] if state[2] is None else state[2]
 
 
-def open_folder(out: Path | None, overwrite: bool) -> Path:
-    """A folder to write to, made now, so that a run cannot fail at its end for want of one. What it holds stays."""
-    try:
-        folder = _folder_of_now() if out is None else _chosen_folder(out, overwrite)
-    except OSError as error:
-        raise InputError(f"{out or RUNS} cannot be made: {error}; choose another --out") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"{folder} cannot be written to; choose another --out")
-    return folder
+def first_state(run: Run) -> tuple:
+    """Parameters, optimizer state, and the best parameters, which are kept where the training may end early."""
+    best = None if run.settings.early_stopping is None else run.parameters
+    return run.parameters, run.optimizer.init(run.parameters), best
 
 
-def _chosen_folder(out: Path, overwrite: bool) -> Path:
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; expected a folder to write the run to: choose another --out")
-    if out.is_dir() and any(out.iterdir()) and not overwrite:
-        raise InputError(f"{out} exists and is not empty; choose another --out, or pass --overwrite to replace it")
-    out.mkdir(parents=True, exist_ok=True)
-    return out
+def is_over(history: History, settings: Settings) -> bool:
+    """Has the watched cost not fallen for as many rows as early stopping is patient?"""
+    patience = settings.early_stopping
+    return patience is not None and len(history.rows) - 1 - history.best() >= patience
 
 
-def _folder_of_now() -> Path:
-    """runs/<time>, and runs/<time>-2, ... for other runs that start in the same second."""
-    RUNS.mkdir(parents=True, exist_ok=True)
-    now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    folder, numbers = RUNS / now, itertools.count(2)
-    while True:
-        try:
-            folder.mkdir()
-            return folder
-        except FileExistsError:
-            folder = RUNS / f"{now}-{next(numbers)}"
+def save(checkpoints: Checkpoints, history: History) -> None:
+    """A checkpoint of where `history` stands."""
+    rows = [row._asdict() for row in history.rows]
+    last = history.rows[-1]
+    checkpoints.save(Saved(last.iteration, history.state, {"costs": history.costs, "rows": rows}), last.watched_cost)
 
 
-def write(folder: Path, run: Run, parameters: Parameters, history: History) -> list[str]:
-    """model.safetensors, history.csv and, where matplotlib is there, pictures: the names of what was written.
-
-    They replace those of an older run, of which nothing stays.
-    """
-    dataset = run.dataset
-    save_model(
-        folder / "model.safetensors", Model(parameters, run.network, dataset.input_shape, dataset.classes, PIXEL_SCALE)
-    )
-    for name in WRITTEN[1:]:
-        (folder / name).unlink(missing_ok=True)
-    with open(folder / "history.csv", "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(Row._fields)
-        writer.writerows(history.rows)
-    return ["model.safetensors", "history.csv", *(_draw(folder, run, parameters, history) if history.rows else [])]
-
-
-def _draw(folder: Path, run: Run, parameters: Parameters, history: History) -> list[str]:
-    try:
-        from .plots import plot_history, plot_predictions
-    except ImportError:  # matplotlib belongs to the extra `demo`
-        return []
-    iterations, _, train_accuracy, test_accuracy = zip(*history.rows, strict=True)
-    plot_history(folder / "history.png", np.asarray(history.costs), iterations, train_accuracy, test_accuracy)
-    X, labels = run.dataset.test
-    if len(run.dataset.input_shape) == 1:
-        return ["history.png"]
-    images = X.T.reshape(-1, *run.dataset.input_shape)
-    probabilities = class_probabilities(X, parameters, run.network)
-    predicted = np.argmax(probabilities, axis=0)
-    plot_predictions(
-        folder / "predictions.png", images, labels, predicted, probabilities.max(axis=0), run.dataset.classes
-    )
-    return ["history.png", "predictions.png"]
+def restore(checkpoints: Checkpoints, run: Run) -> History:
+    """The history at the newest checkpoint; an empty one where there is none."""
+    saved = checkpoints.latest(first_state(run))
+    if saved is None:
+        return History()
+    rows = [
+        Row(**row | {name: tuple(row[name]) for name in ("gradient_norms", "dead_shares")})
+        for row in saved.history["rows"]
+    ]
+    return History(saved.history["costs"], rows, saved.state)

@@ -1,12 +1,14 @@
 """What a network is fed: rows of pixels or floats, as columns of numbers of a moderate size."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
 
 PIXEL_SCALE = 1 / 255  # pixels are whole numbers from 0 to 255
+BLOCK = 1024  # rows at a time
+SMALLEST_VARIANCE = 1e-12  # below, an input is a constant and rounding
 
 
 class Scaling(NamedTuple):
@@ -23,3 +25,19 @@ class Scaling(NamedTuple):
             X = X * X.dtype.type(self.pixel_scale)
         X = X.T
         return X if self.mean is None or self.std is None else (X - self.mean.astype(dtype)) / self.std.astype(dtype)
+
+
+def fit_scaling(rows: Any) -> Scaling:
+    """The mean and the standard deviation of every input over all rows, in two passes of blocks.
+
+    An input that never changes is left in place: its std is 1.
+    """
+    m, n_x = rows.shape
+    blocks = range(0, m, BLOCK)
+    plain, mean, variance = Scaling(), np.zeros((n_x, 1)), np.zeros((n_x, 1))
+    for i in blocks:
+        mean += plain.columns(rows[i : i + BLOCK], "float64").sum(axis=1, keepdims=True) / m
+    for i in blocks:
+        variance += np.square(plain.columns(rows[i : i + BLOCK], "float64") - mean).sum(axis=1, keepdims=True) / m
+    std = np.where(variance > SMALLEST_VARIANCE, np.sqrt(variance), 1.0)
+    return Scaling(mean=mean.astype("float32"), std=std.astype("float32"))

@@ -109,7 +109,7 @@ def train(
     check_regularization(lambd, keep_prob, input_keep_prob, key)
     Y = as_targets(Y, outputs_like(X, parameters, n_L))
     step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype)
-    feed = _resident(jnp.asarray(X), Y, batch_size, key)
+    feed = resident(jnp.asarray(X), Y, batch_size, key)
     return make_steps(feed, parameters, opt_state, step, start, num_iterations, chunk, key, on_chunk)
 
 
@@ -131,12 +131,11 @@ def make_steps(
         chunk_costs = []
         for X, Y, batches in feed(first, length):
             piece = length if batches is None else len(batches)
-            before = (parameters, opt_state)
-            at = (first + made, key)
-            parameters, opt_state, J = run_chunk(*before, X, Y, batches, *at, length=piece, step=step)
+            before, at = (parameters, opt_state), first + made
+            parameters, opt_state, J = run_chunk(parameters, opt_state, X, Y, batches, at, key, length=piece, step=step)
             chunk_costs.append(np.asarray(J))
             if not (np.isfinite(chunk_costs[-1]).all() and _all_finite(parameters)):
-                raise _blame(before, X, Y, batches, *at, piece, step)
+                raise _blame(before, X, Y, batches, at, key, piece, step)
             made += piece
         costs += chunk_costs
         if on_chunk is not None and on_chunk(
@@ -146,7 +145,8 @@ def make_steps(
     return Trained(parameters, opt_state, np.concatenate(costs) if costs else np.empty(0))
 
 
-def _resident(X: jax.Array, Y: jax.Array, batch_size: int | None, key: PRNGKeyArray | None) -> Feed:
+def resident(X: jax.Array, Y: jax.Array, batch_size: int | None, key: PRNGKeyArray | None) -> Feed:
+    """The feed of columns that stay where they are."""
     if batch_size is None or key is None:
         return lambda start, length: [(X, Y, None)]
     rows, Y_rows = X.T, Y.T  # gathering is fast where an example is a row of memory
@@ -175,9 +175,17 @@ def run_chunk(
     def make_step(state, given):
         iteration, batch = given
         X_batch, Y_batch = (X, Y) if batch is None else (X[batch].T, Y[batch].T)
-        masks = _masks(iteration, X_batch, state[0], key, step)
+        parameters, opt_state = state
         parameters, opt_state, J = update(
-            *state, X_batch, Y_batch, step.optimizer, step.network, l2=step.l2, masks=masks, dtype=step.dtype
+            parameters,
+            opt_state,
+            X_batch,
+            Y_batch,
+            step.optimizer,
+            step.network,
+            l2=step.l2,
+            masks=_masks(iteration, X_batch, parameters, key, step),
+            dtype=step.dtype,
         )
         return (parameters, opt_state), J
 

@@ -64,7 +64,8 @@ def update(
     gradient = parameter_grads(grads, parameters)
     if l2:
         J = J + l2_cost(parameters, l2, 1)
-        gradient = jax.tree.map(jnp.add, gradient, type(gradient)(l2_gradient(parameters, l2, 1)))
+        penalty = {f"d{name}": value for name, value in l2_gradient(parameters, l2, 1).items()}
+        gradient = jax.tree.map(jnp.add, gradient, parameter_grads(penalty, parameters))
 
     def objective(parameters):
         J = cost(X, Y, parameters, network, masks=masks)

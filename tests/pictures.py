@@ -2,10 +2,12 @@
 
 import gzip
 import struct
+import zlib
 from pathlib import Path
 
 import h5py
 import numpy as np
+from PIL import Image
 
 
 def drawn_pictures(m: int, shape: tuple[int, ...] = (6, 5, 3), classes: int = 2, seed: int = 0):
@@ -41,3 +43,46 @@ def write_idx(folder: Path, train, test, packed: bool = True) -> Path:
             else:
                 (folder / kind).write_bytes(content)
     return folder
+
+
+def save_picture(path: Path, colour=(200, 100, 50), size=(8, 6), mode: str = "RGB", **options) -> Path:
+    """A picture file of one colour; folders that it stands in are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, colour).save(path, **options)
+    return path
+
+
+def save_class(folder: Path, m: int = 4, shade: int = 0, form: str = "{}.png") -> list[Path]:
+    """`m` pictures, of which no two are the same."""
+    return [save_picture(folder / form.format(i), (shade, 10 * i, 0)) for i in range(m)]
+
+
+def save_cats_and_dogs(folder: Path, m: int = 4) -> Path:
+    """A subfolder a class, `m` pictures in each."""
+    save_class(folder / "cat", m, shade=60)
+    save_class(folder / "dog", m, shade=190)
+    return folder
+
+
+def png(width: int, height: int, data: bytes = b"", mistake: int = 0) -> bytes:
+    """A PNG file of grey pixels by hand, whatever its header promises; `mistake` is added to the checksum of data."""
+
+    def chunk(name: bytes, content: bytes, mistake: int = 0) -> bytes:
+        checksum = (zlib.crc32(name + content) + mistake) % 2**32
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(data), mistake) + chunk(b"IEND", b"")
+
+
+def gif(width: int, height: int) -> bytes:
+    """The first bytes of a GIF file, with one frame as large as its header promises."""
+    screen = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6)
+    return screen + b"," + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\x02\x02\x4c\x01\x00;"
+
+
+def webp(width: int, height: int) -> bytes:
+    """A lossless WebP file of nothing but its header."""
+    bits = (width - 1) | (height - 1) << 14
+    stream = b"\x2f" + struct.pack("<I", bits) + bytes(11)
+    return b"RIFF" + struct.pack("<I", 12 + len(stream)) + b"WEBPVP8L" + struct.pack("<I", len(stream)) + stream

@@ -256,9 +256,12 @@ COMMANDS = {
     "no such file": (lambda d: ["train", d / "none.h5"], "none.h5 does not exist"),
     "a file of unknown kind": (
         lambda d: ["train", text(d / "a.txt")],
-        "ends in '.txt'; expected .h5, .npz or a folder",
+        "ends in '.txt'; expected an .h5 or .npz file, a folder of pictures or",
     ),
-    "a folder without idx files": (lambda d: ["train", d], "has no train-images-idx3-ubyte"),
+    "an empty folder": (
+        lambda d: ["train", d],
+        "expected at least two classes: a subfolder of pictures for each class",
+    ),
     "an h5 file that is none": (lambda d: ["train", text(d / "a.h5")], "cannot be read as an HDF5 file"),
     "an h5 file cut off": (
         lambda d: ["train", truncated(write_h5(d / "train_a.h5", "train", *drawn_pictures(12)))],
@@ -404,7 +407,6 @@ COMMANDS = {
         lambda d: ["train", "--layers", "999999999"],
         "layers of 625, 999999999, 1 units need at least 7,566.1 GiB for 150 examples, and this machine has",
     ),
-    "a test fraction of 1": (lambda d: ["train", "--test-fraction", "1"], "expected a number between 0 and 1"),
     "a batch larger than the data": (
         lambda d: ["train", "--batch-size", "151"],
         "batch_size is 151; expected 1 to 150",
@@ -446,10 +448,6 @@ COMMANDS = {
         lambda d: ["predict", softmax_of_one(d), text(d / "a.png")],
         "has a softmax of one output, which is always 1 and tells no class from another",
     ),
-    "a picture that is none": (
-        lambda d: ["predict", saved_model(d), text(d / "a.png")],
-        "a.png cannot be read as a picture",
-    ),
     "no such picture": (lambda d: ["predict", saved_model(d), d / "a.png"], "a.png is no file; expected a picture"),
     "a check without a layer": (lambda d: ["check", "--layers", "3"], "expected the inputs and at least one layer"),
 }
@@ -476,6 +474,8 @@ def test_mistake_on_the_command_line(name, tmp_path, capsys, monkeypatch, no_sha
         (["train", "--layers", "20", "0"], "'0' is no positive whole number"),
         (["train", "--layers", "2", "3", "a.npz"], "DATA goes before --layers: jaxnet train a.npz --layers ..."),
         (["train", "--learning-rate", "-1"], "'-1' is no positive number"),
+        (["train", "--test-fraction", "1"], "'1' is no number between 0 and 1"),
+        (["train", "--keep-prob", "0"], "'0' is no number above 0 and up to 1"),
         (["train", "--learning-rate", "nan"], "'nan' is no positive number"),
         (["train", "--activation", "swish"], "invalid choice: 'swish'"),
         (["predict", "model"], "the following arguments are required: PICTURE"),

@@ -33,15 +33,27 @@ FLOORS = [
     {"crosscheck.coursework"},
     {"crosscheck.sandbox"},
     {"crosscheck"},
-    {"training", "model", "plots", "data"},
+    {"scaling", "diagnosis", "prefetch", "settings", "checkpoint", "scalars", "plots"},
+    {"training", "model", "data.examples", "data.pictures", "data.folders"},
+    {"data.arrays", "data.cache", "exchange.export"},
+    {"data.photographs", "exchange.load"},
+    {"data", "exchange"},
+    {"feeds"},
+    {"measures"},
     {"runs"},
-    {"cli.options"},
-    {"cli.check", "cli.predict", "cli.train"},
+    {"report.record", "report.metrics"},
+    {"report.figures"},
+    {"report.page"},
+    {"report"},
+    {"run_folder"},
+    {"cli.options", "cli.output", "cli.pictures"},
+    {"cli.train_options"},
+    {"cli.check", "cli.predict", "cli.train", "cli.export", "cli.bring"},
     {"cli"},
     {"__main__", "__init__"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
-MATHEMATICS = ["parameters", "activations", "losses", "layers", "network", "update"]
+MATHEMATICS = ["parameters", "activations", "losses", "layers", "regularization", "network", "update", "diagnosis"]
 FILES = sorted(
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
     for path in PACKAGE.rglob("*.py")
@@ -93,7 +105,19 @@ def test_imports_go_downwards(name):
 def test_mathematics_is_quiet(name):
     _, packages = imports(name)
     allowed = {"optax"} if name == "update" else set()
-    heavy = {"optax", "matplotlib", "PIL", "skimage", "h5py", "safetensors", "tqdm", "time", "datetime"}
+    heavy = {
+        "optax",
+        "matplotlib",
+        "PIL",
+        "skimage",
+        "h5py",
+        "safetensors",
+        "tqdm",
+        "time",
+        "datetime",
+        "orbax",
+        "grain",
+    }
     assert packages & heavy <= allowed
     assert calls(name) & {"print", "open", "jax.random.key"} == set()
 
@@ -104,10 +128,25 @@ def test_only_the_outermost_steps_are_compiled():
 
 
 @pytest.mark.parametrize(
-    "package, home", [("PIL", "data"), ("h5py", "data"), ("matplotlib", "plots"), ("tqdm", "cli.train")]
+    "package, homes",
+    [
+        ("PIL", ["data.pictures"]),
+        ("h5py", ["data.arrays"]),
+        ("skimage", ["data.arrays"]),
+        ("grain", ["prefetch"]),
+        ("orbax", ["checkpoint"]),
+        ("tensorboardX", ["scalars"]),
+        ("jinja2", ["report.page"]),
+        ("matplotlib", ["plots", "report.figures"]),
+    ],
 )
-def test_a_heavy_dependency_has_one_home(package, home):
-    assert [name for name in FILES if package in imports(name)[1]] == [home]
+def test_a_heavy_dependency_has_one_home(package, homes):
+    """Drawing has two: the pictures of a run, and those inside a report."""
+    assert [name for name in FILES if package in imports(name)[1]] == homes
+
+
+def test_progress_is_shown_by_commands():
+    assert all(name.startswith("cli.") for name in FILES if "tqdm" in imports(name)[1])
 
 
 def test_only_the_command_line_prints_and_the_courses_print_cost():

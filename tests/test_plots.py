@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from jaxnet.plots import plot_history, plot_predictions
+from jaxnet.plots import plot_predictions
 
 
 def colours(path) -> set[tuple[int, ...]]:
@@ -12,11 +12,6 @@ def colours(path) -> set[tuple[int, ...]]:
 
 
 RED = (214, 39, 40)  # tab:red
-
-
-def test_history_is_drawn(tmp_path):
-    plot_history(tmp_path / "h.png", np.geomspace(1, 1e-3, 200), [100, 200], [0.7, 0.9], [0.6, 0.8])
-    assert {(31, 119, 180), (255, 127, 14)} <= colours(tmp_path / "h.png")
 
 
 def test_only_wrong_pictures_are_framed_in_red(tmp_path):

@@ -26,14 +26,29 @@ def test_python_blocks_print_what_the_text_blocks_after_them_say(capsys, default
         assert capsys.readouterr().out == printed
 
 
+def drawn_photographs(folder):
+    """Dark cats and bright dogs."""
+    for split, count in (("train", 40), ("test", 8)):
+        for name, brightness in (("cat", 60), ("dog", 190)):
+            (folder / split / name).mkdir(parents=True)
+            for i in range(count):
+                Image.new("RGB", (20 + i, 30), (brightness, i, brightness)).save(
+                    folder / split / name / f"{name}.{i}.jpg"
+                )
+
+
 def test_commands_do_what_they_say(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JAXNET_CACHE", str(tmp_path / "cache"))
     Image.effect_noise((80, 60), 50).save("photo.jpg")
+    drawn_photographs(tmp_path / "photos")
     (tmp_path / "my_backprop.py").write_text("from jaxnet import linear_backward, relu_backward, update_parameters")
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("jaxnet ")]
     assert len(commands) >= 3
     for command in commands:
         assert main(shlex.split(command)[1:]) == 0, command
+    lines = (tmp_path / "predictions.csv").read_text().splitlines()
+    assert len(lines) == 17 and all(line.split(",")[1] in ("cat", "dog") for line in lines[1:])
 
 
 def test_files_it_names_are_there():

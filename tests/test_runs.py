@@ -1,27 +1,30 @@
-"""Preparing, executing and writing a run."""
+"""Preparing and executing a run."""
 
-import csv
-import os
-from datetime import datetime
+import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
-from jaxnet import runs, validation
+from jaxnet import feeds, measures, runs
+from jaxnet.checkpoint import Checkpoints
 from jaxnet.data import load_dataset
-from jaxnet.errors import InputError
 from jaxnet.losses import binary_cross_entropy, softmax_cross_entropy
-from jaxnet.model import load_model
 from jaxnet.network import L_model_forward
+from jaxnet.settings import Settings
 
 from .pictures import drawn_pictures, write_npz
 
 
-SETTINGS = runs.Settings((4,), "relu", "he", 0.1, 150, None, 0)
+SETTINGS = Settings(layers=(4,), learning_rate=0.1, iterations=150, seed=0)
 
 
-def drawn_dataset(tmp_path, **kwargs):
-    images, labels = drawn_pictures(60, **kwargs)
+def changed(**changes) -> Settings:
+    return dataclasses.replace(SETTINGS, **changes)
+
+
+def drawn_dataset(tmp_path, m=60, **kwargs):
+    images, labels = drawn_pictures(m, **kwargs)
     return load_dataset(write_npz(tmp_path / "a.npz", X=images, Y=labels), test_fraction=0.25, seed=0)
 
 
@@ -35,29 +38,24 @@ def test_classes_choose_the_head(tmp_path, classes, outputs, loss):
 
 @pytest.mark.parametrize("batch_size", [None, 16])
 @pytest.mark.parametrize("classes", [2, 3])
-def test_a_run_learns_and_writes_what_it_learned(tmp_path, classes, batch_size):
-    dataset = drawn_dataset(tmp_path, classes=classes)
-    settings = SETTINGS._replace(batch_size=batch_size)
-    run, seen = runs.prepare(dataset, settings), []
+def test_a_run_learns(tmp_path, classes, batch_size):
+    run, seen = runs.prepare(drawn_dataset(tmp_path, classes=classes), changed(batch_size=batch_size)), []
     history = runs.History()
-    parameters = runs.execute(run, settings, history, seen.append)
+    parameters = runs.execute(run, history, seen.append)
     assert seen == history.rows and [row.iteration for row in seen] == [100, 150] and len(history.costs) == 150
-    assert history.rows[-1].test_accuracy > 0.9 and history.rows[-1].cost < history.costs[0]
-
-    written = runs.write(tmp_path, run, parameters, history)
-    assert written == ["model.safetensors", "history.csv", "history.png", "predictions.png"]
-    assert all((tmp_path / name).stat().st_size > 0 for name in written)
-    with open(tmp_path / "history.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [int(row["iteration"]) for row in rows] == [100, 150]
-    assert float(rows[-1]["test_accuracy"]) == history.rows[-1].test_accuracy
-
-    model = load_model(tmp_path)
-    AL, _ = L_model_forward(dataset.test.X, model.parameters, model.network)
-    probabilities = runs.class_probabilities(dataset.test.X, parameters, run.network)
-    assert probabilities.shape == (classes, dataset.test.X.shape[1])
+    last = history.rows[-1]
+    assert last.watched_accuracy > 0.9 and last.cost < history.costs[0] and run.watched_name == "test"
+    X = run.scaling.columns(run.dataset.test.rows)
+    AL, _ = L_model_forward(X, parameters, run.network)
+    probabilities = measures.class_probabilities(X, parameters, run.network)
+    assert probabilities.shape == (classes, X.shape[1])
     np.testing.assert_allclose(probabilities.sum(axis=0), 1, rtol=1e-6)
     np.testing.assert_allclose(probabilities[-1], AL[-1], rtol=1e-5)
+    right = np.mean(probabilities.argmax(axis=0) == run.dataset.test.labels)
+    chosen = probabilities[run.dataset.test.labels, np.arange(X.shape[1])]
+    assert last.watched_accuracy == pytest.approx(right)
+    assert last.watched_cost == pytest.approx(-np.mean(np.log(chosen)), rel=1e-4)
+    assert len(last.gradient_norms) == 2 and len(last.dead_shares) == 1
 
 
 def test_many_examples_are_trained_on_in_batches(tmp_path, monkeypatch):
@@ -66,83 +64,102 @@ def test_many_examples_are_trained_on_in_batches(tmp_path, monkeypatch):
     assert runs.prepare(drawn_dataset(tmp_path), SETTINGS).batch_size == 20
 
 
-def test_a_run_folder_is_named_after_the_time_and_never_shared(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runs, "datetime", Noon)
-    folders = [runs.open_folder(None, overwrite=overwrite) for overwrite in (False, False, True)]
-    assert all(folder.is_dir() for folder in folders)
-    assert [str(folder) for folder in folders] == [f"runs/2026-01-02_12-00-00{suffix}" for suffix in ("", "-2", "-3")]
-    assert runs.open_folder(tmp_path / "new" / "deep", overwrite=False).is_dir()
+def test_epochs_are_counted_in_whole_batches(tmp_path):
+    dataset = drawn_dataset(tmp_path)  # 44 to train on
+    assert runs.prepare(dataset, changed(iterations=None, epochs=3)).iterations == 3
+    assert runs.prepare(dataset, changed(iterations=None, epochs=3, batch_size=10)).iterations == 12
+    assert runs.prepare(dataset, changed(iterations=None)).iterations == runs.ITERATIONS
 
 
-class Noon(datetime):
-    @classmethod
-    def now(cls):
-        return cls(2026, 1, 2, 12)
+def test_examples_that_do_not_fit_are_read_from_disk_and_nothing_else_changes(tmp_path, monkeypatch):
+    dataset = drawn_dataset(tmp_path)
+    settings = changed(batch_size=8, keep_prob=0.8, standardise=True, validation_fraction=0.2)
+    resident = runs.prepare(dataset, settings)
+    want = runs.execute(resident, runs.History(), lambda row: None)
+    monkeypatch.setattr(feeds, "RESIDENT_BYTES", 0)
+    monkeypatch.setattr(feeds, "PIECE_BYTES", 3 * 8 * 90 * 4)
+    history = runs.History()
+    streamed = runs.prepare(dataset, settings)
+    got = runs.execute(streamed, history, lambda row: None)
+    for name in want:
+        np.testing.assert_allclose(got[name], want[name], rtol=1e-4, atol=1e-6)
+    assert len(history.costs) == 150
 
 
-@pytest.mark.parametrize("name", ["a file", "dangling"])
-def test_no_folder_named_after_the_time_where_runs_is_none(tmp_path, monkeypatch, name):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "runs").write_text("") if name == "a file" else (tmp_path / "runs").symlink_to("nowhere")
-    with pytest.raises(InputError, match="runs cannot be made"):
-        runs.open_folder(None, overwrite=False)
+def test_standardised_inputs_are_fitted_on_the_training_examples_alone(tmp_path):
+    run = runs.prepare(drawn_dataset(tmp_path), changed(standardise=True, validation_fraction=0.3))
+    X = run.scaling.columns(run.train.rows)
+    np.testing.assert_allclose(X.mean(axis=1), 0, atol=1e-5)
+    np.testing.assert_allclose(X.std(axis=1), 1, atol=1e-4)
+    assert np.abs(run.scaling.columns(run.watched.rows).mean(axis=1)).max() > 1e-3
+    assert len(run.train.labels) + len(run.watched.labels) == len(run.dataset.train.labels)
 
 
-def test_a_folder_that_may_not_be_written_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(InputError, match="cannot be written to; choose another --out"):
-        runs.open_folder(tmp_path / "run", overwrite=False)
+def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "CHUNK", 5)
+    watched = iter([3.0, 1.0, 2.0, 2.5, 0.5])
+
+    def measure(*_):
+        return lambda parameters: (0.5, next(watched), 0.5, (1.0, 1.0), (0.0,))
+
+    monkeypatch.setattr(runs, "measure", measure)
+    run, seen = runs.prepare(drawn_dataset(tmp_path), changed(early_stopping=2)), []
+    history, kept = runs.History(), []
+
+    def look(row):
+        seen.append(row.watched_cost)
+        kept.append(history.state[0])
+
+    parameters = runs.execute(run, history, look)
+    assert seen == [3.0, 1.0, 2.0, 2.5] and parameters is kept[1]
+    assert runs.execute(run, history, look) is kept[1] and len(seen) == 4  # it is over, and stays so
 
 
-def test_an_older_run_stays_until_there_is_something_to_write_and_then_goes(tmp_path):
-    out = tmp_path / "run"
-    out.mkdir()
-    for name in (*runs.WRITTEN, "notes.txt"):
-        (out / name).write_text("older")
-    assert runs.open_folder(out, overwrite=True) == out
-    assert all(path.read_text() == "older" for path in out.iterdir()) and len(list(out.iterdir())) == 5
-    run = runs.prepare(drawn_dataset(tmp_path), SETTINGS)
-    assert runs.write(out, run, run.parameters, runs.History()) == ["model.safetensors", "history.csv"]
-    assert {path.name for path in out.iterdir()} == {"model.safetensors", "history.csv", "notes.txt"}
-    assert (out / "history.csv").read_text().splitlines() == [",".join(runs.Row._fields)]
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_restored_history_goes_on_to_the_same_bits(tmp_path, dtype, monkeypatch):
+    monkeypatch.setattr(runs, "CHUNK", 20)
+    settings = changed(optimizer="momentum", batch_size=8, keep_prob=0.8, dtype=dtype, early_stopping=50)
+    run = runs.prepare(drawn_dataset(tmp_path), settings)
+    whole, part = runs.History(), runs.History()
+    want = runs.execute(run, whole, lambda row: None)
 
-
-@pytest.mark.parametrize("calls, steps", [(0, None), (1, None), (2, 100), (3, 100)])
-def test_whenever_a_run_is_interrupted_its_history_and_parameters_are_of_one_step(tmp_path, monkeypatch, calls, steps):
-    """Each of two chunks measures two accuracies; Ctrl-C comes in the one after so many."""
-    accuracy, told, history = runs.accuracy, [], runs.History()
-
-    def interrupted(examples, parameters, run):
-        told.append(parameters)
-        if len(told) > calls:
+    def stop(row):
+        if row.iteration == 60:
             raise KeyboardInterrupt
-        return accuracy(examples, parameters, run)
 
-    monkeypatch.setattr(runs, "accuracy", interrupted)
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        with pytest.raises(KeyboardInterrupt):
+            runs.execute(run, part, stop, checkpoints, seconds=0)
+        runs.save(checkpoints, part)
+        checkpoints.wait()
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        again = runs.restore(checkpoints, run)
+    assert again.rows == whole.rows[:3] and again.costs == whole.costs[:60]
+    got = runs.execute(run, again, lambda row: None)
+    assert again.rows == whole.rows and again.costs == whole.costs
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("calls, steps", [(0, None), (1, 100)])
+def test_whenever_a_run_is_interrupted_its_history_and_parameters_are_of_one_step(tmp_path, monkeypatch, calls, steps):
+    """Each of two chunks is measured once; Ctrl-C comes in the one after so many."""
+    measure, told, history = runs.measure, [], runs.History()
+
+    def interrupted(*arguments):
+        measured = measure(*arguments)
+
+        def interrupt(parameters):
+            told.append(parameters)
+            if len(told) > calls:
+                raise KeyboardInterrupt
+            return measured(parameters)
+
+        return interrupt
+
+    monkeypatch.setattr(runs, "measure", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        runs.execute(runs.prepare(drawn_dataset(tmp_path), SETTINGS), SETTINGS, history, lambda row: None)
+        runs.execute(runs.prepare(drawn_dataset(tmp_path), SETTINGS), history, lambda row: None)
     assert [row.iteration for row in history.rows] == ([] if steps is None else [steps])
     assert len(history.costs) == (steps or 0)
     assert history.parameters is (None if steps is None else told[0])
-
-
-@pytest.mark.parametrize("memory, fits", [(4 * 1003, True), (4 * 1003 - 1, False), (None, True)])
-def test_a_network_that_the_machine_cannot_hold_is_refused(monkeypatch, memory, fits):
-    """5 * 50 + 51 = 301 parameters three times, and 50 units for two examples, are 1003 numbers."""
-    monkeypatch.setattr(validation, "_machine_memory", lambda: memory)
-    if fits:
-        return validation.check_memory((4, 50, 1), 2)
-    with pytest.raises(InputError, match="layers of 4, 50, 1 units need at least 0.0 GiB for 2 examples"):
-        validation.check_memory((4, 50, 1), 2)
-
-
-@pytest.mark.parametrize("answer", [-1, ValueError, OSError, AttributeError])
-def test_a_machine_that_does_not_tell_its_memory_is_not_asked_again(monkeypatch, answer):
-    def sysconf(name):
-        if answer == -1:
-            return answer
-        raise answer
-
-    monkeypatch.setattr(os, "sysconf", sysconf)
-    validation.check_memory((10**9, 10**9), 10**9)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from ..errors import InputError
-from . import check, predict, train
+from . import bring, check, export, predict, train
 from .options import FAILED, INTERRUPTED, UNUSABLE_INPUT
 
 
@@ -43,6 +43,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"jaxnet {version('jaxnet')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (train, predict, check):
+    for command in (train, predict, check, export, bring):
         command.add(commands)
     return parser

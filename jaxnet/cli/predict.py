@@ -1,15 +1,47 @@
 """jaxnet predict"""
 
 import argparse
+import csv
+import io
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError
-from .options import DONE
+from .options import DONE, FAILED
+from .output import add_output, check_output
+from .pictures import find_pictures, printable, read_batches
 
 
 if TYPE_CHECKING:
     from ..model import Model
+
+
+BATCH = 256  # pictures at a time,
+BATCH_VALUES = 2**26  # or fewer large ones: so many values are a quarter of a GiB in float32
+
+
+class Prediction(NamedTuple):
+    """What the network says of one picture."""
+
+    path: str
+    label: str
+    probabilities: tuple[float, ...]  # of every class
+
+    @property
+    def probability(self) -> float:
+        """That of the label."""
+        return max(self.probabilities)
+
+
+class Failure(NamedTuple):
+    """Why there is nothing to say of a picture."""
+
+    reason: str
 
 
 def add(commands: Any) -> None:
@@ -18,39 +50,128 @@ def add(commands: Any) -> None:
         "predict",
         help="classify picture files with a trained model",
         description="Prints the most probable class of each picture and its probability. Pictures of any size and "
-        "mode are resized and scaled as in training.",
+        "mode are resized and scaled as in training. Those that cannot be read are named, and left out.",
+        epilog="Exit codes: 0 done, 1 some pictures were left out, 2 unusable input, 130 interrupted.",
     )
     parser.set_defaults(command=run)
     parser.add_argument("model", type=Path, metavar="MODEL", help="a model.safetensors, or the run's folder")
-    parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE", help="JPEG, PNG, ... files")
+    parser.add_argument(
+        "pictures",
+        nargs="+",
+        metavar="PICTURE",
+        help="JPEG, PNG, ... files, and folders, which are searched for them at all depths",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--json", action="store_true", help="a JSON object a line: path, class, probability, probabilities"
+    )
+    form.add_argument(
+        "--csv", action="store_true", help="a table: path, class, probability, and a column for each class"
+    )
+    add_output(parser, "the file to write to", required=False)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the most probable class of every picture."""
+    from tqdm import tqdm
+
+    from ..model import load_model
+
+    model = load_model(options.model)
+    _check_probabilities(options.model, model)
+    paths, closed = find_pictures(options.pictures)
+    if options.out is not None:
+        check_output(options.out, options.overwrite)
+    line = _line(options, model.classes, paths)
+    # A bar on a terminal where there are many, unless the results run over it.
+    hidden = len(paths) <= BATCH or not sys.stderr.isatty() or (options.out is None and sys.stdout.isatty())
+    left_out = len(closed)
+    with _output(options.out) as file, tqdm(total=len(paths), unit=" pictures", disable=hidden) as bar:
+        for reason in closed:
+            bar.write(f"jaxnet: {printable(reason)}", file=sys.stderr)
+        if options.csv:
+            print(_csv_line(["path", "class", "probability", *model.classes]), file=file)
+        for results in _predictions(paths, model):
+            for result in results:
+                if isinstance(result, Failure):
+                    left_out += 1
+                    bar.write(f"jaxnet: {printable(result.reason)}", file=sys.stderr)
+                else:
+                    print(line(result), file=file)
+            file.flush()
+            bar.update(len(results))
+    if left_out and len(paths) > 1:
+        print(f"jaxnet: {left_out} of {len(paths)} pictures or folders were left out", file=sys.stderr)
+    return FAILED if left_out else DONE
 
 
 def _check_probabilities(path: Path, model: "Model") -> None:
     from ..losses import softmax_cross_entropy, squared_error
     from ..parameters import layer_dims
 
+    if len(model.input_shape) == 1:
+        raise InputError(f"{path} was trained on columns of {model.input_shape[0]} numbers, not on pictures")
     if model.network.loss is squared_error:
         raise InputError(f"{path} was trained on squared_error, so its outputs are no probabilities of classes")
     if model.network.loss is softmax_cross_entropy and layer_dims(model.parameters)[-1] == 1:
         raise InputError(f"{path} has a softmax of one output, which is always 1 and tells no class from another")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Prints the most probable class of every picture."""
+def _predictions(paths: Sequence[str], model: "Model") -> Iterator[list[Prediction | Failure]]:
+    """What there is to say of each picture, a batch at a time."""
     import numpy as np
 
-    from .. import runs
-    from ..data import read_picture
-    from ..model import load_model
+    from ..measures import class_probabilities
 
-    model = load_model(options.model)
-    if len(model.input_shape) == 1:
-        raise InputError(f"{options.model} was trained on columns of {model.input_shape[0]} numbers, not on pictures")
-    _check_probabilities(options.model, model)
-    X = np.stack([read_picture(path, model.input_shape, model.scale) for path in options.pictures], axis=1)
-    probabilities = runs.class_probabilities(X, model.parameters, model.network)
-    width = max(len(str(path)) for path in options.pictures)
-    for path, column in zip(options.pictures, probabilities.T, strict=True):
-        best = int(np.argmax(column))
-        print(f"{path!s:{width}}  {model.classes[best]}  {column[best]:.4f}")
-    return DONE
+    n_x, dtype = math.prod(model.input_shape), str(model.parameters["W1"].dtype)
+    size = min(len(paths), BATCH, max(1, BATCH_VALUES // n_x))
+    for batch in read_batches(paths, model.input_shape, size):
+        # The last batch is filled up too, and gaps stay: for another number of columns all would be compiled anew.
+        rows = np.zeros((size, n_x), np.uint8)
+        for i, (_, pixels) in enumerate(batch):
+            if not isinstance(pixels, str):
+                rows[i] = pixels
+        columns = class_probabilities(model.scaling.columns(rows, dtype), model.parameters, model.network)
+        yield [
+            Failure(pixels) if isinstance(pixels, str) else _prediction(path, columns[:, i], model.classes)
+            for i, (path, pixels) in enumerate(batch)
+        ]
+
+
+def _prediction(path: str, column: Any, classes: Sequence[str]) -> Prediction | Failure:
+    probabilities = tuple(float(f"{p:.7g}") for p in column.astype(float))  # the digits that float32 has
+    if not all(map(math.isfinite, probabilities)):
+        return Failure(f"{path}: the network's outputs are not finite")
+    return Prediction(path, classes[probabilities.index(max(probabilities))], probabilities)
+
+
+def _output(path: Path | None) -> Any:
+    # A name that is no text is written as it is shown on a terminal, so that the file can be read as UTF-8.
+    return (
+        nullcontext(sys.stdout)
+        if path is None
+        else path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+    )
+
+
+def _line(options: argparse.Namespace, classes: Sequence[str], paths: Sequence[str]) -> Callable[[Prediction], str]:
+    """Prediction -> the line that is written for it."""
+    if options.json:
+        return lambda said: json.dumps(
+            {
+                "path": said.path,
+                "class": said.label,
+                "probability": said.probability,
+                "probabilities": dict(zip(classes, said.probabilities, strict=True)),
+            }
+        )
+    if options.csv:
+        return lambda said: _csv_line([said.path, said.label, said.probability, *said.probabilities])
+    width = max(map(len, map(printable, paths)), default=0)
+    return lambda said: f"{printable(said.path):{width}}  {said.label}  {said.probability:.4f}"
+
+
+def _csv_line(cells: Sequence[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)  # which quotes cells with an end of line of its own, \r\n
+    return text.getvalue().removesuffix("\r\n")

@@ -5,11 +5,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import ACTIVATIONS, DONE, FAILED, INTERRUPTED, SCALINGS, positive_float, positive_int, seed
+from ..errors import InputError
+from .options import DONE, FAILED, INTERRUPTED, from_zero
+from .train_options import add_settings, settings_of, typed
 
 
 if TYPE_CHECKING:
-    from ..runs import History, Row, Run, Settings
+    from ..checkpoint import Checkpoints
+    from ..crosscheck import Report
+    from ..data import Dataset
+    from ..runs import History, Row, Run
+    from ..settings import Settings
     from ..types import Parameters
 
 
@@ -22,163 +28,222 @@ def add(commands: Any) -> None:
         "train",
         help="train a network on pictures, test it, and check its gradient",
         description="Trains a network, tests it on pictures held out, checks its gradient against jax.grad, and "
-        "writes the model, the history and pictures of both to a folder.",
+        "writes the model, the history and a report to a folder.",
     )
     parser.set_defaults(command=run)
-    parser.add_argument(
-        "data",
-        nargs="?",
-        type=Path,
-        metavar="DATA",
-        help="the course's FILE.h5, an .npz file of X and Y, or a folder with MNIST's idx files; "
-        "without it: 200 photographs, face or not, that come with scikit-image",
-    )
-    network = parser.add_argument_group("network")
-    network.add_argument(
-        "--layers",
-        nargs="*",
-        type=_units,
-        default=[20, 7, 5],
-        metavar="N",
-        help="units of the hidden layers (default: 20 7 5)",
-    )
-    network.add_argument(
-        "--activation", choices=ACTIVATIONS, default="relu", help="of the hidden layers (default: %(default)s)"
-    )
-    network.add_argument(
-        "--scaling", choices=SCALINGS, default="he", help="of the first weights (default: %(default)s)"
-    )
-    steps = parser.add_argument_group("training")
-    steps.add_argument(
-        "--learning-rate",
-        type=positive_float,
-        default=0.0075,
-        metavar="A",
-        help="of gradient descent (default: %(default)s)",
-    )
-    steps.add_argument(
-        "--iterations", type=positive_int, default=2500, metavar="N", help="steps to make (default: %(default)s)"
-    )
-    steps.add_argument(
-        "--batch-size",
-        type=positive_int,
-        metavar="M",
-        help="examples a step (default: all, or 128 where there are more than 2048)",
-    )
-    steps.add_argument(
-        "--test-fraction",
-        type=float,
-        default=0.25,
-        metavar="F",
-        help="held out where DATA has no test examples (default: %(default)s)",
-    )
-    steps.add_argument(
-        "--seed",
-        type=seed,
-        default=1,
-        metavar="S",
-        help="of the weights, the split and the batches (default: %(default)s)",
-    )
+    add_settings(parser)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file with any of the options above")
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/<time>)")
     output.add_argument("--overwrite", action="store_true", help="write to DIR even if it is not empty")
-
-
-def _units(text: str) -> int:
-    """A whole number from 1. `--layers` takes all that follows, DATA too."""
-    try:
-        return positive_int(text)
-    except argparse.ArgumentTypeError as error:
-        if text.isdecimal():
-            raise
-        raise argparse.ArgumentTypeError(
-            f"{error}; DATA goes before --layers: jaxnet train {text} --layers ..."
-        ) from None
+    output.add_argument(
+        "--resume", action="store_true", help="go on with the run in DIR (default: the newest in runs/)"
+    )
+    output.add_argument(
+        "--checkpoint-every",
+        type=from_zero,
+        default=10.0,
+        metavar="S",
+        help="seconds between two checkpoints (default: 10)",
+    )
+    output.add_argument("--tensorboard", action="store_true", help="log scalars for TensorBoard to DIR/tensorboard")
 
 
 def run(options: argparse.Namespace) -> int:
     """Trains, tests, checks the gradient, and writes the run folder."""
-    from .. import runs
-    from ..data import load_dataset
+    from .. import run_folder, runs
+    from ..checkpoint import Checkpoints
+    from ..settings import write_settings
+
+    if options.resume:
+        return _resume(options)
+    settings = settings_of(options, [] if options.config is None else [options.config])
+    _set_precision(settings)
+    run = runs.prepare(_load(settings), settings)
+    folder = run_folder.open_folder(options.out, options.overwrite)
+    run_folder.remove_checkpoints(folder)
+    write_settings(folder, settings, run.dataset.fingerprint)
+    _print_plan(run)
+    with Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
+        return _train_and_write(run, runs.History(), folder, checkpoints, options)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from .. import run_folder, runs
+    from ..checkpoint import Checkpoints
+    from ..settings import FILE, read_run
+
+    if options.overwrite or options.config is not None:
+        raise InputError("--resume takes its settings from the run; expected no --config and no --overwrite")
+    folder = options.out or run_folder.latest_folder()
+    so_far = read_run(folder)
+    settings = settings_of(argparse.Namespace(), [folder / FILE])
+    _check_same_settings(typed(options), settings, folder)
+    if "finished" in so_far:
+        print(f"finished  {folder}: all its {so_far['finished']} steps are made")
+        return DONE
+    _set_precision(settings)
+    dataset = _load(settings)
+    if dataset.fingerprint != so_far.get("fingerprint"):
+        raise InputError(
+            f"the data of {folder} has changed since: {settings.data} now has the fingerprint "
+            f"{dataset.fingerprint[:12]}, and had {str(so_far.get('fingerprint'))[:12]}; bring the old data back, or "
+            "train anew"
+        )
+    run = runs.prepare(dataset, settings)
+    _print_plan(run)
+    with Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
+        history = runs.restore(checkpoints, run)
+        print(f"resumed   {folder} after {history.rows[-1].iteration if history.rows else 0} steps")
+        return _train_and_write(run, history, folder, checkpoints, options)
+
+
+def _set_precision(settings: "Settings") -> None:
+    if settings.dtype == "float64":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+
+
+def _train_and_write(
+    run: "Run", history: "History", folder: Path, checkpoints: "Checkpoints", options: argparse.Namespace
+) -> int:
+    from .. import run_folder, runs
+    from ..settings import write_settings
     from ..training import NotFiniteError
 
-    settings = runs.Settings(
-        tuple(options.layers),
-        options.activation,
-        options.scaling,
-        learning_rate=options.learning_rate,
-        iterations=options.iterations,
-        batch_size=options.batch_size,
-        seed=options.seed,
-    )
-    dataset = load_dataset(options.data, test_fraction=options.test_fraction, seed=options.seed)
-    run = runs.prepare(dataset, settings)
-    folder = runs.open_folder(options.out, options.overwrite)
-    _print_plan(run, settings)
-    history = runs.History()
     try:
-        parameters = _train_with_progress(run, settings, history)
+        parameters = _train_with_progress(run, history, folder, checkpoints, options)
     except NotFiniteError as error:
-        runs.write(folder, run, error.parameters, history)
+        run_folder.write(folder, run, error.parameters, history)
         print(f"jaxnet: {error}, in {folder}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         if history.parameters is None:
             raise
-        runs.write(folder, run, history.parameters, history)
-        print(f"jaxnet: interrupted; the model of {history.rows[-1].iteration} steps is in {folder}", file=sys.stderr)
+        run_folder.write(folder, run, runs.kept(run, history), history)
+        steps = history.rows[-1].iteration
+        print(f"jaxnet: interrupted; the model of {steps} steps is in {folder}", file=sys.stderr)
+        if checkpoints.available():
+            runs.save(checkpoints, history)
+            checkpoints.wait()
+            print(f"        to go on: jaxnet train --resume --out {folder}", file=sys.stderr)
         return INTERRUPTED
-    written = runs.write(folder, run, parameters, history)
-    last = history.rows[-1]
-    print(f"cost      {last.cost:.6f}")
-    print(f"accuracy  train {last.train_accuracy:.4f}, test {last.test_accuracy:.4f}")
-    agrees = _print_check(run, parameters)
-    print(f"saved     {folder}: {', '.join(written)}")
-    if "history.png" not in written:
-        print("          (for pictures of the run: pip install 'jaxnet[demo]')")
-    return DONE if agrees else FAILED
+    written = run_folder.write(folder, run, parameters, history)
+    write_settings(folder, run.settings, run.dataset.fingerprint, finished=history.rows[-1].iteration)
+    row = history.rows[history.best()] if run.settings.early_stopping else history.rows[-1]
+    probabilities = run_folder.test_probabilities(run, parameters)
+    test_accuracy = float((probabilities.argmax(axis=0) == run.dataset.test.labels).mean())
+    watched = "" if run.watched_name == "test" else f", {run.watched_name} {row.watched_accuracy:.4f}"
+    if run.settings.early_stopping is not None:
+        print(f"kept      the parameters of step {row.iteration}, where the validation cost was smallest")
+    print(f"cost      {row.cost:.6f}")
+    print(f"accuracy  train {row.train_accuracy:.4f}{watched}, test {test_accuracy:.4f}")
+    report = _check(run, parameters)
+    verdict = "agrees with" if report.agrees else "does not agree with"
+    print(f"check     L_model_backward {verdict} jax.grad, in float64 on some of the training examples:")
+    print("\n".join(f"          {line}" for line in [report.reason, *report.table().splitlines()]))
+    drawn = run_folder.draw(folder, run, parameters, history, probabilities, str(report.table()))
+    print(f"saved     {folder}: {', '.join([*written, *drawn])}")
+    if not drawn:
+        print("          (for a report and pictures of the run: pip install 'jaxnet[demo]')")
+    return DONE if report.agrees else FAILED
 
 
-def _print_plan(run: "Run", settings: "Settings") -> None:
+def _check_same_settings(chosen: dict[str, Any], settings: "Settings", folder: Path) -> None:
+    for name, value in chosen.items():
+        before = getattr(settings, name)
+        if value != before:
+            raise InputError(
+                f"--{name.replace('_', '-')} is {value}, but the run in {folder} was started with {before}; resume "
+                "it without that option, or train anew"
+            )
+
+
+def _load(settings: "Settings") -> "Dataset":
+    from tqdm import tqdm
+
+    from ..data import load_dataset
+
+    with tqdm(unit=" pictures", desc="decoding", delay=0.5, leave=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return load_dataset(
+            None if settings.data is None else Path(settings.data),
+            test_fraction=settings.test_fraction,
+            seed=settings.seed,
+            size=settings.size,
+            grey=settings.grey,
+            on_picture=show,
+        )
+
+
+def _print_plan(run: "Run") -> None:
     from ..losses import binary_cross_entropy
     from ..parameters import layer_dims
 
-    dataset, dims = run.dataset, layer_dims(run.parameters)
-    m, held_out = len(dataset.train.labels), len(dataset.test.labels)
+    dataset, settings, dims = run.dataset, run.settings, layer_dims(run.parameters)
+    m, held_out = len(run.train.labels), len(dataset.test.labels)
     shape = "x".join(map(str, dataset.input_shape))
     head = "sigmoid" if run.network.loss is binary_cross_entropy else "softmax"
     size = sum(value.size for value in run.parameters.values())
-    batch = f"batches of {run.batch_size}" if run.batch_size else f"all {m} examples"
+    watched = "" if run.watched_name == "test" else f"{len(run.watched.labels)} to watch, "
     print(f"data      {dataset.description}")
-    print(f"          {m} to train on, {held_out} to test on, of shape {shape}: {', '.join(dataset.classes)}")
+    print(f"          {m} to train on, {watched}{held_out} to test on, of shape {shape}: {', '.join(dataset.classes)}")
+    for note in dataset.notes:
+        print(f"          {note}")
     print(f"network   {'-'.join(map(str, dims))}, {settings.activation}, {head} output, {size:,} parameters")
-    print(f"training  {settings.iterations} steps of gradient descent, learning rate {settings.learning_rate}, {batch}")
+    batch = f"batches of {run.batch_size}" if run.batch_size else f"all {m} examples"
+    method = "gradient descent" if settings.optimizer == "sgd" else settings.optimizer
+    print(f"training  {run.iterations} steps of {method}, learning rate {settings.first_rate}, {batch}")
 
 
-def _train_with_progress(run: "Run", settings: "Settings", history: "History") -> "Parameters":
+def _train_with_progress(
+    run: "Run", history: "History", folder: Path, checkpoints: "Checkpoints", options: argparse.Namespace
+) -> "Parameters":
+    from contextlib import nullcontext
+
     from tqdm import tqdm
 
     from .. import runs
 
-    batch = run.batch_size or len(run.dataset.train.labels)
-    with tqdm(total=settings.iterations * batch, unit=" examples", unit_scale=True) as bar:
+    batch = run.batch_size or len(run.train.labels)
+    made = history.rows[-1].iteration if history.rows else 0
+    if options.tensorboard:
+        from ..scalars import ScalarLog
+
+        log = ScalarLog(folder / "tensorboard")
+    else:
+        log = nullcontext()
+    with (
+        log as scalars,
+        tqdm(total=run.iterations * batch, initial=made * batch, unit=" examples", unit_scale=True) as bar,
+    ):
 
         def show(row: "Row") -> None:
-            bar.set_description(f"step {row.iteration}/{settings.iterations}, cost {row.cost:.4f}", refresh=False)
+            bar.set_description(f"step {row.iteration}/{run.iterations}, cost {row.cost:.4f}", refresh=False)
             bar.update(row.iteration * batch - bar.n)
+            if scalars is not None:
+                values = {name: column[-1] for name, column in history.columns().items() if name != "iteration"}
+                scalars.write(
+                    row.iteration, {name.replace("watched", run.watched_name): v for name, v in values.items()}
+                )
 
-        return runs.execute(run, settings, history, show)
+        keep = checkpoints if checkpoints.available() else None
+        return runs.execute(run, history, show, keep, options.checkpoint_every)
 
 
-def _print_check(run: "Run", parameters: "Parameters") -> bool:
+def _check(run: "Run", parameters: "Parameters") -> "Report":
+    import numpy as np
+
     from ..crosscheck import check_backward
     from ..data import targets
 
-    dataset = run.dataset
-    some = slice(None, None, -(-len(dataset.train.labels) // CHECKED_EXAMPLES))
-    Y = targets(dataset.train.labels[some], dataset.classes)
-    report = check_backward(dataset.train.X[:, some], Y, parameters, run.network, thorough=False)
-    verdict = "agrees with" if report.agrees else "does not agree with"
-    print(f"check     L_model_backward {verdict} jax.grad, in float64 on {Y.shape[1]} of the training examples:")
-    print("\n".join(f"          {line}" for line in [report.reason, *report.table().splitlines()]))
-    return report.agrees
+    m = len(run.train.labels)
+    some = run.train.take(np.arange(0, m, -(-m // CHECKED_EXAMPLES)))
+    X = run.scaling.columns(some.rows[:], run.dtype)
+    Y = targets(some.labels, run.dataset.classes)
+    return check_backward(X, Y, parameters, run.network, thorough=False)

@@ -1,64 +1,22 @@
-"""Pictures and arrays in: every source ends as columns of floats and whole-numbered labels.
-
-Examples stand in rows on disk and in columns in the library; the one transposition is in this file.
-"""
+"""Arrays in: the course's HDF5 files, .npz files, MNIST's idx files, and the faces of scikit-image."""
 
 import gzip
 import math
 import struct
-import warnings
 import zipfile
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int, UInt8
+from jaxtyping import Int, Shaped, UInt8
 
-from .errors import InputError
+from ..errors import InputError
+from .examples import Dataset, Examples, fingerprint_of, held_out
 
 
 BROKEN_ARCHIVE = (zipfile.BadZipFile, zlib.error)
 LARGEST_LABEL = 2**53  # beyond, float64 does not tell one whole number from the next
-PIXEL_SCALE = 1 / 255  # pixels are whole numbers from 0 to 255
-
-
-class Examples(NamedTuple):
-    """Columns of inputs and the class of each."""
-
-    X: Float32[np.ndarray, "n_x m"]
-    labels: Int[np.ndarray, " m"]
-
-
-class Dataset(NamedTuple):
-    """What a network is trained and tested on."""
-
-    description: str
-    train: Examples
-    test: Examples
-    classes: tuple[str, ...]
-    input_shape: tuple[int, ...]  # (height, width) or (height, width, 3); (n_x,) where the inputs are no pictures
-
-
-def load_dataset(path: Path | None, *, test_fraction: float, seed: int) -> Dataset:
-    """The data at `path`: the course's .h5, an .npz of X and Y, a folder of MNIST's idx files; None is `load_faces`.
-
-    Where a source has no test examples of its own, `test_fraction` of each class is held out, drawn from `seed`.
-    Raises `InputError` for anything that cannot be used.
-    """
-    if not 0 < test_fraction < 1:
-        raise InputError(f"the test fraction is {test_fraction}; expected a number between 0 and 1")
-    if path is None:
-        return load_faces(test_fraction=test_fraction, seed=seed)
-    if not path.exists():
-        raise InputError(f"{path} does not exist; expected an .h5 or .npz file or a folder of MNIST idx files")
-    if path.is_dir():
-        return load_idx(path)
-    loaders = {".h5": load_h5, ".hdf5": load_h5, ".npz": load_npz}
-    if path.suffix.lower() not in loaders:
-        raise InputError(f"{path} ends in {path.suffix!r}; expected .h5, .npz or a folder of MNIST idx files")
-    return loaders[path.suffix.lower()](path, test_fraction=test_fraction, seed=seed)
+IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
 def load_faces(*, test_fraction: float, seed: int) -> Dataset:
@@ -68,7 +26,8 @@ def load_faces(*, test_fraction: float, seed: int) -> Dataset:
     except ImportError as error:
         raise InputError("the default pictures come with scikit-image: pip install 'jaxnet[demo]'") from error
     images = np.asarray(lfw_subset(), np.float32)  # the faces first, values from 0 to 1
-    examples = Examples(images.reshape(len(images), -1).T, np.arange(len(images)) < len(images) // 2)
+    labels = (np.arange(len(images)) < len(images) // 2).astype(int)
+    examples = Examples(images.reshape(len(images), -1), labels)
     description = "lfw_subset of scikit-image, photographs of faces and of other things"
     return _with_held_out_test(description, examples, ("not a face", "face"), images.shape[1:], test_fraction, seed)
 
@@ -122,11 +81,15 @@ def load_npz(path: Path, *, test_fraction: float, seed: int) -> Dataset:
     )
 
 
+def is_idx(folder: Path) -> bool:
+    """Has the folder any of MNIST's files?"""
+    return any((folder / f"{name}{suffix}").is_file() for name in IDX_FILES for suffix in ("", ".gz"))
+
+
 def load_idx(folder: Path) -> Dataset:
     """MNIST's four files, as they are published or unpacked: train-images-idx3-ubyte[.gz] and so on."""
-    train = read_idx(folder, "train-images-idx3-ubyte"), read_idx(folder, "train-labels-idx1-ubyte")
-    test = read_idx(folder, "t10k-images-idx3-ubyte"), read_idx(folder, "t10k-labels-idx1-ubyte")
-    return _dataset(str(folder), *train, test, None, 0.5, 0)
+    images, labels, test_images, test_labels = (read_idx(folder, name) for name in IDX_FILES)
+    return _dataset(str(folder), images, labels, (test_images, test_labels), None, 0.5, 0)
 
 
 def read_idx(folder: Path, name: str) -> UInt8[np.ndarray, "..."]:
@@ -146,59 +109,6 @@ def read_idx(folder: Path, name: str) -> UInt8[np.ndarray, "..."]:
     return values.reshape(shape)
 
 
-def read_picture(path: Path, input_shape: tuple[int, ...], scale: float) -> Float32[np.ndarray, " n_x"]:
-    """A picture file of any size and mode as one input column: turned upright, resized (bicubic), pixels times `scale`.
-
-    Transparent pictures are laid on white. Raises `InputError` for a file that is no picture, or too large a one.
-    """
-    try:
-        from PIL import Image, ImageOps
-    except ImportError as error:
-        raise InputError("reading pictures needs Pillow: pip install 'jaxnet[demo]'") from error
-    if not path.is_file():
-        raise InputError(f"{path} is no file; expected a picture")
-    height, width = input_shape[:2]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged EXIF data, say
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = ImageOps.exif_transpose(Image.open(path))
-            image = _on_white(_eight_bits(image))
-            image = image.convert("RGB") if image.mode == "LAB" else image  # Pillow knows no other way out of LAB
-            image = image.convert("RGB" if len(input_shape) == 3 else "L")
-            image = image.resize((width, height), Image.Resampling.BICUBIC)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{path} cannot be read as a picture: {error}") from error
-    return (np.asarray(image, np.float32) * np.float32(scale)).reshape(-1)
-
-
-def _eight_bits(image):
-    """Sixteen-bit grey as eight; Pillow's own conversion would clip it."""
-    if image.mode == "F" or (image.mode == "I" and image.format != "PNG"):
-        raise ValueError(f"its pixels are of mode {image.mode}, whose range is unknown; save it with 8 or 16 bits")
-    if not image.mode.startswith("I"):
-        return image
-    from PIL import Image
-
-    return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-
-
-def _on_white(image):
-    if "transparency" not in image.info and image.mode not in ("RGBA", "LA", "PA"):
-        return image
-    from PIL import Image
-
-    image = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-
-
-def targets(labels: Int[np.ndarray, " m"], classes: Sequence[str]) -> Float32[np.ndarray, "n_L m"]:
-    """Y as the network is trained on it: one row of 0 and 1 for two classes, one-hot columns for more."""
-    if len(classes) == 2:
-        return np.asarray(labels, np.float32)[None]
-    return np.asarray(np.arange(len(classes))[:, None] == labels, np.float32)
-
-
 def _dataset(
     description: str,
     values: np.ndarray,
@@ -213,28 +123,31 @@ def _dataset(
         raise InputError(
             f"{description}: training inputs are {values.dtype}, test inputs {test[0].dtype}; expected one"
         )
-    X, input_shape = _columns(description, values)
-    labels = _whole_labels(description, labels, X.shape[1])
+    rows, input_shape = _rows(description, values)
+    labels = _whole_labels(description, labels, len(rows))
     found = np.unique(labels)
     if len(found) < 2:
         raise InputError(f"{description}: all {len(labels)} labels are {found[0]}; expected at least two classes")
     classes = tuple(map(str, found)) if names is None or names.size == 0 else _class_names(description, names)
     if len(classes) != len(found):
         raise InputError(f"{description}: {len(classes)} names of classes, but the labels are {found.tolist()}")
-    train = Examples(X, np.searchsorted(found, labels))
+    train = Examples(rows, np.searchsorted(found, labels))
     if test is None:
         return _with_held_out_test(description, train, classes, input_shape, test_fraction, seed)
-    test_X, test_shape = _columns(f"{description} (test)", test[0])
+    test_rows, test_shape = _rows(f"{description} (test)", test[0])
     if test_shape != input_shape:
         raise InputError(f"{description}: training inputs have shape {input_shape}, test inputs {test_shape}")
-    test_labels = _whole_labels(f"{description} (test)", test[1], test_X.shape[1])
+    test_labels = _whole_labels(f"{description} (test)", test[1], len(test_rows))
     if not np.isin(test_labels, found).all():
         stranger = test_labels[~np.isin(test_labels, found)][0]
         raise InputError(f"{description}: the test label {stranger} is not among the training labels {found.tolist()}")
-    return Dataset(description, train, Examples(test_X, np.searchsorted(found, test_labels)), classes, input_shape)
+    return _with_fingerprint(
+        description, train, Examples(test_rows, np.searchsorted(found, test_labels)), classes, input_shape
+    )
 
 
-def _columns(description: str, values: np.ndarray) -> tuple[Float32[np.ndarray, "n_x m"], tuple[int, ...]]:
+def _rows(description: str, values: np.ndarray) -> tuple[Shaped[np.ndarray, "m n_x"], tuple[int, ...]]:
+    """An example a row, and the shape of one."""
     if values.size == 0:
         raise InputError(f"{description}: the inputs have shape {values.shape}, which is empty")
     if values.ndim not in (2, 3, 4) or (values.ndim == 4 and values.shape[3] != 3):
@@ -242,22 +155,20 @@ def _columns(description: str, values: np.ndarray) -> tuple[Float32[np.ndarray, 
             f"{description}: the inputs have shape {values.shape}; expected pictures (m, height, width) or "
             "(m, height, width, 3), or columns (n_x, m)"
         )
-    if values.dtype == np.uint8:
-        X = np.asarray(values, np.float32) * np.float32(PIXEL_SCALE)
-    elif values.dtype.kind == "f":
-        X = np.asarray(values, np.float32)
-    else:
+    if values.dtype != np.uint8 and values.dtype.kind != "f":
         raise InputError(f"{description}: the inputs are {values.dtype}; expected uint8 pixels or floats")
-    if not np.isfinite(X).all():
-        count = np.count_nonzero(~np.isfinite(X))
+    rows = values if values.dtype == np.uint8 else np.asarray(values, np.float32)
+    if not np.isfinite(rows).all():
+        count = np.count_nonzero(~np.isfinite(rows))
         raise InputError(f"{description}: {count} input values are NaN or infinite; expected finite numbers")
-    if X.ndim == 2:
-        return X, (X.shape[0],)
-    if values.dtype != np.uint8 and not 0 <= X.min() <= X.max() <= 1:
+    if rows.ndim == 2:
+        return np.ascontiguousarray(rows.T), (rows.shape[0],)
+    if rows.dtype != np.uint8 and not 0 <= rows.min() <= rows.max() <= 1:
         raise InputError(
-            f"{description}: pictures of floats lie between {X.min():g} and {X.max():g}; expected 0 to 1, or uint8"
+            f"{description}: pictures of floats lie between {rows.min():g} and {rows.max():g}; expected 0 to 1, or "
+            "uint8"
         )
-    return X.reshape(len(X), -1).T, X.shape[1:]
+    return rows.reshape(len(rows), -1), rows.shape[1:]
 
 
 def _class_names(description: str, names: np.ndarray) -> tuple[str, ...]:
@@ -301,16 +212,14 @@ def _with_held_out_test(
     test_fraction: float,
     seed: int,
 ) -> Dataset:
-    """`test_fraction` of every class held out, at least one and not all; drawn from `seed`."""
-    generator = np.random.default_rng(seed)
-    is_test = np.zeros(len(examples.labels), bool)
-    for label, name in enumerate(classes):
-        members = generator.permutation(np.flatnonzero(examples.labels == label))
-        if len(members) < 2:
-            raise InputError(
-                f"{description}: class {name} has {len(members)} example; expected at least two, one to train on "
-                "and one to test on"
-            )
-        is_test[members[: int(np.clip(round(test_fraction * len(members)), 1, len(members) - 1))]] = True
-    train, test = (Examples(examples.X[:, part], examples.labels[part].astype(int)) for part in (~is_test, is_test))
-    return Dataset(description, train, test, classes, input_shape)
+    try:
+        is_test = held_out(examples.labels, classes, test_fraction, seed)
+    except InputError as error:
+        raise InputError(f"{description}: {error}") from error
+    return _with_fingerprint(description, examples.take(~is_test), examples.take(is_test), classes, input_shape)
+
+
+def _with_fingerprint(
+    description: str, train: Examples, test: Examples, classes: tuple[str, ...], input_shape: tuple[int, ...]
+) -> Dataset:
+    return Dataset(description, train, test, classes, input_shape, fingerprint_of(train, test, classes, input_shape))

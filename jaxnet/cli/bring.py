@@ -1,0 +1,104 @@
+"""jaxnet import, in a file of another name since `import` is a word of the language"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from .options import ACTIVATIONS, DONE, LOSSES, positive_float, positive_int
+from .output import add_output, check_output
+
+
+if TYPE_CHECKING:
+    from ..scaling import Scaling
+
+
+def add(commands: Any) -> None:
+    """What `jaxnet import` takes."""
+    parser = commands.add_parser(
+        "import",
+        help="make a model of a dense network that another library trained",
+        description="Reads the weights and biases of linear layers, a torch state dict in a safetensors file or an "
+        ".npz file, and writes a model that `jaxnet predict` takes. Options that are not given are read from "
+        "a file that `jaxnet export` wrote.",
+    )
+    parser.set_defaults(command=run)
+    parser.add_argument("file", type=Path, metavar="FILE", help="a .safetensors or .npz file; pickles are not read")
+    add_output(parser, "the model to write, MODEL.safetensors", required=True)
+    network = parser.add_argument_group("network")
+    network.add_argument("--activation", choices=ACTIVATIONS, help="of the hidden layers (default: relu)")
+    network.add_argument(
+        "--loss", choices=LOSSES, help="default: binary_cross_entropy for one output, softmax_cross_entropy for more"
+    )
+    network.add_argument(
+        "--layers", nargs="+", metavar="NAME", help="the layers in order, where their names do not tell"
+    )
+    network.add_argument("--classes", nargs="+", metavar="NAME", help="default: 0 1 ...")
+    inputs = parser.add_argument_group("inputs")
+    inputs.add_argument(
+        "--input-shape",
+        nargs="+",
+        type=positive_int,
+        metavar="N",
+        help="height width, or height width 3, of pictures (default: rows of numbers)",
+    )
+    inputs.add_argument(
+        "--channels-first",
+        action="store_true",
+        default=None,
+        help="pictures were flattened as (channel, height, width)",
+    )
+    inputs.add_argument(
+        "--pixel-scale", type=positive_float, metavar="S", help="what pixels from 0 to 255 are multiplied by (1/255)"
+    )
+    inputs.add_argument("--mean", nargs="+", type=float, metavar="M", help="subtracted then, one or one a channel")
+    inputs.add_argument("--std", nargs="+", type=positive_float, metavar="S", help="and divided by")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Writes the model and says what it was taken for."""
+    from ..exchange import load_torch
+    from ..model import described, save_model
+
+    check_output(options.out, options.overwrite)
+    model = load_torch(
+        options.file,
+        activation=options.activation,
+        loss=options.loss,
+        classes=options.classes,
+        input_shape=options.input_shape,
+        scaling=_scaling(options),
+        channels_first=options.channels_first,
+        layers=options.layers,
+    )
+    save_model(options.out, model)
+    said, _ = described(model)
+    print(f"saved    {options.out}")
+    print(f"network  {'-'.join(map(str, said['layer_dims']))}, {said['hidden']}, {said['loss']}")
+    print(f"inputs   {'x'.join(map(str, model.input_shape))}, classes {', '.join(model.classes)}")
+    if len(model.input_shape) == 1:
+        print("         (for pictures pass --input-shape HEIGHT WIDTH, or HEIGHT WIDTH 3)")
+    return DONE
+
+
+def _scaling(options: argparse.Namespace) -> "Scaling | None":
+    import numpy as np
+
+    from ..scaling import PIXEL_SCALE, Scaling
+
+    if options.pixel_scale is None and options.mean is None and options.std is None:
+        return None
+    scale = options.pixel_scale or PIXEL_SCALE
+    if options.mean is None and options.std is None:
+        return Scaling(scale)
+    if options.input_shape is None or len(options.input_shape) == 1:
+        raise InputError("--mean and --std are about the channels of pictures: pass --input-shape too")
+    channels = options.input_shape[2] if len(options.input_shape) == 3 else 1
+    mean, std = options.mean or [0.0], options.std or [1.0]
+    if len(mean) not in (1, channels) or len(std) not in (1, channels):
+        raise InputError(
+            f"there are {len(mean)} --mean and {len(std)} --std; expected one, or {channels}, one a channel"
+        )
+    shape = tuple(options.input_shape) if channels > 1 else (*options.input_shape[:2], 1)
+    statistics = (np.broadcast_to(np.asarray(values, np.float32), shape).reshape(-1, 1) for values in (mean, std))
+    return Scaling(scale, *statistics)

@@ -1,0 +1,82 @@
+"""The picture files that are meant by names of files and folders, and their pixels, many at a time."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+MOST_THREADS = 8
+
+
+def printable(text: str) -> str:
+    """The text on one line, whatever bytes or line ends a name holds."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def find_pictures(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The files named, and those in the folders named that are pictures by their suffix; and what was closed to us.
+
+    Hidden ones are passed over; links are followed, but into no folder twice. Raises `InputError` for no pictures.
+    """
+    from ..data.folders import SUFFIXES
+
+    paths: list[str] = []
+    closed: list[str] = []
+    for name in names:
+        if name == "-":
+            raise InputError("- is the standard input; expected names of picture files, or of folders of them")
+        if os.path.isdir(name):
+            paths += _in_folder(name, closed)
+        elif os.path.isfile(name):
+            paths.append(name)
+        else:
+            raise InputError(
+                f"{printable(name) or 'an empty name'} is no file; expected a picture, or a folder of them"
+            )
+    if not paths and not closed:
+        where = ", ".join(map(printable, names))
+        raise InputError(f"no pictures in {where:.199}; expected files that end in {', '.join(sorted(SUFFIXES))}")
+    return paths, closed
+
+
+def _in_folder(top: str, closed: list[str]) -> Iterator[str]:
+    from ..data.folders import OF_THE_SYSTEM, SUFFIXES
+
+    def refused(error: OSError) -> None:
+        closed.append(f"{error.filename} cannot be searched: {error.strerror}")
+
+    entered = {os.path.realpath(top)}
+    for folder, subfolders, files in os.walk(top, followlinks=True, onerror=refused):
+        places = {name: os.path.realpath(os.path.join(folder, name)) for name in sorted(subfolders)}
+        subfolders.clear()  # which tells os.walk where to go on
+        for name, place in places.items():
+            if not name.startswith(".") and name.lower() not in OF_THE_SYSTEM and place not in entered:
+                entered.add(place)
+                subfolders.append(name)
+        for name in sorted(files):
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES:
+                yield os.path.join(folder, name)
+
+
+def read_batches(
+    paths: Sequence[str], input_shape: tuple[int, ...], size: int
+) -> Iterator[list[tuple[str, "np.ndarray | str"]]]:
+    """`size` paths at a time, each with its pixels, or with why it has none; a batch is decoded by several threads."""
+    from ..data.pictures import quiet_decoders, try_picture
+
+    def read(path: str) -> "np.ndarray | str":
+        picture = try_picture(Path(path), input_shape)
+        return f"{path} cannot be read as a picture: {picture}" if isinstance(picture, str) else picture.pixels
+
+    with quiet_decoders(), ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as threads:
+        for i in range(0, len(paths), size):
+            batch = paths[i : i + size]
+            yield list(zip(batch, threads.map(read, batch), strict=True))

@@ -1,0 +1,140 @@
+"""What `jaxnet train` takes, from the command line and from files of settings."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .options import (
+    ACTIVATIONS,
+    DTYPES,
+    OPTIMIZERS,
+    SCALINGS,
+    SCHEDULES,
+    fraction,
+    from_zero,
+    positive_float,
+    positive_int,
+    probability,
+    seed,
+)
+
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """The options that are settings of the run: only those that are typed are in the namespace."""
+    parser.add_argument(
+        "data",
+        nargs="?",
+        default=argparse.SUPPRESS,
+        metavar="DATA",
+        help="a folder of pictures, one subfolder a class, or named cat.0.jpg, dog.1.jpg, or with train/ and test/; "
+        "the course's FILE.h5; an .npz file of X and Y; a folder with MNIST's idx files; "
+        "without it: 200 photographs, face or not, that come with scikit-image",
+    )
+    group = parser.add_argument_group("data")
+
+    def option(name: str, help: str, **how: Any) -> None:
+        group.add_argument(f"--{name}", default=argparse.SUPPRESS, help=help, **how)
+
+    option("size", "height and width that pictures are resized to (default: 64)", type=positive_int, metavar="N")
+    option("grey", "pictures in grey", action=argparse.BooleanOptionalAction)
+    option("test-fraction", "held out where DATA has no test examples (default: 0.25)", type=fraction, metavar="F")
+    option(
+        "validation-fraction",
+        "of the training examples, held out to watch (default: 0, or 0.2 with --early-stopping)",
+        type=fraction,
+        metavar="F",
+    )
+    option(
+        "standardise",
+        "subtract each input's mean and divide by its standard deviation, of the training examples",
+        action=argparse.BooleanOptionalAction,
+    )
+    group = parser.add_argument_group("network")
+    option("layers", "units of the hidden layers (default: 20 7 5)", nargs="*", type=_units, metavar="N")
+    option("activation", "of the hidden layers (default: relu)", choices=ACTIVATIONS)
+    option("scaling", "of the first weights (default: he)", choices=SCALINGS)
+    option("keep-prob", "dropout keeps hidden units with this probability (default: 1)", type=probability, metavar="P")
+    option("input-keep-prob", "and inputs with this one (default: 1)", type=probability, metavar="P")
+    group = parser.add_argument_group("training")
+    option("optimizer", "default: sgd", choices=OPTIMIZERS)
+    option("learning-rate", "default: 0.0075; 0.001 with adam and adamw", type=positive_float, metavar="A")
+    option("schedule", "of the learning rate (default: constant)", choices=SCHEDULES)
+    option("warm-up", "steps in which the learning rate grows from 0 (default: 0)", type=seed, metavar="N")
+    option("step-every", "with --schedule step: steps between two falls", type=positive_int, metavar="N")
+    option("step-factor", "what the rate is multiplied by then (default: 0.1)", type=positive_float, metavar="F")
+    option("iterations", "steps to make (default: 2500)", type=positive_int, metavar="N")
+    option("epochs", "times to see every example, instead", type=positive_int, metavar="N")
+    option(
+        "batch-size",
+        "examples a step (default: all, or 128 where there are more than 2048)",
+        type=positive_int,
+        metavar="M",
+    )
+    option("weight-decay", "decoupled (default: 0; 0.0001 with adamw)", type=from_zero, metavar="F")
+    option("lambd", "the course's L2 penalty, lambd / (2 m) ||W||^2 (default: 0)", type=from_zero, metavar="F")
+    option(
+        "early-stopping",
+        "end where the validation cost has not fallen for N rows of the history, 100 steps each, and keep the best",
+        type=positive_int,
+        metavar="N",
+    )
+    option("dtype", "bfloat16: layers in it, weights and cost in float32 (default: float32)", choices=DTYPES)
+    option("seed", "of the weights, the splits, the batches and dropout (default: 1)", type=seed, metavar="S")
+
+
+def settings_of(options: argparse.Namespace, files: list[Path]) -> "Settings":
+    """The defaults, then what the files say, then what was typed; the later wins."""
+    from ..settings import Settings, read_config
+
+    chosen: dict[str, Any] = {}
+    for path in files:
+        # One of the two may be in the file and the other be typed.
+        chosen |= _as_typed(path, read_config(path))
+    for one, other in (("iterations", "epochs"), ("epochs", "iterations")):
+        if one in typed(options):
+            chosen.pop(other, None)
+    return Settings(**chosen | typed(options))
+
+
+def typed(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings among the options."""
+    from ..settings import NAMES
+
+    found = {name: value for name, value in vars(options).items() if name in NAMES}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+
+
+def _as_typed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Values of a file, read by the rules of the command line."""
+    from ..errors import InputError
+
+    class Refusing(argparse.ArgumentParser):
+        def error(self, message: str) -> Any:
+            raise InputError(f"{path}: {message}")
+
+    parser = Refusing(prog="jaxnet train", add_help=False, allow_abbrev=False)
+    add_settings(parser)
+    data, words = values.pop("data", None), []
+    for name, value in values.items():
+        if isinstance(value, bool):
+            words.append(f"--{'' if value else 'no-'}{name}")
+        else:
+            words += [f"--{name}", *(map(str, value) if isinstance(value, list) else [str(value)])]
+    found = typed(parser.parse_args(words))
+    return found if data is None else found | {"data": str(data)}
+
+
+def _units(text: str) -> int:
+    """A whole number from 1. `--layers` takes all that follows, DATA too."""
+    try:
+        return positive_int(text)
+    except argparse.ArgumentTypeError as error:
+        if text.isdecimal():
+            raise
+        raise argparse.ArgumentTypeError(
+            f"{error}; DATA goes before --layers: jaxnet train {text} --layers ..."
+        ) from None

@@ -1,0 +1,54 @@
+"""Pictures and arrays in: every source ends as rows of pixels or floats and whole-numbered labels."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import InputError
+from .arrays import is_idx, load_faces, load_h5, load_idx, load_npz
+from .examples import (
+    Dataset as Dataset,
+    Examples as Examples,
+    Images as Images,
+    MappedRows as MappedRows,
+    held_out as held_out,
+    targets as targets,
+)
+from .photographs import load_photographs
+from .pictures import read_pixels as read_pixels
+
+
+EXPECTED = "an .h5 or .npz file, a folder of pictures or a folder of MNIST idx files"
+
+
+def load_dataset(
+    path: Path | None,
+    *,
+    test_fraction: float,
+    seed: int,
+    size: int = 64,
+    grey: bool = False,
+    cache: Path | None = None,
+    on_picture: Callable[[int, int], None] | None = None,
+) -> Dataset:
+    """The data at `path`: the course's .h5, an .npz of X and Y, a folder of pictures or of MNIST's idx files.
+
+    None is `load_faces`. Pictures of a folder are decoded to `size` x `size` pixels, once, and kept in `cache`;
+    `on_picture(done, total)` is called while that goes on. Where a source has no test examples of its own,
+    `test_fraction` of each class is held out, drawn from `seed`. Raises `InputError` for anything that cannot be used.
+    """
+    if not 0 < test_fraction < 1:
+        raise InputError(f"the test fraction is {test_fraction}; expected a number between 0 and 1")
+    if path is None:
+        return load_faces(test_fraction=test_fraction, seed=seed)
+    if not path.exists():
+        raise InputError(f"{path} does not exist; expected {EXPECTED}")
+    if path.is_dir():
+        if is_idx(path):
+            return load_idx(path)
+        return load_photographs(
+            path, test_fraction=test_fraction, seed=seed, size=size, grey=grey, cache=cache, on_picture=on_picture
+        )
+    loaders = {".h5": load_h5, ".hdf5": load_h5, ".npz": load_npz}
+    if path.suffix.lower() not in loaders:
+        raise InputError(f"{path} ends in {path.suffix!r}; expected {EXPECTED}")
+    return loaders[path.suffix.lower()](path, test_fraction=test_fraction, seed=seed)

@@ -1,0 +1,178 @@
+"""What picture files a folder holds, and of which class each is.
+
+PATH/cat/*.jpg  PATH/dog/*.jpg              one subfolder a class, its pictures directly in it
+PATH/cat.0.jpg  PATH/dog.17.jpg             the class is the first word of the name
+PATH/train/...  PATH/test/...               each of either kind; test may be called val, valid or validation
+"""
+
+import os
+import re
+import unicodedata
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import InputError
+
+
+SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
+OF_THE_SYSTEM = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
+TEST_NAMES = ("test", "val", "valid", "validation")
+LAYOUTS = "a subfolder of pictures for each class, or names such as cat.0.jpg, or folders train and test of either"
+
+
+class Labelled(NamedTuple):
+    """Picture files, by their names relative to the folder, and the number of the class of each."""
+
+    names: tuple[str, ...]
+    labels: tuple[int, ...]
+
+
+class Found(NamedTuple):
+    """What is in a folder."""
+
+    classes: tuple[str, ...]
+    train: Labelled
+    test: Labelled | None
+    skipped: Counter[str]  # how many files for each reason
+
+
+class Listing(NamedTuple):
+    """The entries of a folder that matter, sorted."""
+
+    pictures: list[str]
+    folders: list[str]
+
+
+def find_pictures(folder: Path) -> Found:
+    """The picture files of a folder. Raises `InputError` where they are not two or more classes, plainly told apart."""
+    skipped = Counter()
+    listing = _listing(folder, skipped)
+    train, test = _train_and_test(folder, listing.folders)
+    if train is None:
+        by_class = _by_class(folder, "", listing, skipped)
+        classes = _checked_classes(folder, by_class)
+        return Found(classes, _labelled(by_class, classes), None, skipped)
+    if listing.pictures:
+        raise InputError(_both_kinds(folder, listing.pictures, [name for name in (train, test) if name]))
+    skipped["folders beside train and test"] += len(listing.folders) - (1 if test is None else 2)
+    by_class = _by_class(folder, train, _listing(folder / train, skipped), skipped)
+    classes = _checked_classes(folder / train, by_class)
+    if test is None:
+        return Found(classes, _labelled(by_class, classes), None, skipped)
+    tested = _by_class(folder, test, _listing(folder / test, skipped), skipped)
+    strangers = sorted(set(tested) - set(classes))
+    if strangers or not tested:
+        found = f"{len(strangers)} classes that train has not, {', '.join(strangers[:3])}" if tested else "no pictures"
+        raise InputError(f"{folder / test} has {found}; expected those of {folder / train}: {', '.join(classes)}")
+    return Found(classes, _labelled(by_class, classes), _labelled(tested, classes), skipped)
+
+
+def _listing(folder: Path, skipped: Counter[str]) -> Listing:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise InputError(f"{folder} cannot be listed: {error.strerror}; expected a folder of pictures") from error
+    pictures, folders = [], []
+    for name in names:
+        path = os.path.join(folder, name)
+        suffix = os.path.splitext(name)[1].lower()
+        if name.startswith(".") or name.lower() in OF_THE_SYSTEM:
+            skipped["hidden files and those of the system"] += 1
+        elif os.path.isdir(path):
+            folders.append(name)
+        elif not os.path.isfile(path):
+            skipped["links to nothing, and what is no file"] += 1
+        elif suffix not in SUFFIXES:
+            skipped[f"files named *{suffix}" if suffix else "files without an extension"] += 1
+        else:
+            pictures.append(name)
+    return Listing(pictures, folders)
+
+
+def _train_and_test(folder: Path, folders: list[str]) -> tuple[str | None, str | None]:
+    """The names of the folders to train and to test on, where there are any. `train` may be a class as well."""
+    named = {name.lower(): name for name in folders}
+    if "train" not in named:
+        return None, None
+    test = next((named[name] for name in TEST_NAMES if name in named), None)
+    if test is not None or len(folders) == 1:
+        return named["train"], test
+    like_test = [name for name in folders if name.lower().startswith(TEST_NAMES)]
+    if like_test:
+        raise InputError(
+            f"{folder} has the folders train and {like_test[0]}; expected test beside train: rename it, or pass "
+            f"{folder / named['train']}, of which a part is held out for testing"
+        )
+    return None, None
+
+
+def _by_class(root: Path, part: str, listing: Listing, skipped: Counter[str]) -> dict[str, list[str]]:
+    """class -> names relative to `root` of the pictures in its folder `part`."""
+    folder = root / part
+    if not listing.folders:
+        return _by_first_word(part, listing.pictures, skipped)
+    by_class = {}
+    for name in listing.folders:
+        pictures = _of_class_folder(folder / name, skipped)
+        if pictures:
+            label = unicodedata.normalize("NFC", name)  # which macOS writes apart, and others do not
+            by_class.setdefault(label, []).extend(os.path.join(part, name, picture) for picture in pictures)
+    if listing.pictures and by_class:
+        raise InputError(_both_kinds(folder, listing.pictures, listing.folders))
+    return by_class or _by_first_word(part, listing.pictures, skipped)
+
+
+def _of_class_folder(folder: Path, skipped: Counter[str]) -> list[str]:
+    if not os.access(folder, os.R_OK | os.X_OK):
+        skipped["folders without permission"] += 1
+        return []
+    pictures, deeper = _listing(folder, skipped)
+    for name in deeper:
+        inside = folder / name
+        if inside.resolve() in (folder.resolve(), *folder.resolve().parents):
+            skipped["links to a folder above"] += 1
+        elif os.access(inside, os.R_OK | os.X_OK) and _listing(inside, Counter()).pictures:
+            raise InputError(
+                f"{inside} holds pictures, two folders below {folder.parent}; expected {LAYOUTS}: pass {folder} if its "
+                "subfolders are the classes"
+            )
+        else:
+            skipped["folders inside a class"] += 1
+    if not pictures:
+        skipped["folders without pictures"] += 1
+    return pictures
+
+
+def _by_first_word(part: str, pictures: list[str], skipped: Counter[str]) -> dict[str, list[str]]:
+    by_class = {}
+    for name in pictures:
+        word = re.match(r"[^\W\d_]+", unicodedata.normalize("NFC", name))
+        if word is None:
+            skipped["names that do not begin with a word"] += 1
+        else:
+            by_class.setdefault(word.group(), []).append(os.path.join(part, name))
+    return by_class
+
+
+def _both_kinds(folder: Path, pictures: list[str], folders: list[str]) -> str:
+    return (
+        f"{folder} has both pictures ({len(pictures)}, such as {pictures[0]}) and folders of pictures "
+        f"({', '.join(folders[:3])}{', ...' if len(folders) > 3 else ''}); expected {LAYOUTS}"
+    )
+
+
+def _checked_classes(folder: Path, by_class: dict[str, list[str]]) -> tuple[str, ...]:
+    classes = tuple(sorted(by_class))
+    if len(classes) < 2:
+        found = f"one class, {classes[0]} ({len(by_class[classes[0]])})" if classes else "none"
+        raise InputError(f"{folder}: found pictures of {found}; expected at least two classes: {LAYOUTS}")
+    unprintable = [name for name in classes if not (name.strip() and name.isprintable())]
+    if unprintable:
+        raise InputError(f"{folder}: the class {unprintable[0]!a} cannot be printed; rename its folder")
+    return classes
+
+
+def _labelled(by_class: dict[str, list[str]], classes: tuple[str, ...]) -> Labelled:
+    pairs = sorted((name, label) for label, text in enumerate(classes) for name in by_class.get(text, []))
+    return Labelled(tuple(name for name, _ in pairs), tuple(label for _, label in pairs))

@@ -1,0 +1,122 @@
+"""A folder of photographs as a dataset: its classes, its split, and what the user should know of it."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from .cache import Cached, cache_folder, cached_pictures
+from .examples import Dataset, Examples, fingerprint_of, held_out
+from .folders import Found, Labelled, find_pictures
+
+
+SHOWN = 3  # names of files in a note; the rest is counted
+LARGEST_SIZE = 4096
+
+
+def load_photographs(
+    folder: Path,
+    *,
+    test_fraction: float,
+    seed: int,
+    size: int,
+    grey: bool,
+    cache: Path | None,
+    on_picture: Callable[[int, int], None] | None,
+) -> Dataset:
+    """The pictures of a folder at `size` x `size` pixels, which stay on disk.
+
+    Damaged files are skipped and noted. Raises `InputError` where a class has none that can be read.
+    """
+    if not 1 <= size <= LARGEST_SIZE:
+        raise InputError(f"the size of pictures is {size}; expected 1 to {LARGEST_SIZE} pixels")
+    found = find_pictures(folder)
+    test = found.test or Labelled((), ())
+    files = Labelled(found.train.names + test.names, found.train.labels + test.labels)
+    input_shape = (size, size) if grey else (size, size, 3)
+    cached = cached_pictures(folder, files, input_shape, cache_folder(cache), on_picture)
+    _check_classes(folder, files, found, cached)
+    everything = Examples(cached.rows, np.asarray(files.labels), files.names)
+    readable = np.asarray([bool(text) for text in cached.hashes])
+    is_test = np.arange(len(readable)) >= len(found.train.names)
+    if found.test is None:
+        is_test[readable] = _held_out(folder, everything.labels[readable], found.classes, test_fraction, seed)
+    train_places, test_places = np.flatnonzero(readable & ~is_test), np.flatnonzero(readable & is_test)
+    train, tested = everything.take(train_places), everything.take(test_places)
+    notes = (
+        *_table(found.classes, train, tested),
+        _sizes(cached),
+        *_skipped(found, cached, files.names),
+        *_duplicates(cached.hashes, files.names, train_places, test_places),
+    )
+    fingerprint = fingerprint_of(train, tested, found.classes, input_shape, cached.key)
+    return Dataset(f"{folder}, pictures", train, tested, found.classes, input_shape, fingerprint, notes)
+
+
+def _check_classes(folder: Path, files: Labelled, found: Found, cached: Cached) -> None:
+    """Every class has a picture to train on, and there is one to test on."""
+    trained = Counter(label for text, label in zip(cached.hashes, found.train.labels, strict=False) if text)
+    for label, name in enumerate(found.classes):
+        if not trained[label]:
+            place = next(place for place in cached.problems if files.labels[place] == label)
+            raise InputError(
+                f"{folder}: none of the {found.train.labels.count(label)} pictures of class {name} can be read; "
+                f"{files.names[place]}: {cached.problems[place]}"
+            )
+    tested = cached.hashes[len(found.train.names) :]
+    if tested and not any(tested):
+        place = len(found.train.names)
+        raise InputError(
+            f"{folder}: none of the {len(tested)} test pictures can be read; {files.names[place]}: "
+            f"{cached.problems[place]}"
+        )
+
+
+def _held_out(folder: Path, labels: np.ndarray, classes: Sequence[str], fraction: float, seed: int) -> np.ndarray:
+    try:
+        return held_out(labels, classes, fraction, seed)
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from error
+
+
+def _table(classes: Sequence[str], train: Examples, test: Examples) -> list[str]:
+    width = max(len(name) for name in (*classes, "class", "total"))
+    rows = [("class", "train", "test")]
+    rows += [(name, np.sum(train.labels == i), np.sum(test.labels == i)) for i, name in enumerate(classes)]
+    rows += [("total", len(train.labels), len(test.labels))]
+    return [f"{name:<{width}}  {left!s:>7}  {right!s:>7}" for name, left, right in rows]
+
+
+def _sizes(cached: Cached) -> str:
+    least_width, most_width, least_height, most_height = cached.sizes
+    return f"pictures were {least_width} to {most_width} pixels wide and {least_height} to {most_height} high"
+
+
+def _skipped(found: Found, cached: Cached, names: Sequence[str]) -> list[str]:
+    lines = [f"skipped   {count:>5}  {reason}" for reason, count in sorted(found.skipped.items()) if count]
+    by_reason = {}
+    for place, reason in cached.problems.items():
+        by_reason.setdefault(re.sub(r" \(.*\)", "", reason), []).append(names[place])
+    return lines + [
+        f"skipped   {len(damaged):>5}  that cannot be read: {reason}: {_few(damaged)}"
+        for reason, damaged in sorted(by_reason.items())
+    ]
+
+
+def _duplicates(
+    hashes: Sequence[str], names: Sequence[str], train_places: np.ndarray, test_places: np.ndarray
+) -> list[str]:
+    """A warning of pictures that are learnt by heart before they are asked for."""
+    trained = {hashes[place]: names[place] for place in train_places}
+    same = [f"{names[place]} = {trained[hashes[place]]}" for place in test_places if hashes[place] in trained]
+    if not same:
+        return []
+    return [f"warning: {len(same)} test pictures are also trained on, so the test flatters: {_few(same)}"]
+
+
+def _few(names: Sequence[str]) -> str:
+    shown = ", ".join(name.encode(errors="replace").decode() for name in names[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"

@@ -1,0 +1,60 @@
+"""Where the steps of a run get their examples from: the device, or, batch by batch, the disk."""
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from .data import MappedRows
+from .prefetch import prefetched
+from .scaling import Scaling
+from .training import Feed, batch_indices, resident
+from .types import PRNGKeyArray
+
+
+RESIDENT_BYTES = 2**28  # examples up to so many bytes stay on the device
+PIECE_BYTES = 2**24  # of those on disk, so many are read at a time
+
+
+def is_resident(rows: np.ndarray | MappedRows, dtype: str) -> bool:
+    """Are the examples, as floats, small enough to stay on the device?"""
+    return rows.shape[0] * rows.shape[1] * np.dtype(dtype).itemsize <= RESIDENT_BYTES
+
+
+def feed_of(
+    rows: np.ndarray | MappedRows,
+    Y: Float[np.ndarray, "n_L m"],
+    scaling: Scaling,
+    batch_size: int | None,
+    key: PRNGKeyArray,
+    dtype: str,
+) -> Feed:
+    """The feed of `make_steps`: what it brings does not depend on where the examples are."""
+    if is_resident(rows, dtype) or batch_size is None:
+        return resident(jnp.asarray(scaling.columns(rows[:], dtype)), jnp.asarray(Y), batch_size, key)
+    return _from_disk(rows, np.ascontiguousarray(Y.T), scaling, batch_size, key, dtype)
+
+
+def _from_disk(
+    rows: np.ndarray | MappedRows,
+    Y_rows: Float[np.ndarray, "m n_L"],
+    scaling: Scaling,
+    batch_size: int,
+    key: PRNGKeyArray,
+    dtype: str,
+) -> Feed:
+    steps = max(1, PIECE_BYTES // (batch_size * rows.shape[1] * np.dtype(dtype).itemsize))
+
+    def load(batches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        examples = batches.ravel()
+        return np.ascontiguousarray(scaling.columns(rows[examples], dtype).T), Y_rows[examples]
+
+    def feed(start: int, length: int) -> Iterator[tuple[jax.Array, jax.Array, jax.Array]]:
+        batches = np.asarray(batch_indices(key, len(Y_rows), batch_size, start, length))
+        pieces = [batches[i : i + steps] for i in range(0, length, steps)]
+        for piece, (X, Y) in zip(pieces, prefetched(load, pieces, threads=2, ahead=2), strict=True):
+            yield jnp.asarray(X), jnp.asarray(Y), jnp.arange(piece.size).reshape(piece.shape)
+
+    return feed

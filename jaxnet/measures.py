@@ -1,0 +1,97 @@
+"""What a run looks at on its way: cost and accuracy, in blocks of examples, and the signals of the layers."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from .data import Examples, targets
+from .diagnosis import LayerSignals, layer_signals
+from .feeds import is_resident
+from .network import L_model_forward, Network
+from .scaling import Scaling
+from .types import Parameters
+
+
+BLOCK = 1024  # examples at a time
+SAMPLE = 2048  # of training examples that are read from disk, so many are measured
+SIGNALS_SAMPLE = 256
+
+Block: TypeAlias = tuple[jax.Array, jax.Array]  # X and Y
+Measured: TypeAlias = tuple[float, float, float, tuple[float, ...], tuple[float, ...]]
+
+
+def measure(
+    train: Examples, watched: Examples, network: Network, scaling: Scaling, classes: Sequence[str], dtype: str
+) -> Callable[[Parameters], Measured]:
+    """parameters -> training accuracy, watched cost and accuracy, ||dW_l|| and the share of dead units by layer."""
+    stay = is_resident(train.rows, dtype) and is_resident(watched.rows, dtype)
+    if not stay:
+        train = _sample(train, SAMPLE)
+    [(X, Y)] = blocks(_sample(train, SIGNALS_SAMPLE), scaling, classes, dtype)
+
+    def part(examples: Examples) -> Callable[[], Iterable[Block]]:
+        if stay:
+            kept = list(blocks(examples, scaling, classes, dtype))
+            return lambda: kept
+        return lambda: blocks(examples, scaling, classes, dtype)
+
+    train_blocks, watched_blocks = part(train), part(watched)
+
+    def measured(parameters: Parameters) -> Measured:
+        _, train_accuracy = _cost_and_accuracy(train_blocks(), parameters, network)
+        watched_cost, watched_accuracy = _cost_and_accuracy(watched_blocks(), parameters, network)
+        norms, dead = (tuple(np.asarray(values).tolist()) for values in _signals(X, Y, parameters, network))
+        return train_accuracy, watched_cost, watched_accuracy, norms, dead
+
+    return measured
+
+
+def blocks(examples: Examples, scaling: Scaling, classes: Sequence[str], dtype: str) -> Iterator[Block]:
+    """X and Y of `BLOCK` examples at a time."""
+    for i in range(0, len(examples.labels), BLOCK):
+        X = scaling.columns(examples.rows[i : i + BLOCK], dtype)
+        yield jnp.asarray(X), jnp.asarray(targets(examples.labels[i : i + BLOCK], classes, dtype))
+
+
+def class_probabilities(
+    X: Float[np.ndarray | jax.Array, "n_x m"], parameters: Parameters, network: Network
+) -> Float[np.ndarray, "classes m"]:
+    """The probability of every class; of both classes where the network has one sigmoid."""
+    AL = np.asarray(_forward(X, parameters, network))
+    return np.concatenate([1 - AL, AL]) if len(AL) == 1 else AL
+
+
+def _sample(examples: Examples, most: int) -> Examples:
+    """At most so many, evenly spaced."""
+    m = len(examples.labels)
+    return examples if m <= most else examples.take(np.linspace(0, m - 1, most).astype(int))
+
+
+def _cost_and_accuracy(some: Iterable[Block], parameters: Parameters, network: Network) -> tuple[float, float]:
+    sums = np.zeros(3)
+    for X, Y in some:
+        sums += np.array([*map(float, _sums(X, Y, parameters, network)), Y.shape[1]])
+    return float(sums[0] / sums[2]), float(sums[1] / sums[2])
+
+
+@partial(jax.jit, static_argnames="network")
+def _sums(X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network) -> tuple[jax.Array, jax.Array]:
+    """The sum of the losses, and how many examples are decided rightly."""
+    AL, caches = L_model_forward(X, parameters, network)
+    right = (AL > 0.5) == (Y > 0.5) if len(AL) == 1 else jnp.argmax(AL, axis=0) == jnp.argmax(Y, axis=0)
+    return jnp.sum(network.loss.value(caches[-1].Z, Y)), jnp.sum(right)
+
+
+@partial(jax.jit, static_argnames="network")
+def _signals(X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network) -> LayerSignals:
+    return layer_signals(X, Y, parameters, network)
+
+
+@partial(jax.jit, static_argnames="network")
+def _forward(X, parameters, network):
+    return L_model_forward(jnp.asarray(X), parameters, network)[0]

@@ -1,0 +1,139 @@
+"""The folder of a run: what is in it, and how it gets there."""
+
+import csv
+import dataclasses
+import importlib.util
+import itertools
+import os
+import shutil
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from .data import Images
+from .errors import InputError
+from .measures import blocks, class_probabilities
+from .model import save_model
+from .parameters import layer_dims
+from .runs import History, Run
+from .settings import FILE
+from .types import Parameters
+
+
+RUNS = Path("runs")
+CHECKPOINTS = "checkpoints"
+WRITTEN = ("model.safetensors", "history.csv", "report.html", "predictions.png")
+
+
+def open_folder(out: Path | None, overwrite: bool) -> Path:
+    """A folder to write to, made now, so that a run cannot fail at its end for want of one. What it holds stays."""
+    try:
+        folder = _folder_of_now() if out is None else _chosen_folder(out, overwrite)
+    except OSError as error:
+        raise InputError(f"{out or RUNS} cannot be made: {error}; choose another --out") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{folder} cannot be written to; choose another --out")
+    return folder
+
+
+def _chosen_folder(out: Path, overwrite: bool) -> Path:
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; expected a folder to write the run to: choose another --out")
+    if out.is_dir() and any(out.iterdir()) and not overwrite:
+        raise InputError(f"{out} exists and is not empty; choose another --out, or pass --overwrite to replace it")
+    out.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def _folder_of_now() -> Path:
+    """runs/<time>, and runs/<time>-2, ... for other runs that start in the same second."""
+    RUNS.mkdir(parents=True, exist_ok=True)
+    now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    folder, numbers = RUNS / now, itertools.count(2)
+    while True:
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            folder = RUNS / f"{now}-{next(numbers)}"
+
+
+def latest_folder() -> Path:
+    """The newest folder in runs/."""
+    folders = [path for path in RUNS.glob("*") if (path / FILE).is_file()]
+    if not folders:
+        raise InputError(f"there is no run in {RUNS}; expected --out DIR, the folder of the run to resume")
+    return max(folders, key=lambda path: (path / FILE).stat().st_mtime)
+
+
+def write(folder: Path, run: Run, parameters: Parameters, history: History) -> list[str]:
+    """model.safetensors, history.csv: the names of what was written. They replace those of an older run."""
+    save_model(folder / "model.safetensors", run.model(parameters))
+    for name in WRITTEN[1:]:
+        (folder / name).unlink(missing_ok=True)
+    columns = history.columns()
+    with open(folder / "history.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([name.replace("watched", run.watched_name) for name in columns])
+        writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+    return ["model.safetensors", "history.csv"]
+
+
+def test_probabilities(run: Run, parameters: Parameters) -> np.ndarray:
+    """(classes, m) for the test examples."""
+    parts = blocks(run.dataset.test, run.scaling, run.dataset.classes, run.dtype)
+    return np.concatenate([class_probabilities(X, parameters, run.network) for X, _ in parts], axis=1)
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Those of an older run, which would be taken for this one's."""
+    if (folder / CHECKPOINTS).is_dir():
+        shutil.rmtree(folder / CHECKPOINTS)
+
+
+def draw(
+    folder: Path, run: Run, parameters: Parameters, history: History, probabilities: np.ndarray, check: str
+) -> list[str]:
+    """report.html and predictions.png, where matplotlib is there: the names of what was drawn."""
+    if importlib.util.find_spec("matplotlib") is None or importlib.util.find_spec("jinja2") is None:
+        return []  # they belong to the extra `photos`
+    from .plots import plot_predictions
+    from .report import Record, write_report
+
+    dataset = run.dataset
+    labels, images = dataset.test.labels, None
+    if len(dataset.input_shape) > 1:
+        images = Images(dataset.test.rows, dataset.input_shape)
+        predicted = np.argmax(probabilities, axis=0)
+        plot_predictions(
+            folder / "predictions.png", images, labels, predicted, probabilities.max(axis=0), dataset.classes
+        )
+    test_accuracy = float(np.mean(np.argmax(probabilities, axis=0) == labels))
+    record = Record(
+        title=folder.resolve().name,
+        summary=(
+            ("data", dataset.description),
+            ("examples", f"{len(run.train.labels)} to train on, {len(labels)} to test on"),
+            ("network", "-".join(map(str, layer_dims(parameters)))),
+            ("training", f"{len(history.costs)} steps of {run.settings.optimizer}"),
+            ("test accuracy", f"{test_accuracy:.4f}"),
+        ),
+        settings={name: value for name, value in dataclasses.asdict(run.settings).items() if value is not None},
+        versions={name: version(name) for name in ("jaxnet", "jax", "jaxlib", "optax", "numpy")},
+        costs=np.asarray(history.costs),
+        history=history.columns(),
+        watched=run.watched_name,
+        classes=dataset.classes,
+        input_shape=dataset.input_shape,
+        labels=labels,
+        probabilities=probabilities,
+        images=images,
+        names=dataset.test.names,
+        W1=np.asarray(parameters["W1"]),
+        check=check,
+    )
+    write_report(folder / "report.html", record)
+    pictures = [] if images is None else ["predictions.png"]
+    return ["report.html", *pictures]

@@ -1,0 +1,97 @@
+"""The options of `jaxnet train`, typed and from files."""
+
+import subprocess
+import sys
+import tomllib
+
+import jax
+import pytest
+from safetensors.numpy import load_file
+
+from jaxnet.cli import main
+
+from .pictures import drawn_pictures, write_npz
+
+
+def typed(*arguments) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def data(tmp_path):
+    images, labels = drawn_pictures(40)
+    return write_npz(tmp_path / "a.npz", X=images, Y=labels)
+
+
+def test_a_config_holds_all_options_and_what_is_typed_wins(tmp_path, data, capsys):
+    config = tmp_path / "a.toml"
+    config.write_text(
+        f'data = "{data}"\nlayers = [3, 2]\noptimizer = "momentum"\nschedule = "cosine"\nwarm-up = 4\nepochs = 30\n'
+        "batch-size = 10\nkeep-prob = 0.9\ninput-keep-prob = 0.95\nlambd = 0.01\nstandardise = true\ngrey = false\n"
+        "validation-fraction = 0.2\nlearning-rate = 0.01\nseed = 3\n"
+    )
+    arguments = ["--epochs", 20, "--no-standardise", "--out", tmp_path / "run"]
+    with jax.numpy_dtype_promotion("standard"):  # optax's schedules multiply floats with counts
+        assert typed("train", "--config", config, *arguments) == 0
+    output = capsys.readouterr().out
+    assert "24 to train on, 6 to watch, 10 to test on" in output
+    assert "90-3-2-1" in output and "40 steps of momentum, learning rate 0.01, batches of 10" in output
+    assert ", validation " in output
+    used = tomllib.loads((tmp_path / "run" / "settings.toml").read_text())
+    assert used["epochs"] == 20 and used["standardise"] is False and used["keep-prob"] == 0.9
+    assert used["run"]["finished"] == 40
+    # The run's own file is a config, of the same run.
+    with jax.numpy_dtype_promotion("standard"):
+        assert typed("train", "--config", tmp_path / "run" / "settings.toml", "--out", tmp_path / "again") == 0
+    first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("run", "again"))
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+def test_iterations_that_are_typed_win_over_epochs_in_a_file(tmp_path, data, capsys):
+    (tmp_path / "a.toml").write_text("epochs = 30\nlayers = [2]\n")
+    arguments = ["train", data, "--config", tmp_path / "a.toml", "--iterations", 7, "--out", tmp_path / "run"]
+    assert typed(*arguments) == 0
+    assert "7 steps of gradient descent" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("learning-rate = -1", "argument --learning-rate: '-1' is no positive number"),
+        ('optimizer = "lion"', "argument --optimizer: invalid choice: 'lion'"),
+        ("layers = [0]", "argument --layers: '0' is no positive whole number"),
+        ("keep-prob = 1.5", "argument --keep-prob: '1.5' is no number above 0 and up to 1"),
+        ("lr = 1", "has lr; expected options of `jaxnet train`"),
+        ("epochs = 3\niterations = 3", "3 iterations and 3 epochs"),
+        ("size = true", "a.toml: "),
+    ],
+)
+def test_a_config_that_is_wrong_is_told_by_name(tmp_path, data, capsys, content, message):
+    (tmp_path / "a.toml").write_text(content)
+    assert typed("train", data, "--config", tmp_path / "a.toml", "--out", tmp_path / "run") == 2
+    error = capsys.readouterr().err
+    assert message in error and error.startswith("jaxnet: error: ")
+    assert not (tmp_path / "run").exists()
+
+
+def test_early_stopping_says_what_it_kept(tmp_path, data, capsys):
+    arguments = ["--layers", 3, "--optimizer", "momentum", "--learning-rate", 0.5, "--early-stopping", 1]
+    assert typed("train", data, *arguments, "--iterations", 5000, "--seed", 2, "--out", tmp_path / "run") == 0
+    output = capsys.readouterr().out
+    assert "kept      the parameters of step " in output and ", validation " in output
+
+
+def test_scalars_for_tensorboard(tmp_path, data):
+    arguments = ["--layers", 3, "--iterations", 200, "--tensorboard", "--out", tmp_path / "run"]
+    assert typed("train", data, *arguments) == 0
+    [events] = (tmp_path / "run" / "tensorboard").iterdir()
+    content = events.read_bytes()
+    for name in (b"cost", b"train_accuracy", b"test_accuracy", b"gradient_norm_2", b"dead_share_1"):
+        assert name in content
+
+
+def test_float64(tmp_path, data):
+    command = [sys.executable, "-m", "jaxnet", "train", data, "--layers", "3", "--iterations", "20"]
+    command += ["--dtype", "float64", "--out", tmp_path / "run"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert load_file(tmp_path / "run" / "model.safetensors")["W1"].dtype == "float64"

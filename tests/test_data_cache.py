@@ -1,0 +1,227 @@
+"""Folders of pictures become rows on disk, made once."""
+
+import errno
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxnet.data import MappedRows, load_dataset, read_pixels
+from jaxnet.data.cache import cache_folder
+from jaxnet.errors import InputError
+
+from .pictures import save_cats_and_dogs, save_class, save_picture
+
+
+def load(folder, **options):
+    return load_dataset(
+        folder, **{"test_fraction": 0.25, "seed": 0, "size": 4, "cache": folder.parent / "cache", **options}
+    )
+
+
+@pytest.fixture
+def pets(tmp_path) -> Path:
+    return save_cats_and_dogs(tmp_path / "pets")
+
+
+@pytest.fixture
+def counted(pets):
+    """Loads the pets: how many pictures were decoded for it, and the dataset."""
+
+    def count(**options):
+        calls = []
+        dataset = load(pets, on_picture=lambda done, total: calls.append((done, total)), **options)
+        assert calls == [(done + 1, len(calls)) for done in range(len(calls))]
+        return len(calls), dataset
+
+    return count
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_rows_are_the_pixels_of_the_files(pets, grey):
+    dataset = load(pets, grey=grey)
+    shape = (4, 4) if grey else (4, 4, 3)
+    assert dataset.input_shape == shape and dataset.classes == ("cat", "dog")
+    assert isinstance(dataset.train.rows, MappedRows) and dataset.train.rows.dtype == np.uint8
+    assert dataset.train.rows.shape == (6, np.prod(shape)) and dataset.test.rows.shape == (2, np.prod(shape))
+    for examples in (dataset.train, dataset.test):
+        for row, label, name in zip(examples.rows[:], examples.labels, examples.names, strict=True):
+            np.testing.assert_array_equal(row, read_pixels(pets / name, shape))
+            assert Path(name).parts[0] == dataset.classes[label]
+    assert sorted(dataset.train.names + dataset.test.names) == sorted(
+        f"{c}/{i}.png" for c in dataset.classes for i in range(4)
+    )
+
+
+def test_every_layout_is_the_same_data(tmp_path):
+    flat, sides, mixed = (tmp_path / name for name in ("flat", "sides", "mixed"))
+    for shade, name in ((60, "cat"), (190, "dog")):
+        save_class(flat, shade=shade, form=name + ".{}.png")
+        save_class(sides / "train" / name, shade=shade)
+        save_class(sides / "test" / name, shade=shade + 1)
+        save_class(mixed / "Train" / name, shade=shade)
+        save_class(mixed / "validation", shade=shade + 1, form=name + "_{}.png")
+    whole = load(flat)
+    assert whole.classes == ("cat", "dog") and len(whole.train.labels) == 6 and len(whole.test.labels) == 2
+    first, second = load(sides), load(mixed)
+    assert len(first.train.labels) == len(first.test.labels) == 8
+    np.testing.assert_array_equal(first.train.rows[:], second.train.rows[:])
+    np.testing.assert_array_equal(first.test.rows[:], second.test.rows[:])
+
+
+def test_a_train_folder_alone_holds_out_a_part(tmp_path):
+    save_cats_and_dogs(tmp_path / "pets" / "train")
+    dataset = load(tmp_path / "pets")
+    assert dataset.classes == ("cat", "dog") and len(dataset.test.labels) == 2
+
+
+def test_mapped_rows_are_read_when_indexed(pets):
+    rows = load(pets).train.rows
+    everything = rows[:]
+    assert len(rows) == 6 and everything.shape == rows.shape and not isinstance(everything, np.memmap)
+    for which in ([4, 0], np.array([5, 5]), slice(1, 3)):
+        np.testing.assert_array_equal(rows[which], everything[which])
+    taken = rows.take(np.array([3, 1]))
+    np.testing.assert_array_equal(taken[[1]], everything[[1]])
+    shutil.rmtree(rows.path.parent)
+    with pytest.raises(InputError, match=r"rows\.npy cannot be read any more"):
+        taken[:]
+
+
+def test_the_second_time_nothing_is_decoded(counted):
+    (first, one), (second, two) = counted(), counted()
+    assert (first, second) == (8, 0) and one.fingerprint == two.fingerprint and one.notes == two.notes
+    assert counted(seed=1)[0] == 0 and counted(test_fraction=0.5)[0] == 0
+    assert counted(size=5)[0] == 8 and counted(grey=True)[0] == 8
+
+
+CHANGES = {
+    "a file's content": lambda pets: save_picture(pets / "cat" / "0.png", (1, 2, 3)),
+    "a new file": lambda pets: save_picture(pets / "cat" / "new.png", (1, 2, 3)),
+    "a file removed": lambda pets: (pets / "cat" / "0.png").unlink(),
+    "a name": lambda pets: (pets / "cat" / "0.png").rename(pets / "cat" / "00.png"),
+    "a class": lambda pets: (pets / "cat").rename(pets / "lion"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_another_folder_is_another_entry(pets, counted, change):
+    _, before = counted()
+    CHANGES[change](pets)
+    decoded, after = counted()
+    assert decoded >= 7 and after.fingerprint != before.fingerprint
+
+
+def test_a_folder_that_moved_is_the_same(tmp_path, pets):
+    before = load(pets)
+    moved = pets.rename(tmp_path / "animals")
+    after = load(moved, on_picture=lambda done, total: pytest.fail("decoded again"))
+    assert after.fingerprint == before.fingerprint
+
+
+@pytest.mark.parametrize("seed, fraction, same", [(0, 0.25, True), (1, 0.25, False), (0, 0.5, False)])
+def test_the_fingerprint_tells_splits_apart(pets, seed, fraction, same):
+    assert (load(pets).fingerprint == load(pets, seed=seed, test_fraction=fraction).fingerprint) is same
+
+
+SPOILT = {
+    "no manifest": lambda entry: (entry / "manifest.json").unlink(),
+    "half a manifest": lambda entry: os.truncate(entry / "manifest.json", 40),
+    "another manifest": lambda entry: (entry / "manifest.json").write_text("[1, 2]"),
+    "half of the rows": lambda entry: os.truncate(entry / "rows.npy", 200),
+    "no rows": lambda entry: os.truncate(entry / "rows.npy", 0),
+    "an empty entry": lambda entry: (shutil.rmtree(entry), entry.mkdir()),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+def test_a_spoilt_entry_is_made_anew(pets, counted, spoil):
+    _, before = counted()
+    SPOILT[spoil](before.train.rows.path.parent)
+    decoded, after = counted()
+    assert decoded == 8
+    np.testing.assert_array_equal(after.train.rows[:], read_all(pets, after.train.names))
+
+
+def read_all(folder, names):
+    return np.stack([read_pixels(folder / name, (4, 4, 3)) for name in names])
+
+
+def test_of_two_runs_that_start_at_once_the_first_is_kept(pets):
+    inner = []
+
+    def other_run(done, total):
+        if done == total:
+            inner.append(load(pets))
+
+    outer = load(pets, on_picture=other_run)
+    assert outer.fingerprint == inner[0].fingerprint
+    assert [path.name for path in (pets.parent / "cache").iterdir()] == [outer.train.rows.path.parent.name]
+
+
+def test_an_interrupted_run_leaves_nothing(pets, counted):
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        load(pets, on_picture=interrupt)
+    assert [*(pets.parent / "cache").iterdir()] == []
+    assert counted()[0] == 8
+
+
+def test_leftovers_of_killed_runs_are_removed_and_others_are_not(pets):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    cache, host = pets.parent / "cache", socket.gethostname()
+    killed = cache / f"key.{host}.{ended.pid}.abc.partial"
+    kept = [cache / f"key.{host}.{os.getpid()}.abc.partial", cache / f"key.elsewhere.{ended.pid}.abc.partial"]
+    kept += [cache / f"key.{host}.no-number.abc.partial"]
+    for folder in (killed, *kept):
+        folder.mkdir(parents=True)
+    load(pets)
+    assert not killed.exists() and all(folder.exists() for folder in kept)
+
+
+def test_a_full_disk_is_said_and_nothing_stays(pets, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:  # a disk of a chosen size needs root
+        patched.setattr(np.lib.format, "write_array_header_1_0", full)
+        with pytest.raises(InputError, match="cannot be kept in .*cache: No space left on device; make room, or set"):
+            load(pets)
+    assert [*(pets.parent / "cache").iterdir()] == []
+
+
+def test_a_cache_that_is_a_file_is_refused(pets):
+    (pets.parent / "cache").write_text("")
+    with pytest.raises(InputError, match="cannot be kept in .*cache: "):
+        load(pets)
+
+
+def test_the_place_of_the_cache(tmp_path, monkeypatch):
+    monkeypatch.delenv("JAXNET_CACHE", raising=False)
+    assert cache_folder(None).parts[-2:] == ("jaxnet", "pictures")
+    monkeypatch.setenv("JAXNET_CACHE", str(tmp_path / "a"))
+    assert cache_folder(None) == tmp_path / "a" and cache_folder(tmp_path / "b") == tmp_path / "b"
+
+
+def test_photographs(shared_data, tmp_path):
+    """Some of the real ones."""
+    for part, numbers in (("train", range(1, 400)), ("test", range(4001, 4400))):
+        for name in ("cat", "dog"):
+            files = [shared_data / "photos" / part / name / f"{name}.{number}.jpg" for number in numbers]
+            for file in [file for file in files if file.exists()][:4]:
+                target = tmp_path / "photos" / part / name / file.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(file)
+    dataset = load(tmp_path / "photos", size=64)
+    assert dataset.train.rows.shape == (8, 12288) and dataset.test.rows.shape == (8, 12288)
+    assert 60 < dataset.train.rows[:].mean() < 180 and dataset.train.rows[:].std() > 30
+    assert dataset.notes[0].split() == ["class", "train", "test"] and dataset.notes[1].split() == ["cat", "4", "4"]
+    assert "warning" not in " ".join(dataset.notes)
