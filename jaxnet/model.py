@@ -142,7 +142,7 @@ def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> M
     if settings["layer_dims"] != list(dims):
         raise InputError(f"layer_dims says {settings['layer_dims']!r:.99}, but the arrays are those of {list(dims)}")
     for name, value in parameters.items():
-        if not jnp.issubdtype(value.dtype, jnp.floating) or not jnp.isfinite(value).all():
+        if not jnp.issubdtype(value.dtype, jnp.floating) or not np.isfinite(np.asarray(value)).all():
             raise InputError(f"{name} is {value.dtype} or has entries that are not finite; expected finite floats")
     shape, classes = settings["input_shape"], settings["classes"]
     is_shape = isinstance(shape, list) and len(shape) in (1, 2, 3) and all(type(n) is int and n > 0 for n in shape)

@@ -124,7 +124,7 @@ def _by_class(root: Path, part: str, listing: Listing, skipped: Counter[str]) ->
 
 
 def _of_class_folder(folder: Path, skipped: Counter[str]) -> list[str]:
-    if not os.access(folder, os.R_OK | os.X_OK):
+    if not _may_be_read(folder):
         skipped["folders without permission"] += 1
         return []
     pictures, deeper = _listing(folder, skipped)
@@ -132,7 +132,7 @@ def _of_class_folder(folder: Path, skipped: Counter[str]) -> list[str]:
         inside = folder / name
         if inside.resolve() in (folder.resolve(), *folder.resolve().parents):
             skipped["links to a folder above"] += 1
-        elif os.access(inside, os.R_OK | os.X_OK) and _listing(inside, Counter()).pictures:
+        elif _may_be_read(inside) and _listing(inside, Counter()).pictures:
             raise InputError(
                 f"{inside} holds pictures, two folders below {folder.parent}; expected {LAYOUTS}: pass {folder} if its "
                 "subfolders are the classes"
@@ -142,6 +142,10 @@ def _of_class_folder(folder: Path, skipped: Counter[str]) -> list[str]:
     if not pictures:
         skipped["folders without pictures"] += 1
     return pictures
+
+
+def _may_be_read(folder: Path) -> bool:
+    return os.access(folder, os.R_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _by_first_word(part: str, pictures: list[str], skipped: Counter[str]) -> dict[str, list[str]]:
