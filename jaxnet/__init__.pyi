@@ -10,6 +10,7 @@ from .crosscheck import (
     check_gradient as check_gradient,
     good_point as good_point,
 )
+from .diagnosis import LayerSignals as LayerSignals, layer_signals as layer_signals
 from .errors import InputError as InputError
 from .layers import (
     LayerCache as LayerCache,
@@ -37,6 +38,8 @@ from .parameters import (
     initialize_parameters_deep as initialize_parameters_deep,
     layer_dims as layer_dims,
 )
+from .regularization import dropout_masks as dropout_masks, l2_cost as l2_cost, l2_gradient as l2_gradient
+from .scaling import Scaling as Scaling
 from .training import (
     L_layer_model as L_layer_model,
     NotFiniteError as NotFiniteError,

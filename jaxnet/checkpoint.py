@@ -55,13 +55,16 @@ class Checkpoints:
                 self._opened.close()
 
     def save(self, saved: Saved, cost: float | None = None) -> None:
-        """Starts to write; the one before has been written by then. `cost`, if known, tells the best.
+        """Starts to write, unless it is there; the one before has been written by then.
 
+        `cost`, if known, tells the best.
         Raises `InputError` where it, or the one before, cannot be written, a full disk say; older ones stay.
         """
         metrics = None if cost is None or not math.isfinite(cost) else {"cost": cost}
         with _written(self._folder):
             manager = self._manager
+            if saved.iteration in manager.all_steps():
+                return
             from orbax.checkpoint import args
 
             items = args.Composite(state=args.StandardSave(_flat(saved.state)), history=args.JsonSave(saved.history))

@@ -13,11 +13,10 @@ from .data import Examples, targets
 from .diagnosis import LayerSignals, layer_signals
 from .feeds import is_resident
 from .network import L_model_forward, Network
-from .scaling import Scaling
+from .scaling import Scaling, row_blocks
 from .types import Parameters
 
 
-BLOCK = 1024  # examples at a time
 SAMPLE = 2048  # of training examples that are read from disk, so many are measured
 SIGNALS_SAMPLE = 256
 
@@ -32,7 +31,7 @@ def measure(
     stay = is_resident(train.rows, dtype) and is_resident(watched.rows, dtype)
     if not stay:
         train = _sample(train, SAMPLE)
-    [(X, Y)] = blocks(_sample(train, SIGNALS_SAMPLE), scaling, classes, dtype)
+    X, Y = next(blocks(_sample(train, SIGNALS_SAMPLE), scaling, classes, dtype))
 
     def part(examples: Examples) -> Callable[[], Iterable[Block]]:
         if stay:
@@ -52,10 +51,10 @@ def measure(
 
 
 def blocks(examples: Examples, scaling: Scaling, classes: Sequence[str], dtype: str) -> Iterator[Block]:
-    """X and Y of `BLOCK` examples at a time."""
-    for i in range(0, len(examples.labels), BLOCK):
-        X = scaling.columns(examples.rows[i : i + BLOCK], dtype)
-        yield jnp.asarray(X), jnp.asarray(targets(examples.labels[i : i + BLOCK], classes, dtype))
+    """X and Y of some examples at a time."""
+    for part in row_blocks(examples.rows.shape):
+        X = scaling.columns(examples.rows[part], dtype)
+        yield jnp.asarray(X), jnp.asarray(targets(examples.labels[part], classes, dtype))
 
 
 def class_probabilities(

@@ -6,6 +6,8 @@ import importlib.util
 import itertools
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -43,6 +45,9 @@ def _chosen_folder(out: Path, overwrite: bool) -> Path:
         raise InputError(f"{out} is a file; expected a folder to write the run to: choose another --out")
     if out.is_dir() and any(out.iterdir()) and not overwrite:
         raise InputError(f"{out} exists and is not empty; choose another --out, or pass --overwrite to replace it")
+    in_the_way = [name for name in (*WRITTEN, FILE) if (out / name).is_dir()]
+    if in_the_way:
+        raise InputError(f"{out / in_the_way[0]} is a folder, where a file is to be written; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     return out
 
@@ -87,10 +92,34 @@ def test_probabilities(run: Run, parameters: Parameters) -> np.ndarray:
     return np.concatenate([class_probabilities(X, parameters, run.network) for X, _ in parts], axis=1)
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Nobody else trains in the folder meanwhile. Raises `InputError` where somebody does, if the system can tell."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"another process trains in {folder}; wait for it, or choose another --out") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def remove_checkpoints(folder: Path) -> None:
     """Those of an older run, which would be taken for this one's."""
-    if (folder / CHECKPOINTS).is_dir():
-        shutil.rmtree(folder / CHECKPOINTS)
+    there = folder / CHECKPOINTS
+    if not there.is_dir():
+        return
+    strangers = [path.name for path in there.iterdir() if not path.name.split(".")[0].isdecimal()]
+    if strangers or not (folder / FILE).is_file():
+        raise InputError(f"{there} is not of a run of jaxnet, and would be replaced; choose another --out")
+    shutil.rmtree(there)
 
 
 def draw(

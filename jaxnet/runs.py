@@ -155,7 +155,7 @@ def execute(
         nonlocal best, saved_at
         costs = progress.costs.tolist()
         row = Row(progress.iteration, costs[-1], *measured(progress.parameters))
-        is_best = not history.rows or row.watched_cost < history.rows[history.best()].watched_cost
+        is_best = History(rows=[*history.rows, row]).best() == len(history.rows)
         best = progress.parameters if is_best and best is not None else best
         # Ctrl-C is looked for in calls and loops, so it cannot part these three.
         history.costs += costs

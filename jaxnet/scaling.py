@@ -7,7 +7,8 @@ from jaxtyping import Float, Shaped
 
 
 PIXEL_SCALE = 1 / 255  # pixels are whole numbers from 0 to 255
-BLOCK = 1024  # rows at a time
+BLOCK = 1024  # rows at a time, and
+BLOCK_SIZE = 2**24  # no more numbers than that
 SMALLEST_VARIANCE = 1e-12  # below, an input is a constant and rounding
 
 
@@ -33,11 +34,18 @@ def fit_scaling(rows: Any) -> Scaling:
     An input that never changes is left in place: its std is 1.
     """
     m, n_x = rows.shape
-    blocks = range(0, m, BLOCK)
+    blocks = row_blocks(rows.shape)
     plain, mean, variance = Scaling(), np.zeros((n_x, 1)), np.zeros((n_x, 1))
-    for i in blocks:
-        mean += plain.columns(rows[i : i + BLOCK], "float64").sum(axis=1, keepdims=True) / m
-    for i in blocks:
-        variance += np.square(plain.columns(rows[i : i + BLOCK], "float64") - mean).sum(axis=1, keepdims=True) / m
+    for part in blocks:
+        mean += plain.columns(rows[part], "float64").sum(axis=1, keepdims=True) / m
+    for part in blocks:
+        variance += np.square(plain.columns(rows[part], "float64") - mean).sum(axis=1, keepdims=True) / m
     std = np.where(variance > SMALLEST_VARIANCE, np.sqrt(variance), 1.0)
     return Scaling(mean=mean.astype("float32"), std=std.astype("float32"))
+
+
+def row_blocks(shape: tuple[int, ...]) -> list[slice]:
+    """All rows of (m, n_x) in parts that take little memory as floats."""
+    m, n_x = shape
+    length = max(1, min(BLOCK, BLOCK_SIZE // n_x))
+    return [slice(i, i + length) for i in range(0, m, length)]

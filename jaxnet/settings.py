@@ -55,6 +55,8 @@ class Settings:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        if self.data is not None and not self.data.isprintable():
+            raise InputError(f"the name {self.data!a} cannot be kept in {FILE}; rename it")
         if self.iterations is not None and self.epochs is not None:
             raise InputError(f"there are {self.iterations} iterations and {self.epochs} epochs; expected one of both")
         if self.weight_decay and self.optimizer == "adam":
@@ -149,6 +151,9 @@ def read_run(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{folder} has no {FILE}; expected the folder of a run, to resume it")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))["run"]
-    except (OSError, KeyError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        run = tomllib.loads(path.read_text(encoding="utf-8")).get("run")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
+    if not isinstance(run, dict):
+        raise InputError(f"{path} cannot be read: it has no table [run]")
+    return run

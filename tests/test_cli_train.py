@@ -63,7 +63,11 @@ def test_iterations_that_are_typed_win_over_epochs_in_a_file(tmp_path, data, cap
         ("keep-prob = 1.5", "argument --keep-prob: '1.5' is no number above 0 and up to 1"),
         ("lr = 1", "has lr; expected options of `jaxnet train`"),
         ("epochs = 3\niterations = 3", "3 iterations and 3 epochs"),
-        ("size = true", "a.toml: "),
+        ("size = true", "a.toml: size is True; expected one value"),
+        ('grey = "false"', "a.toml: grey is 'false'; expected true or false"),
+        ("standardise = 0", "a.toml: standardise is 0; expected true or false"),
+        ("size = [32, 64]", "a.toml: size is [32, 64]; expected one value"),
+        ("layers = true", "a.toml: layers is True; expected numbers in a list"),
     ],
 )
 def test_a_config_that_is_wrong_is_told_by_name(tmp_path, data, capsys, content, message):
@@ -95,3 +99,35 @@ def test_float64(tmp_path, data):
     command += ["--dtype", "float64", "--out", tmp_path / "run"]
     subprocess.run(command, check=True, capture_output=True)
     assert load_file(tmp_path / "run" / "model.safetensors")["W1"].dtype == "float64"
+
+
+def test_early_stopping_keeps_its_best_when_numbers_stop_being_finite(tmp_path, data, capsys):
+    arguments = [
+        "--layers",
+        3,
+        "--early-stopping",
+        50,
+        "--learning-rate",
+        0.3,
+        "--schedule",
+        "step",
+        "--iterations",
+        900,
+    ]
+    arguments += ["--step-every", 320, "--step-factor", 1e30, "--out", tmp_path / "run"]
+    with jax.numpy_dtype_promotion("standard"):
+        assert typed("train", data, *arguments) == 1
+    error = capsys.readouterr().err
+    assert "training stopped at iteration" in error and "were the best" in error
+    assert abs(load_file(tmp_path / "run" / "model.safetensors")["W1"]).max() < 10
+
+
+def test_overwrite_takes_nothing_that_is_not_a_runs(tmp_path, data, capsys):
+    (tmp_path / "mine" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "mine" / "checkpoints" / "precious.txt").write_text("precious")
+    assert typed("train", data, "--iterations", 3, "--out", tmp_path / "mine", "--overwrite") == 2
+    assert "is not of a run of jaxnet" in capsys.readouterr().err
+    assert (tmp_path / "mine" / "checkpoints" / "precious.txt").exists()
+    (tmp_path / "other" / "report.html").mkdir(parents=True)
+    assert typed("train", data, "--iterations", 3, "--out", tmp_path / "other", "--overwrite") == 2
+    assert "is a folder, where a file is to be written" in capsys.readouterr().err

@@ -167,3 +167,53 @@ def test_nothing_to_resume(tmp_path, capsys, monkeypatch):
     assert "there is no run in runs" in capsys.readouterr().err
     assert typed("train", "--resume", "--out", tmp_path) == 2
     assert "has no settings.toml" in capsys.readouterr().err
+
+
+def test_a_settings_file_without_its_table_is_told(tmp_path, capsys, monkeypatch):
+    _, out = interrupted_run(tmp_path, monkeypatch)
+    content = (out / "settings.toml").read_text()
+    (out / "settings.toml").write_text("run = 3\n" + content[: content.index("[run]")])
+    assert typed("train", "--resume", "--out", out) == 2
+    assert "it has no table [run]" in capsys.readouterr().err
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path, capsys, monkeypatch):
+    from jaxnet.run_folder import locked
+
+    data, out = interrupted_run(tmp_path, monkeypatch)
+    with locked(out):
+        assert typed("train", "--resume", "--out", out) == 2
+        assert typed("train", data, "--overwrite", "--out", out) == 2
+    assert capsys.readouterr().err.count("another process trains in") == 2
+    assert typed("train", "--resume", "--out", out) == 0
+
+
+def test_ctrl_c_where_the_step_has_its_checkpoint_is_no_error(tmp_path, capsys, monkeypatch):
+    from jaxnet import runs
+
+    _, out = interrupted_run(tmp_path, monkeypatch)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "measure", interrupt)
+        assert typed("train", "--resume", "--out", out) == 130
+    assert "to go on: jaxnet train --resume" in capsys.readouterr().err
+    assert typed("train", "--resume", "--out", out) == 0
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_lose_the_model(tmp_path, capsys, monkeypatch):
+    from jaxnet.checkpoint import Checkpoints
+    from jaxnet.errors import InputError
+
+    def refuse(*_):
+        raise InputError("a checkpoint cannot be written")
+
+    monkeypatch.setattr(Checkpoints, "save", refuse)
+    images, labels = drawn_pictures(40)
+    data = write_npz(tmp_path / "a.npz", X=images, Y=labels)
+    arguments = ["--layers", 3, "--iterations", 300, "--checkpoint-every", 0, "--out", tmp_path / "run"]
+    assert typed("train", data, *arguments) == 2
+    assert "a checkpoint cannot be written" in capsys.readouterr().err
+    assert (tmp_path / "run" / "model.safetensors").exists()

@@ -96,7 +96,7 @@ GRADIENT = FrozenDict(W1=jnp.array([[0.5, 0.25]]), b1=jnp.array([[-1.0]]))
             optax.adamw(0.1, weight_decay=0.3, mask=FrozenDict(W1=True, b1=False)),
         ),
     ],
-    ids=str,
+    ids=["sgd", "momentum", "adam", "adamw", "no decay", "decay"],
 )
 def test_an_optimizer_is_the_one_that_optax_has(changes, peer):
     with jax.numpy_dtype_promotion("standard"):

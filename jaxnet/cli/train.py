@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file with any of the options above")
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/<time>)")
-    output.add_argument("--overwrite", action="store_true", help="write to DIR even if it is not empty")
+    output.add_argument("--overwrite", action="store_true", help="replace the run in DIR, its checkpoints too")
     output.add_argument(
         "--resume", action="store_true", help="go on with the run in DIR (default: the newest in runs/)"
     )
@@ -61,10 +61,10 @@ def run(options: argparse.Namespace) -> int:
     _set_precision(settings)
     run = runs.prepare(_load(settings), settings)
     folder = run_folder.open_folder(options.out, options.overwrite)
-    run_folder.remove_checkpoints(folder)
-    write_settings(folder, settings, run.dataset.fingerprint)
-    _print_plan(run)
-    with Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
+    with run_folder.locked(folder), Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
+        run_folder.remove_checkpoints(folder)
+        write_settings(folder, settings, run.dataset.fingerprint)
+        _print_plan(run)
         return _train_and_write(run, runs.History(), folder, checkpoints, options)
 
 
@@ -92,7 +92,7 @@ def _resume(options: argparse.Namespace) -> int:
         )
     run = runs.prepare(dataset, settings)
     _print_plan(run)
-    with Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
+    with run_folder.locked(folder), Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
         history = runs.restore(checkpoints, run)
         print(f"resumed   {folder} after {history.rows[-1].iteration if history.rows else 0} steps")
         return _train_and_write(run, history, folder, checkpoints, options)
@@ -115,9 +115,15 @@ def _train_and_write(
     try:
         parameters = _train_with_progress(run, history, folder, checkpoints, options)
     except NotFiniteError as error:
-        run_folder.write(folder, run, error.parameters, history)
-        print(f"jaxnet: {error}, in {folder}", file=sys.stderr)
+        stops_early = run.settings.early_stopping is not None and bool(history.rows)
+        run_folder.write(folder, run, runs.kept(run, history) if stops_early else error.parameters, history)
+        kept = f"; those of step {history.rows[history.best()].iteration} were the best" if stops_early else ""
+        print(f"jaxnet: {error}{kept}, in {folder}", file=sys.stderr)
         return FAILED
+    except (InputError, OSError):  # a checkpoint that cannot be written is no reason to lose the model
+        if history.parameters is not None:
+            run_folder.write(folder, run, runs.kept(run, history), history)
+        raise
     except KeyboardInterrupt:
         if history.parameters is None:
             raise
@@ -130,7 +136,6 @@ def _train_and_write(
             print(f"        to go on: jaxnet train --resume --out {folder}", file=sys.stderr)
         return INTERRUPTED
     written = run_folder.write(folder, run, parameters, history)
-    write_settings(folder, run.settings, run.dataset.fingerprint, finished=history.rows[-1].iteration)
     row = history.rows[history.best()] if run.settings.early_stopping else history.rows[-1]
     probabilities = run_folder.test_probabilities(run, parameters)
     test_accuracy = float((probabilities.argmax(axis=0) == run.dataset.test.labels).mean())
@@ -144,6 +149,7 @@ def _train_and_write(
     print(f"check     L_model_backward {verdict} jax.grad, in float64 on some of the training examples:")
     print("\n".join(f"          {line}" for line in [report.reason, *report.table().splitlines()]))
     drawn = run_folder.draw(folder, run, parameters, history, probabilities, str(report.table()))
+    write_settings(folder, run.settings, run.dataset.fingerprint, finished=history.rows[-1].iteration)
     print(f"saved     {folder}: {', '.join([*written, *drawn])}")
     if not drawn:
         print("          (for a report and pictures of the run: pip install 'jaxnet[demo]')")

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 
+FLAGS = ("grey", "standardise")
+
+
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """The options that are settings of the run: only those that are typed are in the namespace."""
     parser.add_argument(
@@ -120,6 +123,9 @@ def _as_typed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     add_settings(parser)
     data, words = values.pop("data", None), []
     for name, value in values.items():
+        if (name in FLAGS) != isinstance(value, bool) or (isinstance(value, list) and name != "layers"):
+            kind = "true or false" if name in FLAGS else "numbers in a list" if name == "layers" else "one value"
+            raise InputError(f"{path}: {name} is {value!r}; expected {kind}")
         if isinstance(value, bool):
             words.append(f"--{'' if value else 'no-'}{name}")
         else:

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import os
 import struct
 import zipfile
 import zlib
@@ -83,7 +84,8 @@ def load_npz(path: Path, *, test_fraction: float, seed: int) -> Dataset:
 
 def is_idx(folder: Path) -> bool:
     """Has the folder any of MNIST's files?"""
-    return any((folder / f"{name}{suffix}").is_file() for name in IDX_FILES for suffix in ("", ".gz"))
+    # Unlike Path.is_file, it is False, and no error, in a folder that may not be read.
+    return any(os.path.isfile(folder / f"{name}{suffix}") for name in IDX_FILES for suffix in ("", ".gz"))
 
 
 def load_idx(folder: Path) -> Dataset:

@@ -1,5 +1,6 @@
 """One picture file in: JPEG, PNG, WebP, GIF, BMP or TIFF of any size and mode, as 8-bit pixels of the size wanted."""
 
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -52,7 +53,7 @@ def try_picture(path: Path, input_shape: tuple[int, ...]) -> Picture | str:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise InputError("reading pictures needs Pillow: pip install 'jaxnet[photos]'") from error
-    if not path.is_file():
+    if not os.path.isfile(path):
         return "it is no file"
     try:
         with Image.open(path, formats=FORMATS) as image:
@@ -66,7 +67,8 @@ def try_picture(path: Path, input_shape: tuple[int, ...]) -> Picture | str:
     except Image.DecompressionBombError:
         return f"it has more than {MOST_PIXELS:,} pixels"
     except Exception as error:  # the decoders of damaged files fail in every way there is
-        return re.sub(r"\s+", " ", str(error)) or type(error).__name__
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return re.sub(r"\s+", " ", reason) or type(error).__name__
 
 
 def _pixels(image, input_shape: tuple[int, ...]) -> UInt8[np.ndarray, " n_x"]:
