@@ -1,6 +1,7 @@
 """What a user chooses of a run: the file that keeps it, and the optimizer it asks for."""
 
 import dataclasses
+import hashlib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -130,6 +131,11 @@ def read_config(path: Path) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name != "run"}
 
 
+def digest(settings: Settings) -> str:
+    """A hash of all options: a file of settings that was edited is no longer that of its run."""
+    return hashlib.sha256(repr(settings).encode()).hexdigest()
+
+
 def write_settings(folder: Path, settings: Settings, fingerprint: str, finished: int | None = None) -> None:
     """settings.toml: every option, a file for --config; and what a resumed run is compared with."""
     options = {
@@ -137,7 +143,7 @@ def write_settings(folder: Path, settings: Settings, fingerprint: str, finished:
         for field in dataclasses.fields(settings)
         if (value := getattr(settings, field.name)) is not None
     }
-    run: dict[str, Any] = {"jaxnet": version("jaxnet"), "fingerprint": fingerprint}
+    run: dict[str, Any] = {"jaxnet": version("jaxnet"), "fingerprint": fingerprint, "options": digest(settings)}
     if finished is not None:
         run["finished"] = finished
     beside = folder / f".{FILE}.{os.getpid()}"

@@ -177,6 +177,14 @@ def test_a_settings_file_without_its_table_is_told(tmp_path, capsys, monkeypatch
     assert "it has no table [run]" in capsys.readouterr().err
 
 
+def test_settings_that_were_edited_are_told(tmp_path, capsys, monkeypatch):
+    _, out = interrupted_run(tmp_path, monkeypatch)
+    content = (out / "settings.toml").read_text()
+    (out / "settings.toml").write_text(content.replace("seed = 1", "seed = 2"))
+    assert typed("train", "--resume", "--out", out) == 2
+    assert "settings.toml was edited since the run was started" in capsys.readouterr().err
+
+
 def test_two_processes_do_not_train_in_one_folder(tmp_path, capsys, monkeypatch):
     from jaxnet.run_folder import locked
 

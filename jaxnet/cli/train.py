@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
 def _resume(options: argparse.Namespace) -> int:
     from .. import run_folder, runs
     from ..checkpoint import Checkpoints
-    from ..settings import FILE, read_run
+    from ..settings import FILE, digest, read_run
 
     if options.overwrite or options.config is not None:
         raise InputError("--resume takes its settings from the run; expected no --config and no --overwrite")
@@ -79,6 +79,10 @@ def _resume(options: argparse.Namespace) -> int:
     so_far = read_run(folder)
     settings = settings_of(argparse.Namespace(), [folder / FILE])
     _check_same_settings(typed(options), settings, folder)
+    if so_far.get("options") != digest(settings):
+        raise InputError(
+            f"{folder / FILE} was edited since the run was started; undo that, or train anew with --config"
+        )
     if "finished" in so_far:
         print(f"finished  {folder}: all its {so_far['finished']} steps are made")
         return DONE

@@ -1,5 +1,6 @@
 """One picture file in: JPEG, PNG, WebP, GIF, BMP or TIFF of any size and mode, as 8-bit pixels of the size wanted."""
 
+import errno
 import os
 import re
 import warnings
@@ -16,6 +17,7 @@ from ..errors import InputError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # and no other parser: fewer to attack, none that runs code
 MOST_PIXELS = 2**26  # of a file, by its header: beyond, decoding would fill the memory
+OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)  # errors that say nothing about a picture
 DRAFT = 2  # JPEG files are decoded at the smallest scale that is at least so many times the size wanted
 
 
@@ -48,7 +50,7 @@ def quiet_decoders() -> Iterator[None]:
 
 
 def try_picture(path: Path, input_shape: tuple[int, ...]) -> Picture | str:
-    """The picture, or why there is none. Raises `InputError` only where Pillow is missing."""
+    """The picture, or why there is none. Raises `InputError` where it is the machine's fault."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
@@ -67,6 +69,8 @@ def try_picture(path: Path, input_shape: tuple[int, ...]) -> Picture | str:
     except Image.DecompressionBombError:
         return f"it has more than {MOST_PIXELS:,} pixels"
     except Exception as error:  # the decoders of damaged files fail in every way there is
+        if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
+            raise InputError(f"{path} cannot be read now: {error.strerror}; try again") from error
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return re.sub(r"\s+", " ", reason) or type(error).__name__
 
