@@ -139,7 +139,6 @@ def draw(
         plot_predictions(
             folder / "predictions.png", images, labels, predicted, probabilities.max(axis=0), dataset.classes
         )
-    test_accuracy = float(np.mean(np.argmax(probabilities, axis=0) == labels))
     record = Record(
         title=folder.resolve().name,
         summary=(
@@ -147,7 +146,6 @@ def draw(
             ("examples", f"{len(run.train.labels)} to train on, {len(labels)} to test on"),
             ("network", "-".join(map(str, layer_dims(parameters)))),
             ("training", f"{len(history.costs)} steps of {run.settings.optimizer}"),
-            ("test accuracy", f"{test_accuracy:.4f}"),
         ),
         settings={name: value for name, value in dataclasses.asdict(run.settings).items() if value is not None},
         versions={name: version(name) for name in ("jaxnet", "jax", "jaxlib", "optax", "numpy")},

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 
     if options.resume:
         return _resume(options)
-    settings = settings_of(options, [] if options.config is None else [options.config])
+    settings = settings_of(options, options.config)
     _set_precision(settings)
     run = runs.prepare(_load(settings), settings)
     folder = run_folder.open_folder(options.out, options.overwrite)
@@ -77,7 +77,7 @@ def _resume(options: argparse.Namespace) -> int:
         raise InputError("--resume takes its settings from the run; expected no --config and no --overwrite")
     folder = options.out or run_folder.latest_folder()
     so_far = read_run(folder)
-    settings = settings_of(argparse.Namespace(), [folder / FILE])
+    settings = settings_of(argparse.Namespace(), folder / FILE)
     _check_same_settings(typed(options), settings, folder)
     if so_far.get("options") != digest(settings):
         raise InputError(

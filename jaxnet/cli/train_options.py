@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import InputError
 from .options import (
     ACTIVATIONS,
     DTYPES,
@@ -89,18 +90,14 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     option("seed", "of the weights, the splits, the batches and dropout (default: 1)", type=seed, metavar="S")
 
 
-def settings_of(options: argparse.Namespace, files: list[Path]) -> "Settings":
-    """The defaults, then what the files say, then what was typed; the later wins."""
+def settings_of(options: argparse.Namespace, config: Path | None) -> "Settings":
+    """The defaults, then what the file says, then what was typed; the later wins."""
     from ..settings import Settings, read_config
 
-    chosen: dict[str, Any] = {}
-    for path in files:
-        # One of the two may be in the file and the other be typed.
-        chosen |= _as_typed(path, read_config(path))
-    for one, other in (("iterations", "epochs"), ("epochs", "iterations")):
-        if one in typed(options):
-            chosen.pop(other, None)
-    return Settings(**chosen | typed(options))
+    chosen, said = typed(options), {} if config is None else _as_typed(config, read_config(config))
+    if {"iterations", "epochs"} & set(chosen):  # one of them in the file does not contradict the other, typed
+        said = {name: value for name, value in said.items() if name not in ("iterations", "epochs")}
+    return Settings(**said | chosen)
 
 
 def typed(options: argparse.Namespace) -> dict[str, Any]:
@@ -113,7 +110,6 @@ def typed(options: argparse.Namespace) -> dict[str, Any]:
 
 def _as_typed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     """Values of a file, read by the rules of the command line."""
-    from ..errors import InputError
 
     class Refusing(argparse.ArgumentParser):
         def error(self, message: str) -> Any:

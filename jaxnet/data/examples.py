@@ -63,7 +63,6 @@ class Images:
     def __init__(self, rows: Shaped[np.ndarray, "m n_x"] | MappedRows, input_shape: tuple[int, ...]):
         self.rows = rows
         self.shape = (len(rows), *input_shape)
-        self.ndim = len(self.shape)
 
     def __len__(self) -> int:
         return self.shape[0]
