@@ -1,6 +1,7 @@
 """Where the steps of a run get their examples from: the device, or, batch by batch, the disk."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -9,13 +10,14 @@ from jaxtyping import Float
 
 from .data import MappedRows
 from .prefetch import prefetched
-from .scaling import Scaling
 from .training import Feed, batch_indices, resident
-from .types import PRNGKeyArray
+from .types import AnyArray, PRNGKeyArray
 
 
 RESIDENT_BYTES = 2**28  # examples up to so many bytes stay on the device
 PIECE_BYTES = 2**24  # of those on disk, so many are read at a time
+
+Columns: TypeAlias = Callable[[Any, str], AnyArray]  # rows of examples, dtype -> X, such as `Scaling.columns`
 
 
 def is_resident(rows: np.ndarray | MappedRows, dtype: str) -> bool:
@@ -26,21 +28,21 @@ def is_resident(rows: np.ndarray | MappedRows, dtype: str) -> bool:
 def feed_of(
     rows: np.ndarray | MappedRows,
     Y: Float[np.ndarray, "n_L m"],
-    scaling: Scaling,
+    columns: Columns,
     batch_size: int | None,
     key: PRNGKeyArray,
     dtype: str,
 ) -> Feed:
     """The feed of `make_steps`: what it brings does not depend on where the examples are."""
     if is_resident(rows, dtype) or batch_size is None:
-        return resident(jnp.asarray(scaling.columns(rows[:], dtype)), jnp.asarray(Y), batch_size, key)
-    return _from_disk(rows, np.ascontiguousarray(Y.T), scaling, batch_size, key, dtype)
+        return resident(jnp.asarray(columns(rows[:], dtype)), jnp.asarray(Y), batch_size, key)
+    return _from_disk(rows, np.ascontiguousarray(Y.T), columns, batch_size, key, dtype)
 
 
 def _from_disk(
     rows: np.ndarray | MappedRows,
     Y_rows: Float[np.ndarray, "m n_L"],
-    scaling: Scaling,
+    columns: Columns,
     batch_size: int,
     key: PRNGKeyArray,
     dtype: str,
@@ -49,7 +51,7 @@ def _from_disk(
 
     def load(batches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         examples = batches.ravel()
-        return np.ascontiguousarray(scaling.columns(rows[examples], dtype).T), Y_rows[examples]
+        return np.ascontiguousarray(columns(rows[examples], dtype).T), Y_rows[examples]
 
     def feed(start: int, length: int) -> Iterator[tuple[jax.Array, jax.Array, jax.Array]]:
         batches = np.asarray(batch_indices(key, len(Y_rows), batch_size, start, length))

@@ -11,9 +11,9 @@ from jaxtyping import Float
 
 from .data import Examples, targets
 from .diagnosis import LayerSignals, layer_signals
-from .feeds import is_resident
+from .feeds import Columns, is_resident
 from .network import L_model_forward, Network
-from .scaling import Scaling, row_blocks
+from .scaling import row_blocks
 from .types import Parameters
 
 
@@ -25,19 +25,19 @@ Measured: TypeAlias = tuple[float, float, float, tuple[float, ...], tuple[float,
 
 
 def measure(
-    train: Examples, watched: Examples, network: Network, scaling: Scaling, classes: Sequence[str], dtype: str
+    train: Examples, watched: Examples, network: Network, columns: Columns, classes: Sequence[str], dtype: str
 ) -> Callable[[Parameters], Measured]:
     """parameters -> training accuracy, watched cost and accuracy, ||dW_l|| and the share of dead units by layer."""
     stay = is_resident(train.rows, dtype) and is_resident(watched.rows, dtype)
     if not stay:
         train = _sample(train, SAMPLE)
-    X, Y = next(blocks(_sample(train, SIGNALS_SAMPLE), scaling, classes, dtype))
+    X, Y = next(blocks(_sample(train, SIGNALS_SAMPLE), columns, classes, dtype))
 
     def part(examples: Examples) -> Callable[[], Iterable[Block]]:
         if stay:
-            kept = list(blocks(examples, scaling, classes, dtype))
+            kept = list(blocks(examples, columns, classes, dtype))
             return lambda: kept
-        return lambda: blocks(examples, scaling, classes, dtype)
+        return lambda: blocks(examples, columns, classes, dtype)
 
     train_blocks, watched_blocks = part(train), part(watched)
 
@@ -50,10 +50,10 @@ def measure(
     return measured
 
 
-def blocks(examples: Examples, scaling: Scaling, classes: Sequence[str], dtype: str) -> Iterator[Block]:
+def blocks(examples: Examples, columns: Columns, classes: Sequence[str], dtype: str) -> Iterator[Block]:
     """X and Y of some examples at a time."""
     for part in row_blocks(examples.rows.shape):
-        X = scaling.columns(examples.rows[part], dtype)
+        X = columns(examples.rows[part], dtype)
         yield jnp.asarray(X), jnp.asarray(targets(examples.labels[part], classes, dtype))
 
 

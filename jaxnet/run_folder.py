@@ -88,7 +88,7 @@ def write(folder: Path, run: Run, parameters: Parameters, history: History) -> l
 
 def test_probabilities(run: Run, parameters: Parameters) -> np.ndarray:
     """(classes, m) for the test examples."""
-    parts = blocks(run.dataset.test, run.scaling, run.dataset.classes, run.dtype)
+    parts = blocks(run.dataset.test, run.scaling.columns, run.dataset.classes, run.dtype)
     return np.concatenate([class_probabilities(X, parameters, run.network) for X, _ in parts], axis=1)
 
 

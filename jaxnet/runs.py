@@ -1,24 +1,27 @@
 """A run: a dataset, a network and the steps to make, from the first to where it was stopped or ended."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
 from .checkpoint import Checkpoints, Saved
 from .data import Dataset, Examples, held_out, targets
-from .feeds import feed_of, is_resident
+from .feeds import Columns, feed_of, is_resident
 from .measures import measure
 from .model import Model
 from .network import Network
 from .parameters import FrozenDict, initialize_parameters_deep
+from .reduction import Reduced, expand, project
 from .scaling import Scaling, fit_scaling
 from .settings import Settings, make_optimizer
-from .training import Progress, Step, make_steps
+from .training import Feed, NotFiniteError, Progress, Step, compiled_reduce, make_steps, resident, worth_reducing
 from .types import Parameters
 from .validation import check_memory, check_regularization, check_schedule
 
@@ -47,12 +50,7 @@ class History:
 
     costs: list[float] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
-    state: tuple | None = None  # parameters, optimizer state, the best parameters
-
-    @property
-    def parameters(self) -> Parameters | None:
-        """The last ones."""
-        return None if self.state is None else self.state[0]
+    state: tuple | None = None  # parameters, optimizer state, the best parameters: those that the steps are made with
 
     def columns(self) -> dict[str, np.ndarray]:
         """The rows as columns: one for each number."""
@@ -84,6 +82,24 @@ class Run(NamedTuple):
     iterations: int
     batch_size: int | None
     key: jax.Array
+    reduced: Reduced | None  # X and the parameters of a run in fewer inputs
+
+    @property
+    def step(self) -> Step:
+        """What all its steps have in common."""
+        return _step(self.settings, self.network, self.optimizer, len(self.train.labels))
+
+    @property
+    def columns(self) -> Columns:
+        """How rows of examples become the inputs that the steps are made with."""
+        if self.reduced is None:
+            return self.scaling.columns
+        Q = self.reduced.Q
+        return lambda rows, dtype: Q.T @ self.scaling.columns(rows, dtype)
+
+    def in_all_inputs(self, parameters: Parameters) -> Parameters:
+        """Parameters that the steps were made with, as those of the network."""
+        return parameters if self.reduced is None else expand(parameters, self.reduced.Q)
 
     @property
     def dtype(self) -> str:
@@ -127,10 +143,20 @@ def prepare(dataset: Dataset, settings: Settings) -> Run:
     check_schedule(m, steps, batch_size, batches_key)
     scaling = fit_scaling(train.rows) if settings.standardise else Scaling()
     network, optimizer = Network(settings.activation, loss), make_optimizer(settings, steps)
+    reduced = None
+    if settings.reduce and stays:
+        X = jnp.asarray(scaling.columns(train.rows[:], dtype))
+        if worth_reducing(X, parameters, _step(settings, network, optimizer, m), batch_size or m, steps):
+            reduced = compiled_reduce(X, parameters)
     return Run(
         dataset, settings, scaling, train, watched, watched_name, network, parameters, optimizer, steps, batch_size,
-        batches_key,
+        batches_key, reduced,
     )  # fmt: skip
+
+
+def _step(settings: Settings, network: Network, optimizer: optax.GradientTransformation, m: int) -> Step:
+    dtype = "bfloat16" if settings.dtype == "bfloat16" else None
+    return Step(optimizer, network, settings.lambd / m, settings.keep_prob, settings.input_keep_prob, dtype)
 
 
 def execute(
@@ -148,7 +174,7 @@ def execute(
     start = history.rows[-1].iteration if history.rows else 0
     state = first_state(run) if history.state is None else history.state
     best = state[2]
-    measured = measure(run.train, run.watched, run.network, run.scaling, run.dataset.classes, run.dtype)
+    measured = measure(run.train, run.watched, run.network, run.columns, run.dataset.classes, run.dtype)
     saved_at = time.monotonic()
 
     def record(progress: Progress) -> bool:
@@ -163,35 +189,37 @@ def execute(
         history.state = (progress.parameters, progress.opt_state, best)
         on_row(row)
         if checkpoints is not None and time.monotonic() - saved_at >= seconds:
-            save(checkpoints, history)
+            save(checkpoints, run, history)
             saved_at = time.monotonic()
         return is_over(history, run.settings)
 
     if not (history.rows and is_over(history, run.settings)):
-        step = Step(
-            run.optimizer,
-            run.network,
-            run.settings.lambd / len(run.train.labels),
-            run.settings.keep_prob,
-            run.settings.input_keep_prob,
-            "bfloat16" if run.settings.dtype == "bfloat16" else None,
-        )
-        Y = targets(run.train.labels, run.dataset.classes, run.dtype)
-        feed = feed_of(run.train.rows, Y, run.scaling, run.batch_size, run.key, run.dtype)
-        make_steps(feed, state[0], state[1], step, start, run.iterations, CHUNK, run.key, record)
+        try:
+            make_steps(_feed(run), state[0], state[1], run.step, start, run.iterations, CHUNK, run.key, record)
+        except NotFiniteError as error:
+            last = run.in_all_inputs(error.parameters)
+            raise NotFiniteError(error.iteration, error.layer, error.culprit, last) from None
     return kept(run, history)
+
+
+def _feed(run: Run) -> Feed:
+    Y = targets(run.train.labels, run.dataset.classes, run.dtype)
+    if run.reduced is None:
+        return feed_of(run.train.rows, Y, run.columns, run.batch_size, run.key, run.dtype)
+    return resident(run.reduced.X, jnp.asarray(Y), run.batch_size, run.key)
 
 
 def kept(run: Run, history: History) -> Parameters:
     """The parameters that a run is for: the best of one that may end early, else the last."""
     state = first_state(run) if history.state is None else history.state
-    return state[0] if state[2] is None else state[2]
+    return run.in_all_inputs(state[0] if state[2] is None else state[2])
 
 
 def first_state(run: Run) -> tuple:
     """Parameters, optimizer state, and the best parameters, which are kept where the training may end early."""
-    best = None if run.settings.early_stopping is None else run.parameters
-    return run.parameters, run.optimizer.init(run.parameters), best
+    parameters = run.parameters if run.reduced is None else run.reduced.tree
+    best = None if run.settings.early_stopping is None else parameters
+    return parameters, run.optimizer.init(parameters), best
 
 
 def is_over(history: History, settings: Settings) -> bool:
@@ -200,20 +228,38 @@ def is_over(history: History, settings: Settings) -> bool:
     return patience is not None and len(history.rows) - 1 - history.best() >= patience
 
 
-def save(checkpoints: Checkpoints, history: History) -> None:
+def save(checkpoints: Checkpoints, run: Run, history: History) -> None:
     """A checkpoint of where `history` stands."""
     rows = [row._asdict() for row in history.rows]
     last = history.rows[-1]
-    checkpoints.save(Saved(last.iteration, history.state, {"costs": history.costs, "rows": rows}), last.watched_cost)
+    saved = {"costs": history.costs, "rows": rows, "basis": _basis(run)}
+    checkpoints.save(Saved(last.iteration, _portable(run, history.state), saved), last.watched_cost)
 
 
 def restore(checkpoints: Checkpoints, run: Run) -> History:
     """The history at the newest checkpoint; an empty one where there is none."""
-    saved = checkpoints.latest(first_state(run))
+    saved = checkpoints.latest(_portable(run, first_state(run)))
     if saved is None:
         return History()
     rows = [
         Row(**row | {name: tuple(row[name]) for name in ("gradient_norms", "dead_shares")})
         for row in saved.history["rows"]
     ]
-    return History(saved.history["costs"], rows, saved.state)
+    state, in_all_inputs = saved.state
+    if run.reduced is not None and saved.history["basis"] != _basis(run):
+        state = project(in_all_inputs, run.reduced.Q)  # another machine: the same run to rounding
+    return History(saved.history["costs"], rows, state)
+
+
+def _portable(run: Run, state: Any) -> tuple:
+    """The state, and, of a run in reduced inputs, the state in all inputs.
+
+    With the second a run goes on where the factorisation of the inputs comes out otherwise, and with the first, where
+    it comes out the same, to the last bit.
+    """
+    return state, None if run.reduced is None else expand(state, run.reduced.Q)
+
+
+def _basis(run: Run) -> str:
+    """What the state of a run in reduced inputs belongs to."""
+    return "" if run.reduced is None else hashlib.sha256(np.asarray(run.reduced.Q).tobytes()).hexdigest()

@@ -53,6 +53,7 @@ class Settings:
     lambd: float = 0.0
     early_stopping: int | None = None
     dtype: str = "float32"
+    reduce: bool = True
     seed: int = 1
 
     def __post_init__(self) -> None:

@@ -11,7 +11,9 @@ import optax
 
 from .network import COURSE, L_model_forward, Network, as_targets, check_is_array, outputs_like
 from .parameters import FrozenDict, initialize_parameters_deep, layer_dims
+from .reduction import Reduced, expand, pays, reduce
 from .regularization import dropout_masks
+from .rotation import commutes_with_rotation
 from .types import AnyArray, Inputs, Labels, Masks, Parameters, PRNGKeyArray
 from .update import GRADIENT_DESCENT, LEARNING_RATE, gradient_descent, update
 from .validation import check_data, check_parameters, check_regularization, check_schedule, check_sizes
@@ -87,6 +89,7 @@ def train(
     opt_state: Any = None,
     chunk: int = 100,
     on_chunk: Callable[[Progress], bool | None] | None = None,
+    reduce_inputs: bool = True,
 ) -> Trained:
     """Steps of `optimizer` from `parameters`, which are not touched, until `num_iterations` are made.
 
@@ -96,8 +99,12 @@ def train(
     to the cost, where m is the number of examples, and dropout keeps units with probability `keep_prob`. With `dtype`,
     such as "bfloat16", layers are computed in it; parameters and cost keep their own.
 
+    Where the examples have fewer directions than inputs, the same steps are made in as many inputs as there are
+    directions, if that is exact for this optimizer and pays: see `reduction`. It changes roundings and nothing else;
+    `reduce_inputs=False` makes every step in all inputs.
+
     To go on with a run: its `parameters`, `opt_state`, and `start`, the number of steps made; every step depends on
-    its number alone, so with the same `chunk` the end is the same to the last bit.
+    its number alone, so with the same `chunk` the end is the same to the last bit, or, in reduced inputs, to rounding.
     Raises `InputError` before any work, `NotFiniteError` at the first cost or parameter that is not finite.
     """
     n_L = layer_dims(parameters)[-1]
@@ -109,8 +116,41 @@ def train(
     check_regularization(lambd, keep_prob, input_keep_prob, key)
     Y = as_targets(Y, outputs_like(X, parameters, n_L))
     step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype)
-    feed = resident(jnp.asarray(X), Y, batch_size, key)
-    return make_steps(feed, parameters, opt_state, step, start, num_iterations, chunk, key, on_chunk)
+    X = jnp.asarray(X)
+    run = Reduced(X, (parameters, opt_state), None)
+    if reduce_inputs and worth_reducing(X, parameters, step, batch_size or m, num_iterations - start):
+        run = compiled_reduce(X, run.tree)
+    feed, (first, first_state) = resident(run.X, Y, batch_size, key), run.tree
+    told = None if on_chunk is None else lambda progress: on_chunk(in_all_inputs(progress, run.Q))
+    try:
+        trained = make_steps(feed, first, first_state, step, start, num_iterations, chunk, key, told)
+    except NotFiniteError as error:
+        kept = error.parameters if run.Q is None else compiled_expand(error.parameters, run.Q)
+        raise NotFiniteError(error.iteration, error.layer, error.culprit, kept) from None
+    return in_all_inputs(trained, run.Q)
+
+
+compiled_reduce, compiled_expand = jax.jit(reduce), jax.jit(expand)
+
+
+def worth_reducing(X: jax.Array, parameters: Parameters, step: Step, batch_size: int, steps: int) -> bool:
+    """Is the run the same in reduced inputs, and are its steps worth the reduction?"""
+    n_1, n_x = parameters["W1"].shape
+    return (
+        pays(n_x, n_1, X.shape[1], batch_size, steps)
+        and step.input_keep_prob == 1  # an input that is dropped is no direction of the examples
+        and step.dtype is None  # QR of rounded inputs is not the QR of those that are rounded later
+        and X.dtype == parameters["W1"].dtype in (jnp.float32, jnp.float64)
+        and commutes_with_rotation(step.optimizer, len(parameters) // 2)
+    )
+
+
+def in_all_inputs(what: Any, Q: AnyArray | None) -> Any:
+    """A `Progress` or a `Trained` of a run in reduced inputs, as that of the run in all of them."""
+    if Q is None:
+        return what
+    parameters, opt_state = compiled_expand((what.parameters, what.opt_state), Q)
+    return what._replace(parameters=parameters, opt_state=opt_state)
 
 
 def make_steps(

@@ -1,13 +1,16 @@
 """The options of `jaxnet train`, typed and from files."""
 
+import re
 import subprocess
 import sys
 import tomllib
 
 import jax
+import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from jaxnet import load_model, training
 from jaxnet.cli import main
 
 from .pictures import drawn_pictures, write_npz
@@ -28,7 +31,7 @@ def test_a_config_holds_all_options_and_what_is_typed_wins(tmp_path, data, capsy
     config.write_text(
         f'data = "{data}"\nlayers = [3, 2]\noptimizer = "momentum"\nschedule = "cosine"\nwarm-up = 4\nepochs = 30\n'
         "batch-size = 10\nkeep-prob = 0.9\ninput-keep-prob = 0.95\nlambd = 0.01\nstandardise = true\ngrey = false\n"
-        "validation-fraction = 0.2\nlearning-rate = 0.01\nseed = 3\n"
+        "reduce = false\nvalidation-fraction = 0.2\nlearning-rate = 0.01\nseed = 3\n"
     )
     arguments = ["--epochs", 20, "--no-standardise", "--out", tmp_path / "run"]
     with jax.numpy_dtype_promotion("standard"):  # optax's schedules multiply floats with counts
@@ -131,3 +134,15 @@ def test_overwrite_takes_nothing_that_is_not_a_runs(tmp_path, data, capsys):
     (tmp_path / "other" / "report.html").mkdir(parents=True)
     assert typed("train", data, "--iterations", 3, "--out", tmp_path / "other", "--overwrite") == 2
     assert "is a folder, where a file is to be written" in capsys.readouterr().err
+
+
+def test_reduced_inputs_are_told_and_can_be_declined(tmp_path, data, capsys, monkeypatch):
+    monkeypatch.setattr(training, "pays", lambda *_: True)
+    arguments = ["train", data, "--layers", "3", "--iterations", "20"]
+    assert typed(*arguments, "--out", tmp_path / "a") == 0
+    assert re.search(r"^ +inputs reduced (\d+) -> \d+, lossless$", capsys.readouterr().out, re.M)
+    assert typed(*arguments, "--out", tmp_path / "b", "--no-reduce") == 0
+    assert "inputs reduced" not in capsys.readouterr().out
+    a, b = (load_model(tmp_path / name / "model.safetensors").parameters for name in "ab")
+    for name in a:
+        np.testing.assert_allclose(a[name], b[name], rtol=1e-4, atol=1e-5)

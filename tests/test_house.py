@@ -17,7 +17,7 @@ FLOORS = [
     {"parameters", "activations", "losses"},
     {"layers", "regularization"},
     {"network"},
-    {"update", "validation"},
+    {"update", "validation", "reduction"},
     {"crosscheck.report", "crosscheck.steps", "crosscheck.slopes", "crosscheck.fits", "crosscheck.differences"},
     {"crosscheck.bugs.base", "crosscheck.recovery"},
     {"crosscheck.bugs.activation", "crosscheck.bugs.linear"},
@@ -33,7 +33,7 @@ FLOORS = [
     {"crosscheck.coursework"},
     {"crosscheck.sandbox"},
     {"crosscheck"},
-    {"scaling", "diagnosis", "prefetch", "settings", "checkpoint", "scalars", "plots"},
+    {"scaling", "diagnosis", "rotation", "prefetch", "settings", "checkpoint", "scalars", "plots"},
     {"training", "model", "data.examples", "data.pictures", "data.folders"},
     {"data.arrays", "data.cache", "exchange.export"},
     {"data.photographs", "exchange.load"},
@@ -46,14 +46,15 @@ FLOORS = [
     {"report.page"},
     {"report"},
     {"run_folder"},
-    {"cli.options", "cli.output", "cli.pictures"},
+    {"start", "cli.options", "cli.output", "cli.pictures"},
     {"cli.train_options"},
     {"cli.check", "cli.predict", "cli.train", "cli.export", "cli.bring"},
     {"cli"},
     {"__main__", "__init__"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
-MATHEMATICS = ["parameters", "activations", "losses", "layers", "regularization", "network", "update", "diagnosis"]
+MATHEMATICS = ["parameters", "activations", "losses", "layers", "regularization", "network", "update"]
+MATHEMATICS += ["reduction", "diagnosis"]
 FILES = sorted(
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
     for path in PACKAGE.rglob("*.py")

@@ -6,13 +6,16 @@ import jax
 import numpy as np
 import pytest
 
-from jaxnet import feeds, measures, runs
+from jaxnet import feeds, measures, runs, training
 from jaxnet.checkpoint import Checkpoints
 from jaxnet.data import load_dataset
 from jaxnet.losses import binary_cross_entropy, softmax_cross_entropy
 from jaxnet.network import L_model_forward
+from jaxnet.reduction import Reduced
 from jaxnet.settings import Settings
+from jaxnet.training import NotFiniteError
 
+from .drawn import assert_close
 from .pictures import drawn_pictures, write_npz
 
 
@@ -123,14 +126,10 @@ def test_a_restored_history_goes_on_to_the_same_bits(tmp_path, dtype, monkeypatc
     whole, part = runs.History(), runs.History()
     want = runs.execute(run, whole, lambda row: None)
 
-    def stop(row):
-        if row.iteration == 60:
-            raise KeyboardInterrupt
-
     with Checkpoints(tmp_path / "c") as checkpoints:
         with pytest.raises(KeyboardInterrupt):
-            runs.execute(run, part, stop, checkpoints, seconds=0)
-        runs.save(checkpoints, part)
+            runs.execute(run, part, interrupt_at(60), checkpoints, seconds=0)
+        runs.save(checkpoints, run, part)
         checkpoints.wait()
     with Checkpoints(tmp_path / "c") as checkpoints:
         again = runs.restore(checkpoints, run)
@@ -162,4 +161,61 @@ def test_whenever_a_run_is_interrupted_its_history_and_parameters_are_of_one_ste
         runs.execute(runs.prepare(drawn_dataset(tmp_path), SETTINGS), history, lambda row: None)
     assert [row.iteration for row in history.rows] == ([] if steps is None else [steps])
     assert len(history.costs) == (steps or 0)
-    assert history.parameters is (None if steps is None else told[0])
+    assert history.state is None if steps is None else history.state[0] is told[0]
+
+
+def reduced_run(tmp_path, monkeypatch, **changes):
+    """A reduction pays for none of the small data sets that tests are made of."""
+    monkeypatch.setattr(training, "pays", lambda *_: True)
+    monkeypatch.setattr(runs, "CHUNK", 20)
+    return runs.prepare(drawn_dataset(tmp_path, m=24), changed(optimizer="momentum", **changes))
+
+
+def test_a_run_in_reduced_inputs_is_the_same_run(tmp_path, monkeypatch):
+    with jax.enable_x64(True):
+        ends, rows = [], []
+        for reduce in (True, False):
+            run = reduced_run(tmp_path, monkeypatch, dtype="float64", standardise=True, early_stopping=9, reduce=reduce)
+            assert (run.reduced is not None) == reduce
+            history = runs.History()
+            ends.append(runs.execute(run, history, lambda row: None))
+            rows.append(history.columns())
+    assert_close(*ends, 1000)
+    for name in rows[0]:
+        np.testing.assert_allclose(rows[0][name], rows[1][name], rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_reduced_run_goes_on_to_the_same_bits_and_elsewhere_to_rounding(tmp_path, monkeypatch, elsewhere):
+    run, whole, part = reduced_run(tmp_path, monkeypatch), runs.History(), runs.History()
+    want = runs.execute(run, whole, lambda row: None)
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        with pytest.raises(KeyboardInterrupt):
+            runs.execute(run, part, interrupt_at(60), checkpoints, seconds=0)
+        runs.save(checkpoints, run, part)
+    if elsewhere:  # the other machine's basis
+        flip = np.where(np.arange(run.reduced.Q.shape[1]) % 3, 1, -1).astype(np.float32)[None]
+        V = run.reduced.tree
+        tree = V | {"W1": V["W1"] * flip}
+        run = run._replace(reduced=Reduced(run.reduced.X * flip.T, tree, run.reduced.Q * flip))
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        again = runs.restore(checkpoints, run)
+    assert again.rows == whole.rows[:3]
+    got = runs.execute(run, again, lambda row: None)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3 if elsewhere else 0, atol=1e-5 if elsewhere else 0)
+
+
+def test_a_reduced_run_that_fails_tells_the_parameters_of_all_inputs(tmp_path, monkeypatch):
+    run = reduced_run(tmp_path, monkeypatch, learning_rate=1e30)
+    with pytest.raises(NotFiniteError) as failed:
+        runs.execute(run, runs.History(), lambda row: None)
+    assert failed.value.parameters["W1"].shape == run.parameters["W1"].shape
+
+
+def interrupt_at(iteration):
+    def stop(row):
+        if row.iteration == iteration:
+            raise KeyboardInterrupt
+
+    return stop

@@ -125,17 +125,17 @@ def _train_and_write(
         print(f"jaxnet: {error}{kept}, in {folder}", file=sys.stderr)
         return FAILED
     except (InputError, OSError):  # a checkpoint that cannot be written is no reason to lose the model
-        if history.parameters is not None:
+        if history.state is not None:
             run_folder.write(folder, run, runs.kept(run, history), history)
         raise
     except KeyboardInterrupt:
-        if history.parameters is None:
+        if history.state is None:
             raise
         run_folder.write(folder, run, runs.kept(run, history), history)
         steps = history.rows[-1].iteration
         print(f"jaxnet: interrupted; the model of {steps} steps is in {folder}", file=sys.stderr)
         if checkpoints.available():
-            runs.save(checkpoints, history)
+            runs.save(checkpoints, run, history)
             checkpoints.wait()
             print(f"        to go on: jaxnet train --resume --out {folder}", file=sys.stderr)
         return INTERRUPTED
@@ -208,6 +208,8 @@ def _print_plan(run: "Run") -> None:
     print(f"network   {'-'.join(map(str, dims))}, {settings.activation}, {head} output, {size:,} parameters")
     batch = f"batches of {run.batch_size}" if run.batch_size else f"all {m} examples"
     method = "gradient descent" if settings.optimizer == "sgd" else settings.optimizer
+    if run.reduced is not None:
+        print(f"          inputs reduced {dims[0]} -> {run.reduced.Q.shape[1]}, lossless")
     print(f"training  {run.iterations} steps of {method}, learning rate {settings.first_rate}, {batch}")
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 
-FLAGS = ("grey", "standardise")
+FLAGS = ("grey", "standardise", "reduce")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -87,6 +87,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         metavar="N",
     )
     option("dtype", "bfloat16: layers in it, weights and cost in float32 (default: float32)", choices=DTYPES)
+    option(
+        "reduce",
+        "train in as many inputs as the examples have directions, where that is exact and faster (default: yes)",
+        action=argparse.BooleanOptionalAction,
+    )
     option("seed", "of the weights, the splits, the batches and dropout (default: 1)", type=seed, metavar="S")
 
 
