@@ -54,7 +54,7 @@ def _from_disk(
         return np.ascontiguousarray(columns(rows[examples], dtype).T), Y_rows[examples]
 
     def feed(start: int, length: int) -> Iterator[tuple[jax.Array, jax.Array, jax.Array]]:
-        batches = np.asarray(batch_indices(key, len(Y_rows), batch_size, start, length))
+        batches = batch_indices(key, len(Y_rows), batch_size, start, length)
         pieces = [batches[i : i + steps] for i in range(0, length, steps)]
         for piece, (X, Y) in zip(pieces, prefetched(load, pieces, threads=2, ahead=2), strict=True):
             yield jnp.asarray(X), jnp.asarray(Y), jnp.arange(piece.size).reshape(piece.shape)
