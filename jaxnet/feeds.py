@@ -35,7 +35,7 @@ def feed_of(
 ) -> Feed:
     """The feed of `make_steps`: what it brings does not depend on where the examples are."""
     if is_resident(rows, dtype) or batch_size is None:
-        return resident(jnp.asarray(columns(rows[:], dtype)), jnp.asarray(Y), batch_size, key)
+        return resident(jax.device_put(columns(rows[:], dtype)), jax.device_put(Y), batch_size, key)
     return _from_disk(rows, np.ascontiguousarray(Y.T), columns, batch_size, key, dtype)
 
 
@@ -57,6 +57,6 @@ def _from_disk(
         batches = batch_indices(key, len(Y_rows), batch_size, start, length)
         pieces = [batches[i : i + steps] for i in range(0, length, steps)]
         for piece, (X, Y) in zip(pieces, prefetched(load, pieces, threads=2, ahead=2), strict=True):
-            yield jnp.asarray(X), jnp.asarray(Y), jnp.arange(piece.size).reshape(piece.shape)
+            yield jax.device_put(X), jax.device_put(Y), jnp.arange(piece.size).reshape(piece.shape)
 
     return feed

@@ -54,7 +54,7 @@ def blocks(examples: Examples, columns: Columns, classes: Sequence[str], dtype: 
     """X and Y of some examples at a time."""
     for part in row_blocks(examples.rows.shape):
         X = columns(examples.rows[part], dtype)
-        yield jnp.asarray(X), jnp.asarray(targets(examples.labels[part], classes, dtype))
+        yield jax.device_put(X), jax.device_put(targets(examples.labels[part], classes, dtype))
 
 
 def class_probabilities(

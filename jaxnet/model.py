@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -137,7 +138,8 @@ def _settings(metadata: dict[str, str]) -> dict[str, Any]:
 
 def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Model:
     """The model, once what is said of it fits the arrays and itself: whoever wrote the file may have meant harm."""
-    parameters = FrozenDict({name: jnp.asarray(array) for name, array in arrays.items() if name not in STATISTICS})
+    # `jnp.asarray` would compile a program for every shape.
+    parameters = FrozenDict({name: jax.device_put(array) for name, array in arrays.items() if name not in STATISTICS})
     dims = layer_dims(parameters)
     if settings["layer_dims"] != list(dims):
         raise InputError(f"layer_dims says {settings['layer_dims']!r:.99}, but the arrays are those of {list(dims)}")

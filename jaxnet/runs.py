@@ -4,10 +4,10 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -22,7 +22,7 @@ from .reduction import Reduced, expand, project
 from .scaling import Scaling, fit_scaling
 from .settings import Settings, make_optimizer
 from .training import Feed, NotFiniteError, Progress, Step, compiled_reduce, make_steps, resident, worth_reducing
-from .types import Parameters
+from .types import AnyArray, Parameters
 from .validation import check_memory, check_regularization, check_schedule
 
 
@@ -95,7 +95,7 @@ class Run(NamedTuple):
         if self.reduced is None:
             return self.scaling.columns
         Q = self.reduced.Q
-        return lambda rows, dtype: Q.T @ self.scaling.columns(rows, dtype)
+        return lambda rows, dtype: _projected(Q, self.scaling.columns(rows, dtype))
 
     def in_all_inputs(self, parameters: Parameters) -> Parameters:
         """Parameters that the steps were made with, as those of the network."""
@@ -126,16 +126,13 @@ def prepare(dataset: Dataset, settings: Settings) -> Run:
         is_held = held_out(train.labels, dataset.classes, settings.watched_fraction, settings.seed)
         watched, watched_name = train.take(np.flatnonzero(is_held)), "validation"
         train = train.take(np.flatnonzero(~is_held))
-    weights_key, batches_key = jax.random.split(jax.random.key(settings.seed))
     m, n_x = train.rows.shape
     layer_dims = (n_x, *settings.layers, outputs)
     dtype = storage_dtype(settings.dtype)
     stays = is_resident(train.rows, dtype)
     check_memory(layer_dims, m if stays else MINIBATCH)
+    parameters, batches_key = _draw(settings.seed, layer_dims, settings.scaling, dtype)
     check_regularization(settings.lambd, settings.keep_prob, settings.input_keep_prob, batches_key)
-    # One compilation instead of one for every operation.
-    draw = jax.jit(initialize_parameters_deep, static_argnames=("layer_dims", "scaling", "dtype"))
-    parameters = draw(layer_dims=layer_dims, key=weights_key, scaling=settings.scaling, dtype=dtype)
     batch_size = settings.batch_size or (None if stays and m <= FULL_BATCH else min(MINIBATCH, m))
     steps = settings.iterations or ITERATIONS
     if settings.epochs is not None:
@@ -145,13 +142,25 @@ def prepare(dataset: Dataset, settings: Settings) -> Run:
     network, optimizer = Network(settings.activation, loss), make_optimizer(settings, steps)
     reduced = None
     if settings.reduce and stays:
-        X = jnp.asarray(scaling.columns(train.rows[:], dtype))
+        X = jax.device_put(scaling.columns(train.rows[:], dtype))
         if worth_reducing(X, parameters, _step(settings, network, optimizer, m), batch_size or m, steps):
             reduced = compiled_reduce(X, parameters)
     return Run(
         dataset, settings, scaling, train, watched, watched_name, network, parameters, optimizer, steps, batch_size,
         batches_key, reduced,
     )  # fmt: skip
+
+
+@partial(jax.jit, static_argnums=(1, 2, 3))  # one compilation instead of one for every operation
+def _draw(seed: int | jax.Array, layer_dims: tuple[int, ...], scaling: str, dtype: str) -> tuple[FrozenDict, jax.Array]:
+    """The first parameters, and the key of the batches."""
+    weights_key, batches_key = jax.random.split(jax.random.key(seed))
+    return initialize_parameters_deep(layer_dims, key=weights_key, scaling=scaling, dtype=dtype), batches_key
+
+
+@jax.jit  # else the transposed Q is a program, and an array, of its own
+def _projected(Q: AnyArray, X: AnyArray) -> AnyArray:
+    return Q.T @ X
 
 
 def _step(settings: Settings, network: Network, optimizer: optax.GradientTransformation, m: int) -> Step:
@@ -206,7 +215,7 @@ def _feed(run: Run) -> Feed:
     Y = targets(run.train.labels, run.dataset.classes, run.dtype)
     if run.reduced is None:
         return feed_of(run.train.rows, Y, run.columns, run.batch_size, run.key, run.dtype)
-    return resident(run.reduced.X, jnp.asarray(Y), run.batch_size, run.key)
+    return resident(run.reduced.X, jax.device_put(Y), run.batch_size, run.key)
 
 
 def kept(run: Run, history: History) -> Parameters:

@@ -68,7 +68,8 @@ class Step(NamedTuple):
     dtype: str | None = None
 
 
-# (start, length) -> pieces of those steps: X, Y, and the examples of each step; or None, and all are in every step.
+# (start, length) -> pieces of those steps: examples and labels as rows, and which of them are in each step; or None,
+# and all are in every step.
 Feed = Callable[[int, int], Iterable[tuple[AnyArray, AnyArray, jax.Array | None]]]
 
 
@@ -170,13 +171,15 @@ def make_steps(
     for first in range(start, num_iterations, chunk):
         length, made = min(chunk, num_iterations - first), 0
         chunk_costs = []
-        for X, Y, batches in feed(first, length):
+        for rows, Y_rows, batches in feed(first, length):
             piece = length if batches is None else len(batches)
             before, at = (parameters, opt_state), first + made
-            parameters, opt_state, J = run_chunk(parameters, opt_state, X, Y, batches, at, key, length=piece, step=step)
+            parameters, opt_state, J, finite = run_chunk(
+                parameters, opt_state, rows, Y_rows, batches, at, key, length=piece, step=step
+            )
             chunk_costs.append(np.asarray(J))
-            if not (np.isfinite(chunk_costs[-1]).all() and _all_finite(parameters)):
-                raise _blame(before, X, Y, batches, at, key, piece, step)
+            if not finite:
+                raise _blame(before, rows, Y_rows, batches, at, key, piece, step)
             made += piece
         costs += chunk_costs
         if on_chunk is not None and on_chunk(
@@ -188,9 +191,10 @@ def make_steps(
 
 def resident(X: jax.Array, Y: jax.Array, batch_size: int | None, key: PRNGKeyArray | None) -> Feed:
     """The feed of columns that stay where they are."""
+    # An example is a row of memory: fast to gather, and W1 X and dZ1 X^T are matrix products without a transpose.
+    rows, Y_rows = X.T, Y.T
     if batch_size is None or key is None:
-        return lambda start, length: [(X, Y, None)]
-    rows, Y_rows = X.T, Y.T  # gathering is fast where an example is a row of memory
+        return lambda start, length: [(rows, Y_rows, None)]
     return lambda start, length: [(rows, Y_rows, jnp.asarray(batch_indices(key, len(rows), batch_size, start, length)))]
 
 
@@ -198,41 +202,42 @@ def resident(X: jax.Array, Y: jax.Array, batch_size: int | None, key: PRNGKeyArr
 def run_chunk(
     parameters: Parameters,
     opt_state: Any,
-    X: AnyArray,
-    Y: AnyArray,
+    rows: AnyArray,
+    Y_rows: AnyArray,
     batches: jax.Array | None,
     start: int | jax.Array,
     key: PRNGKeyArray | None,
     *,
     length: int,
     step: Step,
-) -> tuple[Parameters, Any, jax.Array]:
-    """The updates start, ..., start + length - 1 in one scan, and the cost before each.
+) -> tuple[Parameters, Any, jax.Array, jax.Array]:
+    """The updates start, ..., start + length - 1 in one scan, the cost before each, and: are these all finite?
 
-    `batches` is None, and X and Y have columns; or row i holds the examples of step i, and X and Y have rows.
+    Row i of `batches` holds the examples of step i, rows of `rows` and `Y_rows`; where it is None, that is all of them.
     Nothing is donated: the state before the chunk is what a run that fails goes back to.
     """
 
     def make_step(state, given):
         iteration, batch = given
-        X_batch, Y_batch = (X, Y) if batch is None else (X[batch].T, Y[batch].T)
+        X, Y = (rows.T, Y_rows.T) if batch is None else (rows[batch].T, Y_rows[batch].T)
         parameters, opt_state = state
         parameters, opt_state, J = update(
             parameters,
             opt_state,
-            X_batch,
-            Y_batch,
+            X,
+            Y,
             step.optimizer,
             step.network,
             l2=step.l2,
-            masks=_masks(iteration, X_batch, parameters, key, step),
+            masks=_masks(iteration, X, parameters, key, step),
             dtype=step.dtype,
         )
         return (parameters, opt_state), J
 
     iterations = start + jnp.arange(length)
     (parameters, opt_state), costs = jax.lax.scan(make_step, (parameters, opt_state), (iterations, batches))
-    return parameters, opt_state, costs
+    numbers = [costs, *jax.tree.leaves(parameters)]
+    return parameters, opt_state, costs, jnp.stack([jnp.isfinite(value).all() for value in numbers]).all()
 
 
 def _masks(iteration: jax.Array, X: AnyArray, parameters: Parameters, key: PRNGKeyArray | None, step: Step) -> Masks:
@@ -309,21 +314,16 @@ def L_layer_model(
     return trained.parameters, trained.costs[shown].tolist()
 
 
-@jax.jit
-def _all_finite(parameters: Parameters) -> jax.Array:
-    return jnp.stack([jnp.isfinite(value).all() for value in jax.tree.leaves(parameters)]).all()
-
-
-def _blame(before, X, Y, batches, start, key, length, step) -> NotFiniteError:
+def _blame(before, rows, Y_rows, batches, start, key, length, step) -> NotFiniteError:
     """Replays a chunk that failed, step by step, to the first cost or parameter that is not finite."""
     state = before
     for i in range(length):
         batch = None if batches is None else batches[i : i + 1]
-        *after, J = run_chunk(*state, X, Y, batch, start + i, key, length=1, step=step)
+        *after, J, _ = run_chunk(*state, rows, Y_rows, batch, start + i, key, length=1, step=step)
         if not np.isfinite(J[0]):
-            columns = X if batch is None else X[batch[0]].T
-            masks = _masks(jnp.asarray(start + i), columns, state[0], key, step)
-            layer, culprit = _first_not_finite_signal(columns, state[0], step.network, masks)
+            X = rows.T if batch is None else rows[batch[0]].T
+            masks = _masks(jnp.asarray(start + i), X, state[0], key, step)
+            layer, culprit = _first_not_finite_signal(X, state[0], step.network, masks)
             return NotFiniteError(start + i, layer, culprit, state[0])
         for name, value in after[0].items():
             if not jnp.isfinite(value).all():
