@@ -35,7 +35,7 @@ def feed_of(
 ) -> Feed:
     """The feed of `make_steps`: what it brings does not depend on where the examples are."""
     if is_resident(rows, dtype) or batch_size is None:
-        return resident(jax.device_put(columns(rows[:], dtype)), jax.device_put(Y), batch_size, key)
+        return resident(columns(rows[:], dtype), Y, batch_size, key)
     return _from_disk(rows, np.ascontiguousarray(Y.T), columns, batch_size, key, dtype)
 
 

@@ -18,10 +18,10 @@ from .measures import measure
 from .model import Model
 from .network import Network
 from .parameters import FrozenDict, initialize_parameters_deep
-from .reduction import Reduced, expand, project
+from .reduction import Reduced, expand, project, reduce
 from .scaling import Scaling, fit_scaling
 from .settings import Settings, make_optimizer
-from .training import Feed, NotFiniteError, Progress, Step, compiled_reduce, make_steps, resident, worth_reducing
+from .training import Feed, NotFiniteError, Progress, Step, make_steps, resident, worth_reducing
 from .types import AnyArray, Parameters
 from .validation import check_memory, check_regularization, check_schedule
 
@@ -142,9 +142,9 @@ def prepare(dataset: Dataset, settings: Settings) -> Run:
     network, optimizer = Network(settings.activation, loss), make_optimizer(settings, steps)
     reduced = None
     if settings.reduce and stays:
-        X = jax.device_put(scaling.columns(train.rows[:], dtype))
+        X = scaling.columns(train.rows[:], dtype)
         if worth_reducing(X, parameters, _step(settings, network, optimizer, m), batch_size or m, steps):
-            reduced = compiled_reduce(X, parameters)
+            reduced = reduce(X, parameters)
     return Run(
         dataset, settings, scaling, train, watched, watched_name, network, parameters, optimizer, steps, batch_size,
         batches_key, reduced,
@@ -215,7 +215,7 @@ def _feed(run: Run) -> Feed:
     Y = targets(run.train.labels, run.dataset.classes, run.dtype)
     if run.reduced is None:
         return feed_of(run.train.rows, Y, run.columns, run.batch_size, run.key, run.dtype)
-    return resident(run.reduced.X, jax.device_put(Y), run.batch_size, run.key)
+    return resident(run.reduced.X, Y, run.batch_size, run.key)
 
 
 def kept(run: Run, history: History) -> Parameters:

@@ -118,11 +118,10 @@ def train(
     check_regularization(lambd, keep_prob, input_keep_prob, key)
     Y = as_targets(Y, outputs_like(X, parameters, n_L))
     step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype)
-    X = jnp.asarray(X)
     run = Reduced(X, (parameters, opt_state), None)
     if reduce_inputs and worth_reducing(X, parameters, step, batch_size or m, num_iterations - start):
-        run = compiled_reduce(X, run.tree)
-    feed, (first, first_state) = resident(run.X, Y, batch_size, key), run.tree
+        run = reduce(X, run.tree)
+    feed, (first, first_state) = resident(run.X, np.asarray(Y), batch_size, key), run.tree
     told = None if on_chunk is None else lambda progress: on_chunk(in_all_inputs(progress, run.Q))
     try:
         trained = make_steps(feed, first, first_state, step, start, num_iterations, chunk, key, told)
@@ -132,17 +131,17 @@ def train(
     return in_all_inputs(trained, run.Q)
 
 
-compiled_reduce, compiled_expand = jax.jit(reduce), jax.jit(expand)
+compiled_expand = jax.jit(expand)
 
 
-def worth_reducing(X: jax.Array, parameters: Parameters, step: Step, batch_size: int, steps: int) -> bool:
+def worth_reducing(X: AnyArray, parameters: Parameters, step: Step, batch_size: int, steps: int) -> bool:
     """Is the run the same in reduced inputs, and are its steps worth the reduction?"""
     n_1, n_x = parameters["W1"].shape
     return (
         pays(n_x, n_1, X.shape[1], batch_size, steps)
         and step.input_keep_prob == 1  # an input that is dropped is no direction of the examples
-        and step.dtype is None  # QR of rounded inputs is not the QR of those that are rounded later
-        and X.dtype == parameters["W1"].dtype in (jnp.float32, jnp.float64)
+        and step.dtype is None  # rounded inputs span other directions than those that are rounded later
+        and jnp.result_type(X) == jnp.result_type(parameters["W1"]) in (jnp.float32, jnp.float64)
         and commutes_with_rotation(step.optimizer, len(parameters) // 2)
     )
 
@@ -189,10 +188,10 @@ def make_steps(
     return Trained(parameters, opt_state, np.concatenate(costs) if costs else np.empty(0))
 
 
-def resident(X: jax.Array, Y: jax.Array, batch_size: int | None, key: PRNGKeyArray | None) -> Feed:
+def resident(X: AnyArray, Y: AnyArray, batch_size: int | None, key: PRNGKeyArray | None) -> Feed:
     """The feed of columns that stay where they are."""
     # An example is a row of memory: fast to gather, and W1 X and dZ1 X^T are matrix products without a transpose.
-    rows, Y_rows = X.T, Y.T
+    rows, Y_rows = jax.device_put((X.T, Y.T))
     if batch_size is None or key is None:
         return lambda start, length: [(rows, Y_rows, None)]
     return lambda start, length: [(rows, Y_rows, jnp.asarray(batch_indices(key, len(rows), batch_size, start, length)))]

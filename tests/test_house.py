@@ -138,6 +138,8 @@ def test_only_the_outermost_steps_are_compiled():
         ("orbax", ["checkpoint"]),
         ("tensorboardX", ["scalars"]),
         ("jinja2", ["report.page"]),
+        ("scipy", ["reduction"]),
+        ("threadpoolctl", ["reduction"]),
         ("matplotlib", ["plots", "report.figures"]),
     ],
 )

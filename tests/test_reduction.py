@@ -126,7 +126,7 @@ def test_where_it_would_not_be_the_same_run_nothing_is_reduced(how, always, monk
         raise AssertionError("reduced")
 
     X, Y, parameters = problem((300, 5, 4, 1), 12)
-    monkeypatch.setattr(training, "compiled_reduce", refuse)
+    monkeypatch.setattr(training, "reduce", refuse)
     train(X, Y, parameters, num_iterations=2, **how)
     with pytest.raises(AssertionError, match="reduced"):
         train(X, Y, parameters, num_iterations=2)
