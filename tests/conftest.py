@@ -7,6 +7,7 @@ from pathlib import Path
 # Before JAX is imported, and for the processes that tests start: nothing depends on who runs the tests.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["JAX_ENABLE_X64"] = "0"
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"  # the user's is left alone
 # Compiling is what the tests wait for. LLVM's optimisations, a third of it, change no result that they look at; XLA's
 # own stay on. `XLA_FLAGS= pytest` tests what users run.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")

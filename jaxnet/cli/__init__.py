@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from .. import start
 from ..errors import InputError
 from . import bring, check, export, predict, train
 from .options import FAILED, INTERRUPTED, UNUSABLE_INPUT
@@ -18,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a name the terminal cannot show is no reason to stop
             stream.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
+    start.prepare()
     try:
         return options.command(options)
     except InputError as error:
