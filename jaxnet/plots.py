@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from .crosscheck import LeafCheck, Report
 
 
+# zlib's run lengths: photographs hardly repeat themselves otherwise. Writing takes a fifth of the time, the file is 7 %
+# larger.
+PNG: dict[str, Any] = {"compress_type": 3}
+
+
 def plot_predictions(
     path: Path,
     images: Any,  # images[i] is (height, width) or (height, width, 3): uint8, or floats from 0 to 1
@@ -55,7 +60,7 @@ def plot_predictions(
                 parse_math=False,
             )
     axes.set(xlim=(-0.05, columns + 0.05), ylim=(1.3 * rows, -0.45), aspect="auto")
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, pil_kwargs=PNG)
 
 
 def plot_check(path: Path, report: "Report") -> None:
