@@ -2,25 +2,29 @@
 
 A benchmark is a module with two tables that ends in `harness.main(__doc__, __spec__.name, CASES, CONTENDERS)`:
 
-    CASES       name -> case, whatever its contenders understand
+    CASES       name -> case, whatever its contenders understand; or load(name) -> case, where cases are files
     CONTENDERS  name -> prepare, one of them "jaxnet";  prepare(case) -> run,  run(n) -> value
 
 `run(n)` makes n more steps, for any n without compiling anew, waits until they are done and returns a number to
-recognise them by, such as the last step's cost. After the first steps it must be the same for all contenders of a
-case; else the benchmark fails. A peer is imported inside its own `prepare`, so that no other process loads it.
+recognise them by, such as the last step's cost, or a function that returns it and is called when the clock stands.
+After the first steps it must be the same for all contenders of a case; else the benchmark fails. A peer is imported
+inside its own `prepare`, or that is written "module:function", so that no other process loads it.
 """
 
 import argparse
 import importlib
 import json
 import os
+import pkgutil
 import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -53,23 +57,85 @@ def main(
     return rows
 
 
+class Failed(Exception):
+    """A contender's process ended, or said why it cannot go on."""
+
+
 def interleaved_bursts(module: str, case: str, contenders: Sequence[str], rounds: int) -> dict[str, list[float]]:
-    """The seconds a step of each contender in each round; every second round runs in the opposite order."""
-    with ExitStack() as running:
-        workers, steps, values = {}, {}, {}
-        for name in contenders:
-            workers[name] = running.enter_context(_start(module, name, case))
-            _, values[name] = _run(workers[name], CHECKED_STEPS)  # compiles too
-            steps[name] = _steps_of_a_burst(workers[name])
-        ours = values["jaxnet"]
-        for name, value in values.items():
-            if not abs(value - ours) <= CHECKED_TOLERANCE * abs(ours):
-                sys.exit(f"{case}: after {CHECKED_STEPS} steps {name} returns {value}, jaxnet {ours}")
-        seconds = {name: [] for name in contenders}
-        for turn in range(rounds):
-            for name in contenders if turn % 2 == 0 else reversed(contenders):
-                seconds[name].append(_run(workers[name], steps[name])[0] / steps[name])
+    """The seconds a step of each contender in each round; one that fails ends the benchmark."""
+    failures = {}
+    seconds, _ = take_turns(module, case, contenders, rounds, failures)
+    for name, reason in failures.items():
+        sys.exit(f"{case}: {name} failed: {reason}")
     return seconds
+
+
+def take_turns(
+    module: str,
+    case: str,
+    contenders: Sequence[str],
+    rounds: int,
+    failures: dict[str, str],
+    fixed: Mapping[str, int] | None = None,
+    checked_steps: int = CHECKED_STEPS,
+) -> tuple[dict[str, list[float]], dict[str, list[Any]]]:
+    """The seconds a step of each contender in each round, and its values; every second round in the opposite order.
+
+    A burst of a contender in `fixed` has so many steps, that of any other takes BURST_SECONDS. A contender that fails
+    is left out, and its reason put into `failures`.
+    """
+    with ExitStack() as running:
+        workers, steps, checked = {}, {}, {}
+        for name in contenders:
+            try:
+                worker = running.enter_context(_start(module, name, case))
+                _, value = _run(worker, checked_steps)  # compiles too
+                steps[name] = (fixed or {}).get(name) or _steps_of_a_burst(worker)
+                _run(worker, steps[name])  # in which a fixed number may compile once more
+                workers[name], checked[name] = worker, value
+            except Failed as failure:
+                failures[name] = str(failure)
+        check_values(case, checked, CHECKED_TOLERANCE)
+        seconds, values = {name: [] for name in workers}, {name: [] for name in workers}
+        for turn in range(rounds):
+            for name in workers if turn % 2 == 0 else reversed(workers):
+                spent, value = _run(workers[name], steps[name])
+                seconds[name].append(spent / steps[name])
+                values[name].append(value)
+    return seconds, values
+
+
+def whole_runs(
+    module: str, case: str, contenders: Sequence[str], steps: int, rounds: int, failures: dict[str, str]
+) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """The seconds of a first run of so many steps, each in a new process with empty caches; and the values after it.
+
+    The clock starts with the libraries imported and the case loaded, and stops with the last step.
+    """
+    seconds, values = {}, {}
+    for turn in range(rounds):
+        for name in contenders if turn % 2 == 0 else reversed(contenders):
+            with tempfile.TemporaryDirectory() as empty, _start(module, name, case, Path(empty)) as worker:
+                try:
+                    spent, values[name] = _run(worker, steps)
+                    seconds.setdefault(name, []).append(spent)
+                except Failed as failure:
+                    failures[name] = str(failure)
+    return seconds, values
+
+
+def ask(module: str, case: str, contender: str) -> Any:
+    """The value of one step of a contender that is measured by something else than time."""
+    with _start(module, contender, case) as worker:
+        return _run(worker, 1)[1]
+
+
+def check_values(case: str, values: Mapping[str, float], tolerance: float) -> None:
+    """Ends the benchmark where a contender's steps are not jaxnet's; values that are no numbers are not compared."""
+    ours = values.get("jaxnet")
+    for name, value in values.items():
+        if isinstance(value, int | float) and ours is not None and not abs(value - ours) <= tolerance * abs(ours):
+            sys.exit(f"{case}: after the checked steps {name} returns {value}, jaxnet {ours}")
 
 
 def compare(case: str, bursts: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
@@ -93,20 +159,35 @@ def describe_machine() -> str:
     return f"{processor}, {os.cpu_count()} cores, jax {version('jax')}, Python {platform.python_version()}"
 
 
-def _start(module: str, contender: str, case: str) -> subprocess.Popen:
+def describe_load() -> str:
+    """How many processes others keep busy: libraries whose threads wait for each other suffer more than the rest."""
+    if not hasattr(os, "getloadavg"):
+        return "load unknown"
+    load = os.getloadavg()[0]
+    return f"load {load:.1f}" + ("" if load < 0.5 else ": others compute too, so the ratios are rough")
+
+
+def _start(module: str, contender: str, case: str, caches: Path | None = None) -> subprocess.Popen:
     command = [sys.executable, "-m", "tests.benchmarks.harness", module, contender, case]
     # By default JAX takes most of a GPU's memory at once, and leaves none for the next worker.
     environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ}
+    if caches is not None:
+        places = {"JAX_COMPILATION_CACHE_DIR": "jax", "TORCHINDUCTOR_CACHE_DIR": "torch", "TRITON_CACHE_DIR": "triton"}
+        environment |= {variable: str(caches / folder) for variable, folder in places.items()}
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
 
-def _run(worker: subprocess.Popen, steps: int) -> tuple[float, float]:
+def _run(worker: subprocess.Popen, steps: int) -> tuple[float, Any]:
     """The seconds and the value of `run(steps)` in the worker."""
-    print(steps, file=worker.stdin, flush=True)
+    with suppress(BrokenPipeError):
+        print(steps, file=worker.stdin, flush=True)
     answer = worker.stdout.readline()
     if not answer:
-        sys.exit(f"failed, see above: {' '.join(worker.args[3:])}")
-    return tuple(json.loads(answer))
+        raise Failed("its process ended, see above")
+    seconds, value, failure = json.loads(answer)
+    if failure is not None:
+        raise Failed(failure)
+    return seconds, value
 
 
 def _steps_of_a_burst(worker: subprocess.Popen) -> int:
@@ -117,13 +198,24 @@ def _steps_of_a_burst(worker: subprocess.Popen) -> int:
 
 
 def _serve(module: str, contender: str, case: str) -> None:
-    """The worker: reads a number of steps a line, answers each with a line [seconds, value]."""
-    benchmark = importlib.import_module(module)
-    run = benchmark.CONTENDERS[contender](benchmark.CASES[case])
-    for line in sys.stdin:
-        start = time.perf_counter()
-        value = run(int(line))
-        print(json.dumps([time.perf_counter() - start, value]), flush=True)
+    """The worker: reads a number of steps a line, answers each with a line [seconds, value, failure].
+
+    The first answer's seconds include preparing and compiling.
+    """
+    try:
+        benchmark = importlib.import_module(module)
+        given = getattr(benchmark, "load", benchmark.CASES.get)(case)
+        prepare, run = benchmark.CONTENDERS[contender], None
+        prepare = pkgutil.resolve_name(prepare) if isinstance(prepare, str) else prepare
+        for line in sys.stdin:
+            start = time.perf_counter()
+            run = run or prepare(given)
+            value = run(int(line))
+            seconds = time.perf_counter() - start
+            print(json.dumps([seconds, value() if callable(value) else value, None]), flush=True)
+    except Exception as failure:
+        traceback.print_exc()
+        print(json.dumps([0, 0, f"{type(failure).__name__}: {failure}".splitlines()[0]]), flush=True)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import optax
 import jaxnet
 
 from . import harness
+from .contenders.autodiff import autodiff_step
 
 
 OPTIMIZER = optax.sgd(0.0075)
@@ -43,18 +44,7 @@ def prepare_jaxnet(case: Case) -> Callable[[int], float]:
 
 
 def prepare_autodiff(case: Case) -> Callable[[int], float]:
-    network = jaxnet.Network(loss=case.loss)
-
-    def cost(parameters, X, Y):
-        _, caches = jaxnet.L_model_forward(X, parameters, network)
-        return jnp.mean(network.loss.value(caches[-1].Z, Y))
-
-    def step(parameters, opt_state, X, Y):
-        J, gradient = jax.value_and_grad(cost)(parameters, X, Y)
-        updates, opt_state = OPTIMIZER.update(gradient, opt_state, parameters)
-        return optax.apply_updates(parameters, updates), opt_state, J
-
-    return _repeat(jax.jit(step, donate_argnums=(0, 1)), case, container=dict)
+    return _repeat(autodiff_step(OPTIMIZER, case.loss), case, container=dict)
 
 
 CONTENDERS = {"jaxnet": prepare_jaxnet, "autodiff": prepare_autodiff}

@@ -1,0 +1,33 @@
+"""The step as anybody would write it in JAX: `jax.value_and_grad`, jitted and donated, of a plain dict."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+
+import jaxnet
+
+from ..problem import LEARNING_RATE, Problem
+from .stepping import repeat
+
+
+def prepare(problem: Problem) -> Callable[[int], Callable[[], float]]:
+    optimizer = optax.sgd(LEARNING_RATE)
+    return repeat(autodiff_step(optimizer, problem.case.loss), optimizer, problem, dict)
+
+
+def autodiff_step(optimizer: optax.GradientTransformation, loss: str) -> Callable:
+    """The forward pass and the loss are jaxnet's, the backward pass is JAX's."""
+    network = jaxnet.Network(loss=loss)
+
+    def cost(parameters, X, Y):
+        _, caches = jaxnet.L_model_forward(X, parameters, network)
+        return jnp.mean(network.loss.value(caches[-1].Z, Y))
+
+    def step(parameters, opt_state, X, Y):
+        J, gradient = jax.value_and_grad(cost)(parameters, X, Y)
+        updates, opt_state = optimizer.update(gradient, opt_state, parameters)
+        return optax.apply_updates(parameters, updates), opt_state, J
+
+    return jax.jit(step, donate_argnums=(0, 1))

@@ -1,0 +1,86 @@
+"""The benchmark against peers does with every library what it says it does; of times nothing is asked."""
+
+import argparse
+import pkgutil
+
+import pytest
+
+from tests.benchmarks import growth, harness, peers, problem
+from tests.benchmarks.contenders import course
+
+
+LIBRARIES = {
+    "torch": "torch",
+    "torch-compile": "torch",
+    "floor-torch": "torch",
+    "equinox": "equinox",
+    "flax": "flax",
+    "sklearn": "sklearn",
+}
+TINY = {
+    "all examples, one output": problem.Case((6, 5, 4, 1), 20, loss="binary_cross_entropy"),
+    "minibatches, three classes": problem.Case((6, 5, 3), 8, batches=3, unit=2),
+}
+# Ten seconds of compiling; and where no C++ compiler is, the benchmark itself says so.
+COMPILING = [name for name in peers.PEERS if name.endswith("compile")]
+OPTIONS = {"rounds": 1, "whole": 1, "iterations": 5, "contenders": ["numpy"]}
+
+
+def prepared(name, given):
+    if name in LIBRARIES:
+        pytest.importorskip(LIBRARIES[name], reason=f"{LIBRARIES[name]} is not installed: pip install '.[bench]'")
+    return pkgutil.resolve_name(peers.CONTENDERS[name])(given)
+
+
+@pytest.mark.parametrize("case", TINY)
+@pytest.mark.parametrize("name", [name for name in peers.PEERS if name not in COMPILING])
+def test_every_contender_makes_the_courses_steps(name, case, default_promotion):
+    given = problem.draw(TINY[case])
+    run, reference = prepared(name, given), course.prepare(given)
+    before = given.cost(given.parameters)
+    if name in ("jaxnet", "jaxnet-unreduced") and given.order is None:  # which begins anew in every run
+        cost, expected = run(6)(), reference(6)()
+    else:
+        cost, expected = [made(2)() + made(4)() for made in (run, reference)]
+    assert abs(cost - expected) <= 1e-5 * expected
+    assert expected != before
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch", "xla"])
+def test_the_floor_times_every_product_of_a_step(library):
+    seconds = prepared(f"floor-{library}", problem.draw(TINY["minibatches, three classes"]))(2)()
+    assert len(seconds) == 5 and all(s > 0 for s in seconds)
+
+
+def test_steps_are_measured_in_processes_of_their_own(monkeypatch, capsys):
+    monkeypatch.setattr(harness, "BURST_SECONDS", 0.001)
+    options = argparse.Namespace(**OPTIONS | {"contenders": ["numpy", "floor"]})
+    monkeypatch.setattr(peers, "FLOORS", {"floor-numpy": peers.FLOORS["floor-numpy"]})
+    rows = peers.measure("tiny", TINY["minibatches, three classes"], options)
+    assert [row["contender"] for row in rows] == ["jaxnet", "numpy", "floor"]
+    assert rows[0]["ratio"] == 1 and rows[0]["temporary_memory"] > 0
+    assert "temporary memory of a step" in capsys.readouterr().out
+    assert peers.table(rows).splitlines()[2] == "| jaxnet | 1.00 |"
+
+
+def test_trainings_are_measured_with_and_without_compiling_and_end_at_one_cost(monkeypatch, capsys):
+    monkeypatch.setattr(harness, "BURST_SECONDS", 0.001)
+    case = TINY["all examples, one output"]._replace(dtype="float64")
+    rows = peers.measure("tiny", case, argparse.Namespace(**OPTIONS))
+    assert [row["case"] for row in rows] == ["tiny"] * 2 + ["tiny, compiling"] * 2
+    said = capsys.readouterr().out
+    assert "the others within" in said and float(said.split("within ")[1].split()[0]) < 1e-12  # so it was float64
+
+
+def test_a_contender_that_fails_is_left_out_and_says_why():
+    failures = {}
+    with pytest.raises(SystemExit, match="no_such"):
+        harness.interleaved_bursts("tests.benchmarks.peers", "no_such.npz", ["numpy"], 1)
+    assert harness.take_turns("tests.benchmarks.peers", "no_such.npz", ["numpy"], 1, failures) == ({}, {})
+    assert "FileNotFoundError" in failures["numpy"]
+
+
+def test_growth_is_drawn(tmp_path):
+    row = {"contender": "jaxnet", "variable": "units", "ratio": 1.0, "spread": [0.9, 1.1]}
+    growth.draw_rows(tmp_path / "growth.png", [row | {"value": value} for value in (1, 10)])
+    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
