@@ -42,6 +42,7 @@ def start(data, out, *arguments, cache):
     """jaxnet train in a process of its own; compiled functions are kept on disk, since there will be many."""
     command = [sys.executable, "-m", "jaxnet", "train", str(data), "--out", str(out), *map(str, arguments)]
     environment = os.environ | {
+        "JAX_ENABLE_COMPILATION_CACHE": "1",
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
