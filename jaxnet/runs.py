@@ -18,10 +18,10 @@ from .measures import measure
 from .model import Model
 from .network import Network
 from .parameters import FrozenDict, initialize_parameters_deep
-from .reduction import Reduced, expand, project, reduce
+from .reduction import Reduced, project, reduce
 from .scaling import Scaling, fit_scaling
 from .settings import Settings, make_optimizer
-from .training import Feed, NotFiniteError, Progress, Step, make_steps, resident, worth_reducing
+from .training import Feed, NotFiniteError, Progress, Step, in_all_inputs, make_steps, resident, worth_reducing
 from .types import AnyArray, Parameters
 from .validation import check_memory, check_regularization, check_schedule
 
@@ -97,9 +97,14 @@ class Run(NamedTuple):
         Q = self.reduced.Q
         return lambda rows, dtype: _projected(Q, self.scaling.columns(rows, dtype))
 
+    @property
+    def basis(self) -> jax.Array | None:
+        """Of the inputs that the steps are made with, where they are reduced."""
+        return None if self.reduced is None else self.reduced.Q
+
     def in_all_inputs(self, parameters: Parameters) -> Parameters:
         """Parameters that the steps were made with, as those of the network."""
-        return parameters if self.reduced is None else expand(parameters, self.reduced.Q)
+        return in_all_inputs(parameters, self.basis)
 
     @property
     def dtype(self) -> str:
@@ -206,8 +211,7 @@ def execute(
         try:
             make_steps(_feed(run), state[0], state[1], run.step, start, run.iterations, CHUNK, run.key, record)
         except NotFiniteError as error:
-            last = run.in_all_inputs(error.parameters)
-            raise NotFiniteError(error.iteration, error.layer, error.culprit, last) from None
+            raise error.in_all_inputs(run.basis) from None
     return kept(run, history)
 
 
@@ -266,7 +270,7 @@ def _portable(run: Run, state: Any) -> tuple:
     With the second a run goes on where the factorisation of the inputs comes out otherwise, and with the first, where
     it comes out the same, to the last bit.
     """
-    return state, None if run.reduced is None else expand(state, run.reduced.Q)
+    return state, None if run.reduced is None else in_all_inputs(state, run.basis)
 
 
 def _basis(run: Run) -> str:

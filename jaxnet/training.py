@@ -56,6 +56,10 @@ class NotFiniteError(FloatingPointError):
             "first at fault; try a smaller learning rate. The last finite parameters are kept"
         )
 
+    def in_all_inputs(self, Q: AnyArray | None) -> "NotFiniteError":
+        """The same of a run in reduced inputs, with the parameters of the network."""
+        return NotFiniteError(self.iteration, self.layer, self.culprit, in_all_inputs(self.parameters, Q))
+
 
 class Step(NamedTuple):
     """What all steps of a run have in common; hashable, so one static argument under `jit`."""
@@ -122,16 +126,20 @@ def train(
     if reduce_inputs and worth_reducing(X, parameters, step, batch_size or m, num_iterations - start):
         run = reduce(X, run.tree)
     feed, (first, first_state) = resident(run.X, np.asarray(Y), batch_size, key), run.tree
-    told = None if on_chunk is None else lambda progress: on_chunk(in_all_inputs(progress, run.Q))
+    told = None if on_chunk is None else lambda progress: on_chunk(_in_all_inputs(progress, run.Q))
     try:
         trained = make_steps(feed, first, first_state, step, start, num_iterations, chunk, key, told)
     except NotFiniteError as error:
-        kept = error.parameters if run.Q is None else compiled_expand(error.parameters, run.Q)
-        raise NotFiniteError(error.iteration, error.layer, error.culprit, kept) from None
-    return in_all_inputs(trained, run.Q)
+        raise error.in_all_inputs(run.Q) from None
+    return _in_all_inputs(trained, run.Q)
 
 
-compiled_expand = jax.jit(expand)
+_expand = jax.jit(expand)
+
+
+def in_all_inputs(tree: Any, Q: AnyArray | None) -> Any:
+    """What a run in reduced inputs makes its steps with, as that of the run in all of them; Q is None where it is."""
+    return tree if Q is None else _expand(tree, Q)
 
 
 def worth_reducing(X: AnyArray, parameters: Parameters, step: Step, batch_size: int, steps: int) -> bool:
@@ -146,11 +154,9 @@ def worth_reducing(X: AnyArray, parameters: Parameters, step: Step, batch_size: 
     )
 
 
-def in_all_inputs(what: Any, Q: AnyArray | None) -> Any:
-    """A `Progress` or a `Trained` of a run in reduced inputs, as that of the run in all of them."""
-    if Q is None:
-        return what
-    parameters, opt_state = compiled_expand((what.parameters, what.opt_state), Q)
+def _in_all_inputs(what: Any, Q: AnyArray | None) -> Any:
+    """A `Progress` or a `Trained`."""
+    parameters, opt_state = in_all_inputs((what.parameters, what.opt_state), Q)
     return what._replace(parameters=parameters, opt_state=opt_state)
 
 

@@ -14,45 +14,35 @@ import sys
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
 import jaxnet
 
 from . import harness
+from .contenders.autodiff import autodiff_step
+from .step import repeat
 
 
 WIDTH = 64  # units of a layer, and examples
 OPTIMIZER = optax.sgd(1e-3)
-NETWORK = jaxnet.Network()
 CASES = {f"{L} hidden layers": L for L in (10, 30, 100, 300)}
 PHASES = ("jaxpr_trace_duration", "jaxpr_to_mlir_module_duration", "backend_compile_duration")
 PROCESSES = 3
 
 
 def prepare_jaxnet(L: int) -> Callable[[int], float]:
-    return _repeat(jaxnet.make_update_step(OPTIMIZER, NETWORK), L)
+    return _repeat(jaxnet.make_update_step(OPTIMIZER), L)
 
 
 def prepare_autodiff(L: int) -> Callable[[int], float]:
-    def cost(parameters, X, Y):
-        _, caches = jaxnet.L_model_forward(X, parameters, NETWORK)
-        return jnp.mean(NETWORK.loss.value(caches[-1].Z, Y))
-
-    def step(parameters, opt_state, X, Y):
-        J, gradient = jax.value_and_grad(cost)(parameters, X, Y)
-        updates, opt_state = OPTIMIZER.update(gradient, opt_state, parameters)
-        return optax.apply_updates(parameters, updates), opt_state, J
-
-    return _repeat(jax.jit(step, donate_argnums=(0, 1)), L, container=dict)
+    return _repeat(autodiff_step(OPTIMIZER, "binary_cross_entropy"), L, container=dict)
 
 
 CONTENDERS = {"jaxnet": prepare_jaxnet, "autodiff": prepare_autodiff}
 
 
 def _repeat(step: Callable, L: int, container: type = jaxnet.FrozenDict) -> Callable[[int], float]:
-    """`step` on drawn weights and data, any number of times; the value is the cost before the last step."""
     generator = np.random.default_rng(0)
     X = jax.device_put(generator.normal(size=(WIDTH, WIDTH)).astype(np.float32))
     Y = jax.device_put((generator.random((1, WIDTH)) > 0.5).astype(np.float32))
@@ -60,16 +50,7 @@ def _repeat(step: Callable, L: int, container: type = jaxnet.FrozenDict) -> Call
     draw = jax.jit(jaxnet.initialize_parameters_deep, static_argnames=("layer_dims", "scaling", "dtype"))
     # He's scaling: with another, what a relu network of such a depth computes with is soon no normal number any more.
     parameters = container(draw(layer_dims=dims, key=jax.random.key(0), scaling="he", dtype="float32"))
-    opt_state = OPTIMIZER.init(parameters)
-
-    def run(n: int) -> float:
-        nonlocal parameters, opt_state
-        for _ in range(n):
-            parameters, opt_state, J = step(parameters, opt_state, X, Y)
-        jax.block_until_ready((parameters, J))
-        return float(J)
-
-    return run
+    return repeat(step, parameters, OPTIMIZER, X, Y)
 
 
 def phases(contender: str, L: int) -> list[float]:

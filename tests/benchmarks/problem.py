@@ -80,9 +80,7 @@ def _order(case: Case) -> np.ndarray | None:
     from jaxnet.training import batch_indices
 
     with jax.default_device(jax.devices("cpu")[0]):
-        return np.asarray(
-            batch_indices(jax.random.key(0), case.m * case.batches, case.m, 0, EPOCHS * case.batches), np.int32
-        )
+        return batch_indices(jax.random.key(0), case.m * case.batches, case.m, 0, EPOCHS * case.batches)
 
 
 def save(file: Path, problem: Problem) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import optax
 
 import jaxnet
+from jaxnet.types import Parameters
 
 from . import harness
 from .contenders.autodiff import autodiff_step
@@ -51,15 +52,20 @@ CONTENDERS = {"jaxnet": prepare_jaxnet, "autodiff": prepare_autodiff}
 
 
 def _repeat(step: Callable, case: Case, container: type = jaxnet.FrozenDict) -> Callable[[int], float]:
-    """`step` on drawn weights and data, any number of times; the value is the cost before the last step."""
     generator = np.random.default_rng(0)
     n_x, n_L = case.layer_dims[0], case.layer_dims[-1]
     X = jnp.asarray(generator.random((n_x, case.m), np.float32))
     labels = generator.integers(0, max(n_L, 2), case.m)
     Y = jnp.asarray(labels == np.arange(n_L)[:, None], np.float32)
     drawn = jaxnet.initialize_parameters_deep(case.layer_dims, key=jax.random.key(0), dtype=np.float32)
-    parameters = container(drawn)
-    opt_state = OPTIMIZER.init(parameters)
+    return repeat(step, container(drawn), OPTIMIZER, X, Y)
+
+
+def repeat(
+    step: Callable, parameters: Parameters, optimizer: optax.GradientTransformation, X: jax.Array, Y: jax.Array
+) -> Callable[[int], float]:
+    """`step` from these weights, any number of times; the value is the cost before the last step."""
+    opt_state = optimizer.init(parameters)
 
     def run(n: int) -> float:
         nonlocal parameters, opt_state
