@@ -32,7 +32,7 @@ from typing import Any
 
 BURST_SECONDS = 0.3
 CHECKED_STEPS = 4  # few, because roundings grow from step to step
-CHECKED_TOLERANCE = 1e-4  # relative, for float32
+CHECKED_TOLERANCE = 1e-3  # relative, for float32: a unit that rounding switches on shows by 1e-4 in 8 examples
 
 
 def main(
