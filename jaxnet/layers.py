@@ -50,8 +50,7 @@ def linear_backward(
     """dA_prev = W^T dZ,  dW = dZ A_prev^T / m,  db = mean of the columns of dZ.
 
     The transpose of `linear_forward`. Columns of `dZ` and `dA_prev` belong to single examples; `dW` and `db` are
-    means over them. This is the one place of the library that divides by m. Raises `InputError` where the shapes do
-    not fit.
+    means over them. Raises `InputError` where the shapes do not fit.
     """
     dZ, A_prev, W, _ = map(jnp.asarray, (dZ, *cache))
     if A_prev.ndim != 2 or W.shape != (*dZ.shape[:1], A_prev.shape[0]) or dZ.shape[1:] != A_prev.shape[1:]:
@@ -59,11 +58,17 @@ def linear_backward(
             f"dZ has shape {dZ.shape}, and in the cache A_prev {A_prev.shape} and W {W.shape}; expected (n, m), "
             "(n_prev, m) and (n, n_prev)"
         )
-    m = A_prev.shape[1]
     dA_prev = W.T @ dZ
-    dW = (1 / m) * (dZ @ A_prev.T)
-    db = (1 / m) * jnp.sum(dZ, axis=1, keepdims=True)
+    dW, db = linear_gradient(dZ, A_prev)
     return dA_prev, dW, db
+
+
+def linear_gradient(
+    dZ: Float[Array, "n m"], A_prev: Float[Array, "n_prev m"]
+) -> tuple[Float[Array, "n n_prev"], Float[Array, "n 1"]]:
+    """dW = dZ A_prev^T / m,  db = mean of the columns of dZ: here, for all gradients, the library divides by m."""
+    m = A_prev.shape[1]
+    return (1 / m) * (dZ @ A_prev.T), (1 / m) * jnp.sum(dZ, axis=1, keepdims=True)
 
 
 def linear_activation_forward(

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from .activations import Activation, as_activation
 from .errors import InputError
-from .layers import LayerCache, linear_activation_forward, linear_backward, linear_forward
+from .layers import LayerCache, linear_activation_forward, linear_forward, linear_gradient
 from .losses import Loss, as_loss
 from .parameters import FrozenDict, layer_dims
 from .types import AnyArray, Cost, DTypeLike, Grads, Inputs, Labels, Masks, Outputs, Parameters
@@ -66,10 +66,10 @@ def L_model_forward(
 def backpropagate(
     dZL: Float[Array, "n_L m"], caches: Sequence[tuple], network: Network = COURSE, *, masks: Masks = None
 ) -> FrozenDict:
-    """dA_{l-1}, dW_l, db_l = linear_backward(dZ_l),  dZ_{l-1} = g'(Z_{l-1}) * dA_{l-1},  for l = L ... 1.
+    """dA_{l-1}, dZ_l of `backward_signals`, and dW_l = dZ_l A_{l-1}^T / m, db_l = mean of the columns of dZ_l.
 
-    The library's one backward loop. It starts from any `dZL`: column i is the derivative of example i's loss with
-    respect to that example's logits, without 1/m. `dA0` is m times the derivative of the cost with respect to X.
+    It starts from any `dZL`: column i is the derivative of example i's loss with respect to that example's logits,
+    without 1/m. `dA0` is m times the derivative of the cost with respect to X.
     `masks` are those of the forward pass; `dA_l` then belongs to A_l before its mask, as in the course.
     Raises `InputError`, naming the layer, where the arrays of the caches do not fit.
     """
@@ -77,16 +77,34 @@ def backpropagate(
     ZL = _checked_logits(caches)
     if np.shape(dZL) != ZL.shape:
         raise InputError(f"dZL has shape {np.shape(dZL)}, but the last cache holds a ZL of shape {ZL.shape}")
+    signals = backward_signals(jnp.asarray(dZL), caches, network, masks=masks)
     grads = {}
-    dZ = dZL
-    for l in reversed(range(1, len(caches) + 1)):
-        linear_cache, _ = caches[l - 1]
-        dA_prev, grads[f"dW{l}"], grads[f"db{l}"] = linear_backward(dZ, linear_cache)
-        grads[f"dA{l - 1}"] = masked(dA_prev, masks, l - 1)
+    for l, ((A_prev, _, _), _) in enumerate(caches, start=1):
+        grads[f"dA{l - 1}"] = signals.dA[l - 1]
+        grads[f"dW{l}"], grads[f"db{l}"] = linear_gradient(signals.dZ[l - 1], jnp.asarray(A_prev))
+    return FrozenDict(grads)
+
+
+class Signals(NamedTuple):
+    """What travels backward, without 1/m: column i belongs to example i."""
+
+    dZ: tuple[Float[Array, "n m"], ...]  # dZ_1 ... dZ_L
+    dA: tuple[Float[Array, "n m"], ...]  # dA_0 ... dA_{L-1}
+
+
+def backward_signals(
+    dZL: Float[Array, "n_L m"], caches: Sequence[tuple], network: Network = COURSE, *, masks: Masks = None
+) -> Signals:
+    """dA_{l-1} = W_l^T dZ_l,  dZ_{l-1} = g'(Z_{l-1}) * dA_{l-1},  for l = L ... 1: the library's one backward loop."""
+    L = len(caches)
+    dZ, dA = {L: dZL}, {}
+    for l in reversed(range(1, L + 1)):
+        (_, W, _), _ = caches[l - 1]
+        dA[l - 1] = masked(jnp.asarray(W).T @ dZ[l], masks, l - 1)
         if l > 1:
             _, Z_prev = caches[l - 2]
-            dZ = network.hidden.backward(grads[f"dA{l - 1}"], jnp.asarray(Z_prev))
-    return FrozenDict(grads)
+            dZ[l - 1] = network.hidden.backward(dA[l - 1], jnp.asarray(Z_prev))
+    return Signals(tuple(dZ[l] for l in range(1, L + 1)), tuple(dA[l] for l in range(L)))
 
 
 def L_model_backward(
