@@ -1,4 +1,4 @@
-from . import activations as activations, losses as losses
+from . import activations as activations, losses as losses, readouts as readouts
 from .activations import Activation as Activation, relu_backward as relu_backward, sigmoid_backward as sigmoid_backward
 from .crosscheck import (
     GradientMismatch as GradientMismatch,

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from .errors import InputError
+from .types import PRNGKeyArray
 
 
 Outputs = Float[Array, "n_L m"]
@@ -28,7 +29,9 @@ class Loss(NamedTuple):
     """A loss and the output it reads: AL = output(ZL).
 
     The first three are what training needs. `compute_cost(AL, Y)` and `L_model_backward(AL, Y, caches)` need the two
-    from `AL`, and `predict` returns AL itself unless `decide` is given.
+    from `AL`, and `predict` returns AL itself unless `decide` is given. The last three are for the curvature of
+    `readouts`, with H the Hessian of an example's loss in its logits: column c m + i of `hessian_root` is column c of
+    S for example i, where S S^T = H.
     """
 
     output: Callable[[Array], Array]  # ZL -> AL
@@ -37,6 +40,9 @@ class Loss(NamedTuple):
     value_from_AL: Callable[[Array, Array], Array] | None = None  # (AL, Y) -> loss of each example, (m,)
     gradient_from_AL: Callable[[Array, Array, Array], Array] | None = None  # (AL, Y, ZL) -> dZL = J_output(ZL)^T dAL
     decide: Callable[[Array], Array] = as_they_are  # AL -> predicted labels
+    sample: Callable[[Array, Array], Array] | None = None  # (ZL, key) -> labels drawn from the model, (n_L, m)
+    hessian_root: Callable[[Array, Array], Array] | None = None  # (ZL, Y) -> S, (n_L, C m)
+    hessian_product: Callable[[Array, Array, Array], Array] | None = None  # (ZL, Y, RZL) -> H RZL
 
 
 def _times_log(y: Outputs, p: Outputs) -> Outputs:
@@ -97,6 +103,29 @@ def bce_decide(AL: Outputs) -> Int[Array, "n_L m"]:
     return jnp.asarray(AL > 0.5, int)
 
 
+def bce_sample(ZL: Outputs, key: PRNGKeyArray) -> Outputs:
+    """Each label 1 with probability AL, else 0."""
+    return jax.random.bernoulli(key, jax.nn.sigmoid(ZL)).astype(ZL.dtype)
+
+
+def bce_hessian_root(ZL: Outputs, Y: Outputs) -> Float[Array, "n_L Cm"]:
+    """S = diag(sech(ZL / 2) / 2),  which is the root of AL (1 - AL) and keeps its digits where AL rounds to 0 or 1."""
+    del Y
+    return diagonal(0.5 / jnp.cosh(ZL / 2))
+
+
+def bce_hessian_product(ZL: Outputs, Y: Outputs, RZL: Outputs) -> Outputs:
+    """H RZL = AL (1 - AL) RZL."""
+    del Y
+    return jax.nn.sigmoid(ZL) * jax.nn.sigmoid(-ZL) * RZL
+
+
+def diagonal(s: Outputs) -> Float[Array, "n_L Cm"]:
+    """diag(s_i) of every example i: column c m + i is column c of it."""
+    n_L, m = s.shape
+    return (jnp.eye(n_L, dtype=s.dtype)[:, :, None] * s[:, None, :]).reshape(n_L, n_L * m)
+
+
 # ---- softmax cross-entropy: the outputs of an example are one distribution
 
 
@@ -134,6 +163,30 @@ def softmax_decide(AL: Outputs) -> Int[Array, "1 m"]:
     return jnp.argmax(AL, axis=0, keepdims=True)
 
 
+def softmax_sample(ZL: Outputs, key: PRNGKeyArray) -> Outputs:
+    """One class an example, drawn with the probabilities AL, as one-hot columns."""
+    return jax.nn.one_hot(jax.random.categorical(key, ZL, axis=0), ZL.shape[0], dtype=ZL.dtype, axis=0)
+
+
+def softmax_hessian_root(ZL: Outputs, Y: Outputs) -> Float[Array, "n_L Cm"]:
+    """S = diag(sqrt P) - P sqrt(P)^T, times the root of sum_k Y_k:  S S^T = sum_k Y_k (diag(P) - P P^T) = H."""
+    n_L, m = ZL.shape
+    P = softmax(ZL)
+    # 1 - P as the sum of the others: where P rounds to 1 the difference has no digits.
+    others = (1 - jnp.eye(n_L, dtype=ZL.dtype)) @ P
+    S = jnp.where(jnp.eye(n_L, dtype=bool)[:, :, None], others[:, None, :], -P[:, None, :])
+    scale = jnp.sqrt(P * jnp.sum(Y, axis=0, keepdims=True))
+    return (S * scale[None, :, :]).reshape(n_L, n_L * m)
+
+
+def softmax_hessian_product(ZL: Outputs, Y: Outputs, RZL: Outputs) -> Outputs:
+    """H RZL = P (RZL - P^T RZL), times sum_k Y_k."""
+    P = softmax(ZL)
+    # H 1 = 0, so R is counted from that of the likeliest output, where 1 - P would have no digits.
+    RZL = RZL - jnp.take_along_axis(RZL, jnp.argmax(P, axis=0, keepdims=True), axis=0)
+    return jnp.sum(Y, axis=0, keepdims=True) * P * (RZL - jnp.sum(P * RZL, axis=0, keepdims=True))
+
+
 # ---- squared error: the outputs are the logits
 
 
@@ -153,11 +206,44 @@ def squared_error_gradient_from_AL(AL: Outputs, Y: Outputs, ZL: Outputs) -> Outp
     return AL - Y
 
 
+def squared_error_sample(ZL: Outputs, key: PRNGKeyArray) -> Outputs:
+    """ZL plus normal noise of variance 1: the model whose negative log-likelihood is the loss, up to a constant."""
+    return ZL + jax.random.normal(key, ZL.shape, ZL.dtype)
+
+
+def squared_error_hessian_root(ZL: Outputs, Y: Outputs) -> Float[Array, "n_L Cm"]:
+    """S = I."""
+    del Y
+    return diagonal(jnp.ones_like(ZL))
+
+
+def squared_error_hessian_product(ZL: Outputs, Y: Outputs, RZL: Outputs) -> Outputs:
+    """H RZL = RZL."""
+    del ZL, Y
+    return RZL
+
+
 binary_cross_entropy = Loss(
-    jax.nn.sigmoid, bce_value, bce_gradient, bce_value_from_AL, bce_gradient_from_AL, bce_decide
+    jax.nn.sigmoid,
+    bce_value,
+    bce_gradient,
+    bce_value_from_AL,
+    bce_gradient_from_AL,
+    bce_decide,
+    bce_sample,
+    bce_hessian_root,
+    bce_hessian_product,
 )
 softmax_cross_entropy = Loss(
-    softmax, softmax_value, softmax_gradient, softmax_value_from_AL, softmax_gradient_from_AL, softmax_decide
+    softmax,
+    softmax_value,
+    softmax_gradient,
+    softmax_value_from_AL,
+    softmax_gradient_from_AL,
+    softmax_decide,
+    softmax_sample,
+    softmax_hessian_root,
+    softmax_hessian_product,
 )
 squared_error = Loss(
     as_they_are,
@@ -165,6 +251,10 @@ squared_error = Loss(
     squared_error_gradient,
     squared_error_value,
     squared_error_gradient_from_AL,
+    as_they_are,
+    squared_error_sample,
+    squared_error_hessian_root,
+    squared_error_hessian_product,
 )
 
 LOSSES = {

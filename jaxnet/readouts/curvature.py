@@ -1,0 +1,108 @@
+"""The generalized Gauss-Newton matrix (GGN), mean over the examples of J_i^T H_i J_i, and the Hessian of the cost.
+
+J_i is the Jacobian of example i's logits in the parameters and H_i the Hessian of its loss in them. The GGN is the
+Fisher matrix of these losses, and the Hessian's part without second derivatives of the network. Schraudolph 2002,
+"Fast curvature matrix-vector products for second-order gradient descent"; Pearlmutter 1994, "Fast exact multiplication
+by the Hessian"; both in Neural Computation.
+"""
+
+from typing import cast
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..layers import LayerCache, LinearCache, linear_gradient
+from ..network import (
+    COURSE,
+    L_model_forward,
+    Network,
+    as_targets,
+    backpropagate,
+    backward_signals,
+    masked,
+    parameter_grads,
+)
+from ..parameters import FrozenDict, layer_dims
+from ..types import Inputs, Labels, Masks, Parameters
+from .batch import second_moment
+from .examples import gram, squared_norms
+from .pairs import Record, check_direction, loss_piece
+
+
+def ggn_diagonal(record: Record) -> Parameters:
+    """The diagonal of the GGN, in the tree of parameters: `second_moment`, from `hessian_root` or `sampled_labels`."""
+    return second_moment(record)
+
+
+def ggn_trace(record: Record) -> Float[Array, ""]:
+    """tr GGN = sum of the columns' squared norms / m, from `hessian_root` or `sampled_labels`: no matrix product."""
+    return jnp.sum(squared_norms(record)) / record.examples
+
+
+def ggn_spectrum(record: Record) -> Float[Array, " Cm"]:
+    """The eigenvalues of K / m with K the `gram` of a record from `hessian_root`: those of the GGN that are not 0.
+
+    Ascending. Where there are more columns than parameters, the rest of them are 0 to rounding. Dangel et al. 2022
+    ("ViViT"), arXiv:2106.02624.
+    """
+    return jnp.linalg.eigvalsh(gram(record) / record.examples)
+
+
+def ggn_vector_product(
+    X: Inputs, Y: Labels, parameters: Parameters, V: Parameters, network: Network = COURSE, *, masks: Masks = None
+) -> FrozenDict:
+    """GGN V = mean over the examples of J_i^T H_i J_i V:  forward along V, times H, and backward like a gradient.
+
+    V and the product have the tree of parameters; `InputError` where V has not. Schraudolph 2002.
+    """
+    check_direction(V, layer_dims(parameters))
+    _, caches = L_model_forward(X, parameters, network, masks=masks)
+    R_caches = forward_along(V, caches, network, masks)
+    grads = backpropagate(_hessian_times(R_caches, caches, Y, network), caches, network, masks=masks)
+    return cast(FrozenDict, parameter_grads(grads, FrozenDict(parameters)))
+
+
+def hessian_vector_product(
+    X: Inputs, Y: Labels, parameters: Parameters, V: Parameters, network: Network = COURSE, *, masks: Masks = None
+) -> FrozenDict:
+    """H V = mean over the examples of (R{dZ} A^T + dZ R{A}^T, R{dZ}),  with R{} the derivative along V.
+
+    R{dA_{l-1}} = W^T R{dZ} + V_W^T dZ,  R{dZ_l} = g'(Z) R{dA} + g''(Z) R{Z} dA: Pearlmutter 1994.
+    V and the product have the tree of parameters; `InputError` where V has not. At the kink of relu, g'' is 0.
+    """
+    check_direction(V, layer_dims(parameters))
+    _, caches = L_model_forward(X, parameters, network, masks=masks)
+    R_caches = forward_along(V, caches, network, masks)
+    ZL = caches[-1].Z
+    dZL, R_dZL = network.loss.gradient(ZL, as_targets(Y, ZL)), _hessian_times(R_caches, caches, Y, network)
+    # R{} of the backward loop is its derivative along (R{dZL}, R{caches}); g'' comes from that of each g's backward.
+    dZ, R_dZ = jax.jvp(
+        lambda dZL, caches: backward_signals(dZL, caches, network, masks=masks).dZ, (dZL, caches), (R_dZL, R_caches)
+    )
+    product = {}
+    for l, (cache, R_cache) in enumerate(zip(caches, R_caches, strict=True), start=1):
+        A, R_A = cache.linear_cache.A, R_cache.linear_cache.A
+        R_dW, product[f"b{l}"] = linear_gradient(R_dZ[l - 1], A)
+        product[f"W{l}"] = R_dW + linear_gradient(dZ[l - 1], R_A)[0] if l > 1 else R_dW  # X does not move
+    return FrozenDict(product)
+
+
+def forward_along(V: Parameters, caches: list[LayerCache], network: Network, masks: Masks) -> list[LayerCache]:
+    """R{Z_l} = V_W A_{l-1} + W_l R{A_{l-1}} + V_b,  R{A_l} = g'(Z_l) * R{Z_l}:  the caches' derivatives along V."""
+    R_A = jnp.zeros_like(caches[0].linear_cache.A)
+    R_caches = []
+    for l, ((A, W, _), Z) in enumerate(caches, start=1):
+        V_W, V_b = V[f"W{l}"], V[f"b{l}"]
+        R_Z = V_W @ A + W @ R_A + V_b if l > 1 else V_W @ A + V_b  # X does not move
+        R_caches.append(LayerCache(LinearCache(R_A, V_W, V_b), R_Z))
+        if l < len(caches):
+            # g'(Z) * R{Z}: a diagonal matrix is its own transpose.
+            R_A = jnp.asarray(masked(network.hidden.backward(R_Z, Z), masks, l))
+    return R_caches
+
+
+def _hessian_times(R_caches: list[LayerCache], caches: list[LayerCache], Y: Labels, network: Network) -> Array:
+    """H R{ZL}, example by example."""
+    ZL, R_ZL = caches[-1].Z, R_caches[-1].Z
+    return loss_piece(network.loss, "hessian_product")(ZL, as_targets(Y, ZL), R_ZL)

@@ -1,0 +1,83 @@
+"""Kronecker-factored curvature: in every layer, GGN of [W, b] ~ A (x) G with A over [A_{l-1}; 1] and G over dZ_l.
+
+The vector is that of [dW, db] column by column. K-FAC: Martens & Grosse 2015, arXiv:1503.05671, section 3.
+"""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..network import COURSE, L_model_forward, Network, as_targets
+from ..types import Inputs, Labels, Parameters
+from .batch import summed_by_example
+from .pairs import Record, loss_piece
+
+
+Symmetric = Float[Array, "k k"]
+
+
+class KroneckerFactors(NamedTuple):
+    """A_l (n_{l-1} + 1, n_{l-1} + 1), whose last row and column are the bias's, and G_l (n_l, n_l) of all layers."""
+
+    A: tuple[Symmetric, ...]
+    G: tuple[Symmetric, ...]
+
+
+class EKFAC(NamedTuple):
+    """In every layer U_A and U_G, the eigenvectors of A and G, as columns, and s (n_l, n_{l-1} + 1)."""
+
+    U_A: tuple[Symmetric, ...]
+    U_G: tuple[Symmetric, ...]
+    s: tuple[Float[Array, "n n_prev_plus_1"], ...]
+
+
+def kronecker_factors(record: Record) -> KroneckerFactors:
+    """A = [A_{l-1}; 1] [A_{l-1}; 1]^T / m,  G = dZ dZ^T / m, over all columns.
+
+    Empirical K-FAC from `loss_gradient`, K-FAC by Monte Carlo from `sampled_labels`, KFLR (Botev et al. 2017,
+    arXiv:1706.03662) from `hessian_root`.
+    """
+    m = record.examples
+    return KroneckerFactors(tuple(_input_factor(A) for A in record.A), tuple(dZ @ dZ.T / m for dZ in record.dZ))
+
+
+def kfra_factors(X: Inputs, Y: Labels, parameters: Parameters, network: Network = COURSE) -> KroneckerFactors:
+    """G_L = mean of H_i,  G_{l-1} = (W^T G_l W) * (F F^T / m)  with F = g'(Z_{l-1}); A as in `kronecker_factors`.
+
+    It carries one matrix a layer down, whatever the number of logits. Botev et al. 2017, arXiv:1706.03662.
+    """
+    _, caches = L_model_forward(X, parameters, network)
+    ZL = caches[-1].Z
+    m = ZL.shape[1]
+    S = loss_piece(network.loss, "hessian_root")(ZL, as_targets(Y, ZL))
+    G = [S @ S.T / m]
+    for below, above in reversed(list(pairwise(caches))):
+        W, Z = above.linear_cache.W, below.Z
+        F = network.hidden.backward(jnp.ones_like(Z), Z)
+        G.append((W.T @ G[-1] @ W) * (F @ F.T / m))
+    return KroneckerFactors(tuple(_input_factor(cache.linear_cache.A) for cache in caches), tuple(reversed(G)))
+
+
+def ekfac(record: Record, factors: KroneckerFactors) -> EKFAC:
+    """s = (U_G^T dZ)^2 ((U_A^T [A; 1])^2)^T / m:  the second moments of the columns in the factors' eigenbasis.
+
+    In that basis no diagonal is nearer to the record's matrix. George et al. 2018, arXiv:1806.03884.
+    """
+    U_A = tuple(jnp.linalg.eigh(A)[1] for A in factors.A)
+    U_G = tuple(jnp.linalg.eigh(G)[1] for G in factors.G)
+    s = tuple(
+        summed_by_example((G.T @ dZ) ** 2, A) @ ((U.T @ with_ones(A)) ** 2).T / record.examples
+        for U, G, A, dZ in zip(U_A, U_G, record.A, record.dZ, strict=True)
+    )
+    return EKFAC(U_A, U_G, s)
+
+
+def with_ones(A: Float[Array, "n m"]) -> Float[Array, "n+1 m"]:
+    """[A; 1]: the input of the bias below those of the weights."""
+    return jnp.concatenate([A, jnp.ones_like(A[:1])])
+
+
+def _input_factor(A: Float[Array, "n m"]) -> Symmetric:
+    return with_ones(A) @ with_ones(A).T / A.shape[1]

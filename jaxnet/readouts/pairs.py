@@ -1,0 +1,146 @@
+"""One record of a backward pass: the pairs (A_{l-1}, dZ_l) of all layers, from a seed.
+
+A seed is what the pass starts from: (loss, ZL, Y) -> dZL with C columns an example, column c m + i example i's.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..errors import InputError
+from ..layers import LayerCache
+from ..losses import Loss, Outputs, diagonal
+from ..network import COURSE, L_model_forward, Network, as_targets, backward_signals
+from ..parameters import layer_dims
+from ..types import Inputs, Labels, Masks, Parameters, PRNGKeyArray
+
+
+class Record(NamedTuple):
+    """The pairs of all layers, and what each example costs. Readouts contract it; columns carry no 1/m."""
+
+    A: tuple[Float[Array, "n_prev m"], ...]  # A_0 = X, A_1, ..., A_{L-1}
+    dZ: tuple[Float[Array, "n Cm"], ...]  # dZ_1, ..., dZ_L; C = 1 unless the seed has more
+    loss: Float[Array, " m"]
+
+    @property
+    def examples(self) -> int:
+        """m."""
+        return self.A[0].shape[1]
+
+    @property
+    def layer_dims(self) -> tuple[int, ...]:
+        """(n_x, n_1, ..., n_L)."""
+        return (len(self.A[0]), *map(len, self.dZ))
+
+    @property
+    def columns(self) -> int:
+        """C, the columns of an example."""
+        return self.dZ[0].shape[1] // self.examples
+
+
+Seed: TypeAlias = Callable[[Loss, Outputs, Outputs], Float[Array, "n_L Cm"]]
+
+
+def loss_gradient(loss: Loss, ZL: Outputs, Y: Outputs) -> Outputs:
+    """dZL: pairs of the gradient itself, and of the empirical Fisher matrix."""
+    return loss.gradient(ZL, Y)
+
+
+def sampled_labels(key: PRNGKeyArray) -> Seed:
+    """dZL at labels drawn from the model: a Monte-Carlo estimate of the Fisher matrix.
+
+    For these losses that is the generalized Gauss-Newton matrix, where the labels of an example sum to 1.
+    """
+
+    def seed(loss: Loss, ZL: Outputs, Y: Outputs) -> Outputs:
+        del Y
+        return loss.gradient(ZL, loss_piece(loss, "sample")(ZL, key))
+
+    return seed
+
+
+def hessian_root(loss: Loss, ZL: Outputs, Y: Outputs) -> Float[Array, "n_L Cm"]:
+    """S with S S^T = H, the Hessian of an example's loss in its logits: the exact Gauss-Newton matrix, with C = n_L."""
+    return loss_piece(loss, "hessian_root")(ZL, Y)
+
+
+def output_jacobian(loss: Loss, ZL: Outputs, Y: Outputs) -> Float[Array, "n_L Cm"]:
+    """Unit vectors: column c is the derivative of logit c, C = n_L. Their `gram` is the neural tangent kernel."""
+    del loss, Y
+    return diagonal(jnp.ones_like(ZL))
+
+
+def record(
+    X: Inputs,
+    Y: Labels,
+    parameters: Parameters,
+    network: Network = COURSE,
+    *,
+    seed: Seed = loss_gradient,
+    masks: Masks = None,
+) -> Record:
+    """A_{l-1} and dZ_l of every layer, by one forward pass and the library's backward loop from `seed`.
+
+    C columns an example are one pass over a C times wider batch. With one logit every seed is a factor on the columns
+    of one pass, so that under one `jit` records from several seeds cost one: the exact Fisher matrix is free.
+    `masks` are those of `dropout_masks`. Cost terms of the weights alone, such as L2, belong to no example.
+    Raises `InputError` where the shapes do not fit, or the loss lacks what the seed asks for.
+    """
+    if not callable(seed):
+        raise InputError(f"seed is {seed!r:.60}; expected a function of (loss, ZL, Y), such as readouts.loss_gradient")
+    _, caches = L_model_forward(X, parameters, network, masks=masks)
+    ZL = caches[-1].Z
+    Y = as_targets(Y, ZL)
+    dZL = seed(network.loss, ZL, Y)
+    if dZL.ndim != 2 or len(dZL) != len(ZL) or dZL.shape[1] == 0 or dZL.shape[1] % ZL.shape[1]:
+        n_L, m = ZL.shape
+        raise InputError(f"the seed made a dZL of shape {dZL.shape}; expected ({n_L}, C * {m}), C columns an example")
+    A = tuple(cache.linear_cache.A for cache in caches)
+    return Record(A, _signals(dZL, caches, network, masks), network.loss.value(ZL, Y))
+
+
+def _signals(dZL: Outputs, caches: list[LayerCache], network: Network, masks: Masks) -> tuple[Array, ...]:
+    ZL = caches[-1].Z
+    if len(ZL) == 1:
+        signals = backward_signals(jnp.ones_like(ZL), caches, network, masks=masks)
+        return tuple(repeated(dZ, dZL) * dZL for dZ in signals.dZ)
+    wide = [LayerCache(linear_cache, repeated(Z, dZL)) for linear_cache, Z in caches]
+    wide_masks = masks and [None if mask is None else repeated(jnp.asarray(mask), dZL) for mask in masks]
+    return backward_signals(dZL, wide, network, masks=wide_masks).dZ
+
+
+def repeated(A: Float[Array, "n m"], dZ: Float[Array, "k Cm"]) -> Float[Array, "n Cm"]:
+    """A beside itself C times, a column for each of dZ."""
+    return jnp.tile(A, (1, dZ.shape[1] // A.shape[1]))
+
+
+def loss_piece(loss: Loss, name: str) -> Callable:
+    """That function of the loss. Raises `InputError` where the loss was made without it."""
+    piece = getattr(loss, name)
+    if piece is None:
+        raise InputError(f"this loss has no {name}; give it: loss._replace({name}=...), see `jaxnet.Loss`")
+    return piece
+
+
+def check_one_column(record: Record) -> None:
+    """Raises `InputError` where an example has more than one column, so that none is its gradient."""
+    if record.columns != 1:
+        raise InputError(
+            f"the record has {record.columns} columns an example; expected one, as from seed=loss_gradient"
+        )
+
+
+def check_same_layers(record: Record, other: Record) -> None:
+    """Raises `InputError` where two records are not of one architecture."""
+    if record.layer_dims != other.layer_dims:
+        raise InputError(
+            f"the records are of networks of {record.layer_dims} and {other.layer_dims} units; expected one network"
+        )
+
+
+def check_direction(V: Parameters, dims: tuple[int, ...]) -> None:
+    """Raises `InputError` where V is no mapping like the parameters of such a network."""
+    if layer_dims(V) != dims:
+        raise InputError(f"the direction has layers of {layer_dims(V)} units, the network of {dims}; expected the same")
