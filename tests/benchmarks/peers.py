@@ -167,14 +167,14 @@ def report(name: str, seconds: Mapping[str, list[float]], failures: Mapping[str,
     rows = harness.compare(name, seconds)
     for row in rows:
         least, most = row["spread"]
-        time = f"{row['median'] * 1e6:12.1f} us a step" if _on_gpu() else ""
+        time = f"{row['median'] * 1e6:12.1f} us a step" if on_gpu() else ""
         print(f"{name:<44}{row['contender']:<18}{row['ratio']:7.2f}{least:9.2f}{most:8.2f}{time}", flush=True)
     for peer, reason in failures.items():
         print(f"{name:<44}{peer:<18}not measured: {reason}", flush=True)
     return rows + [{"case": name, "contender": peer, "failure": reason} for peer, reason in failures.items()]
 
 
-def _on_gpu() -> bool:
+def on_gpu() -> bool:
     return Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists()
 
 
