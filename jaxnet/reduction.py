@@ -23,7 +23,7 @@ START = 5e10  # FLOPs in the time that it takes to ask the optimizer
 
 
 class Reduced(NamedTuple):
-    """A run of training in fewer inputs; in all of them where Q is None."""
+    """A run of training in fewer inputs."""
 
     X: Float[AnyArray, "r m"]  # Q^T X
     tree: Any  # what was given, each of its W1 replaced by W1 Q
@@ -52,13 +52,10 @@ def reduce(X: Inputs, tree: Any) -> Reduced:
     # On two threads 0.7 of the time, and a hundred times it where the processor has other work: they wait in loops.
     with threadpool_limits(1, user_api="blas"):
         Q, R = cast(tuple[np.ndarray, np.ndarray], scipy.linalg.qr(A, mode="economic", check_finite=False))
-    values, at = [], m
-    for path, leaf in leaves:
-        if _is_W1(path, leaf):
-            n = np.size(leaf) // n_x
-            leaf = R[:, at : at + n].T.reshape(*np.shape(leaf)[:-1], Q.shape[1])
-            at += n
-        values.append(leaf)
+    Vs = iter(np.split(R[:, m:].T, np.cumsum([len(W) for W in rows])))
+    values = [
+        next(Vs).reshape(*np.shape(leaf)[:-1], Q.shape[1]) if _is_W1(path, leaf) else leaf for path, leaf in leaves
+    ]
     return Reduced(R[:, :m], *jax.device_put((jax.tree.unflatten(structure, values), Q)))
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Int
 
 from .network import COURSE, L_model_forward, Network, as_targets, check_is_array, outputs_like
 from .parameters import FrozenDict, initialize_parameters_deep, layer_dims
-from .reduction import Reduced, expand, pays, reduce
+from .reduction import expand, pays, reduce
 from .regularization import dropout_masks
 from .rotation import commutes_with_rotation
 from .types import AnyArray, Inputs, Labels, Masks, Parameters, PRNGKeyArray
@@ -122,23 +122,23 @@ def train(
     check_regularization(lambd, keep_prob, input_keep_prob, key)
     Y = as_targets(Y, outputs_like(X, parameters, n_L))
     step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype)
-    run = Reduced(X, (parameters, opt_state), None)
+    Q = None
     if reduce_inputs and worth_reducing(X, parameters, step, batch_size or m, num_iterations - start):
-        run = reduce(X, run.tree)
-    feed, (first, first_state) = resident(run.X, np.asarray(Y), batch_size, key), run.tree
-    told = None if on_chunk is None else lambda progress: on_chunk(_in_all_inputs(progress, run.Q))
+        X, (parameters, opt_state), Q = reduce(X, (parameters, opt_state))
+    feed = resident(X, np.asarray(Y), batch_size, key)
+    told = None if on_chunk is None else lambda progress: on_chunk(_in_all_inputs(progress, Q))
     try:
-        trained = make_steps(feed, first, first_state, step, start, num_iterations, chunk, key, told)
+        trained = make_steps(feed, parameters, opt_state, step, start, num_iterations, chunk, key, told)
     except NotFiniteError as error:
-        raise error.in_all_inputs(run.Q) from None
-    return _in_all_inputs(trained, run.Q)
+        raise error.in_all_inputs(Q) from None
+    return _in_all_inputs(trained, Q)
 
 
 _expand = jax.jit(expand)
 
 
 def in_all_inputs(tree: Any, Q: AnyArray | None) -> Any:
-    """What a run in reduced inputs makes its steps with, as that of the run in all of them; Q is None where it is."""
+    """Parameters and states of a run in reduced inputs, as those of all inputs; Q is None where nothing is reduced."""
     return tree if Q is None else _expand(tree, Q)
 
 
@@ -154,15 +154,15 @@ def worth_reducing(X: AnyArray, parameters: Parameters, step: Step, batch_size: 
     )
 
 
-def _in_all_inputs(what: Any, Q: AnyArray | None) -> Any:
-    """A `Progress` or a `Trained`."""
-    parameters, opt_state = in_all_inputs((what.parameters, what.opt_state), Q)
-    return what._replace(parameters=parameters, opt_state=opt_state)
+def _in_all_inputs(run: Any, Q: AnyArray | None) -> Any:
+    """The same for a `Progress` or a `Trained`, whose numbers stay NumPy's."""
+    parameters, opt_state = in_all_inputs((run.parameters, run.opt_state), Q)
+    return run._replace(parameters=parameters, opt_state=opt_state)
 
 
 def make_steps(
     feed: Feed,
-    parameters: FrozenDict,
+    parameters: Parameters,
     opt_state: Any,
     step: Step,
     start: int,
@@ -172,24 +172,23 @@ def make_steps(
     on_chunk: Callable[[Progress], bool | None] | None,
 ) -> Trained:
     """The loop of `train`, for examples that `feed` brings from wherever they are."""
-    opt_state, costs = step.optimizer.init(parameters) if opt_state is None else opt_state, []
+    if opt_state is None:
+        opt_state = step.optimizer.init(parameters)
+    costs = []
     for first in range(start, num_iterations, chunk):
-        length, made = min(chunk, num_iterations - first), 0
-        chunk_costs = []
+        length, iteration, chunk_costs = min(chunk, num_iterations - first), first, []
         for rows, Y_rows, batches in feed(first, length):
-            piece = length if batches is None else len(batches)
-            before, at = (parameters, opt_state), first + made
+            piece, before = length if batches is None else len(batches), (parameters, opt_state)
             parameters, opt_state, J, finite = run_chunk(
-                parameters, opt_state, rows, Y_rows, batches, at, key, length=piece, step=step
+                parameters, opt_state, rows, Y_rows, batches, iteration, key, length=piece, step=step
             )
             chunk_costs.append(np.asarray(J))
             if not finite:
-                raise _blame(before, rows, Y_rows, batches, at, key, piece, step)
-            made += piece
+                raise _blame(before, rows, Y_rows, batches, iteration, key, piece, step)
+            iteration += piece
         costs += chunk_costs
-        if on_chunk is not None and on_chunk(
-            Progress(first + length, np.concatenate(chunk_costs), parameters, opt_state)
-        ):
+        progress = Progress(iteration, np.concatenate(chunk_costs), parameters, opt_state)
+        if on_chunk is not None and on_chunk(progress):
             break
     return Trained(parameters, opt_state, np.concatenate(costs) if costs else np.empty(0))
 
