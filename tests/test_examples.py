@@ -34,3 +34,50 @@ def test_jit_training_ends_at_the_accuracy_it_states(capsys, default_promotion):
     stated = float(re.search(r"([\d.]+) at the end", example.__doc__).group(1))
     reached = float(re.search(r"epoch 60: .* test accuracy ([\d.]+)", capsys.readouterr().out).group(1))
     assert reached >= stated - 0.0201  # one photograph of fifty
+
+
+def printed(text, before):
+    """The number behind a word."""
+    return float(re.search(re.escape(before) + r"\D*?([\d.]+)", text).group(1))
+
+
+def test_mislabelled_digits_are_found(shared_data, tmp_path, capsys, default_promotion):
+    from examples import mislabelled_digits
+
+    folder = str(shared_data / "mnist")
+    mislabelled_digits.main([folder, "--plot", str(tmp_path / "digits.png"), "--digits", "2000"])
+    out = capsys.readouterr().out
+    assert printed(out, "\nself-influence: ") > 0.5
+    assert printed(out, "\nloss: ") > 0.7
+    assert printed(out, "at random: ") < 0.2
+    assert (tmp_path / "digits.png").stat().st_size > 10_000
+
+
+def test_the_noise_scale_is_drawn_beside_the_steps(shared_data, tmp_path, capsys, monkeypatch, default_promotion):
+    """Two batch sizes and a high target, to be quick."""
+    from examples import gradient_noise_scale
+
+    monkeypatch.setattr(gradient_noise_scale, "TARGET", 0.6)
+    monkeypatch.setattr(gradient_noise_scale, "SEEDS", (0,))
+    monkeypatch.setattr(gradient_noise_scale, "RATES", [0.2])
+    plot = tmp_path / "noise.png"
+    gradient_noise_scale.main([str(shared_data / "mnist"), "--plot", str(plot), "--batches", "16", "64"])
+    out = capsys.readouterr().out
+    assert printed(out, "batches of 16: ") > printed(out, "batches of 64: ")
+    assert printed(out, "B_simple: ") > 1
+    assert plot.stat().st_size > 10_000
+
+
+def test_kfac_needs_fewer_steps(shared_data, tmp_path, capsys, monkeypatch, default_promotion):
+    """One setting of each, the best of the example's, to a higher cost."""
+    from examples import kfac
+
+    monkeypatch.setattr(kfac, "TARGET", 0.3)
+    monkeypatch.setattr(kfac, "DIGITS", 4000)
+    monkeypatch.setattr(kfac, "STEPS", 100)
+    for name, values in {"K-FAC": (0.1, 0.003), "momentum": (1.0, 0.98)}.items():
+        make, words, _ = kfac.METHODS[name]
+        monkeypatch.setitem(kfac.METHODS, name, (make, words, [values]))
+    kfac.main([str(shared_data / "mnist"), "--plot", str(tmp_path / "kfac.png")])
+    assert printed(capsys.readouterr().out, "K-FAC takes ") > 1.5
+    assert (tmp_path / "kfac.png").stat().st_size > 10_000

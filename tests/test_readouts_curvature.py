@@ -139,3 +139,31 @@ def test_a_direction_of_another_network_is_refused(x64, no_shape_checks, product
     given, other = case("softmax"), case("several logits")
     with pytest.raises(InputError, match=r"direction has layers of \(4, 5, 3\) units, the network of \(4, 6, 5, 3\)"):
         product(*given[:3], other.parameters, given.network)
+
+
+@pytest.mark.parametrize("product", [readouts.ggn_vector_product, readouts.hessian_vector_product])
+def test_a_direction_of_another_dtype_takes_that_of_the_parameters(x64, product):
+    given = case("softmax")
+    V = jax.tree.map(np.ones_like, given.parameters)
+    narrow = jax.tree.map(lambda value: value.astype("int32"), V)
+    expected = product(*given[:3], V, given.network)
+    np.testing.assert_array_equal(flat(product(*given[:3], narrow, given.network)), flat(expected))
+
+
+def test_products_go_past_an_activation_whose_jacobian_is_no_diagonal(x64):
+    """Units that look at their neighbour: the Jacobian is not symmetric either."""
+
+    def forward(Z):
+        return jax.numpy.tanh(Z) * jax.numpy.roll(Z, 1, axis=0)
+
+    def backward(dA, Z):
+        return jax.vjp(forward, Z)[1](dA)[0]
+
+    given = made([3, 4, 2], 5, SOFTMAX, jaxnet.activations.Activation(forward, backward))
+    V = np.random.default_rng(0).normal(size=given.J.shape[2])
+    product = readouts.ggn_vector_product(*given[:3], given.tree(V), given.network)
+    np.testing.assert_allclose(flat(product), given.ggn() @ V, **close)
+    start = jax.flatten_util.ravel_pytree(given.parameters)[0]
+    curved = readouts.hessian_vector_product(*given[:3], given.tree(V), given.network)
+    expected = jax.jit(lambda start: jax.jvp(jax.grad(cost_of(given)), (start,), (V,))[1])(start)
+    np.testing.assert_allclose(flat(curved), expected, **close)

@@ -1,6 +1,6 @@
 """What else the backward pass knows: readouts of the pairs (A_{l-1}, dZ_l) that it holds at every layer.
 
-    pairs = record(X, Y, parameters, network, seed)      one forward and one backward pass
+    pairs = record(X, Y, parameters, network, seed=seed) one forward and one backward pass
     squared_norms(pairs), second_moment(pairs), ...      contractions of the pairs
 
 Pure functions, for use inside `jit`: what is not asked for is not computed. The seed says what the pairs belong to:

@@ -9,7 +9,7 @@ from ..parameters import FrozenDict
 from ..types import PRNGKeyArray
 from .batch import mean_gradient
 from .examples import squared_norms
-from .pairs import Record, check_one_column
+from .pairs import Record, check_one_column, check_positive
 
 
 def clipped_gradient(
@@ -32,8 +32,7 @@ def clipped_gradient(
     check_one_column(record)
     if key is None and not (isinstance(noise_multiplier, int | float) and noise_multiplier == 0):
         raise InputError(f"noise_multiplier is {noise_multiplier} but key is None; pass key=jax.random.key(...)")
-    if isinstance(max_norm, int | float) and not max_norm > 0:
-        raise InputError(f"max_norm is {max_norm}; expected a number above 0")
+    check_positive("max_norm", max_norm)
     squared = squared_norms(record)
     norms = jnp.sqrt(jnp.where(squared > 0, squared, 1))
     weights = jnp.where(squared > 0, jnp.minimum(1, max_norm / norms), 1)

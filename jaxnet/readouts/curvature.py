@@ -56,7 +56,7 @@ def ggn_vector_product(
 
     V and the product have the tree of parameters; `InputError` where V has not. Schraudolph 2002.
     """
-    check_direction(V, layer_dims(parameters))
+    V = _direction(V, parameters)
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     R_caches = forward_along(V, caches, network, masks)
     grads = backpropagate(_hessian_times(R_caches, caches, Y, network), caches, network, masks=masks)
@@ -71,7 +71,7 @@ def hessian_vector_product(
     R{dA_{l-1}} = W^T R{dZ} + V_W^T dZ,  R{dZ_l} = g'(Z) R{dA} + g''(Z) R{Z} dA: Pearlmutter 1994.
     V and the product have the tree of parameters; `InputError` where V has not. At the kink of relu, g'' is 0.
     """
-    check_direction(V, layer_dims(parameters))
+    V = _direction(V, parameters)
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     R_caches = forward_along(V, caches, network, masks)
     ZL = caches[-1].Z
@@ -88,6 +88,12 @@ def hessian_vector_product(
     return FrozenDict(product)
 
 
+def _direction(V: Parameters, parameters: Parameters) -> Parameters:
+    """V in the dtypes of the parameters, once it has their shapes."""
+    check_direction(V, layer_dims(parameters))
+    return {name: jnp.asarray(V[name], jnp.result_type(value)) for name, value in parameters.items()}
+
+
 def forward_along(V: Parameters, caches: list[LayerCache], network: Network, masks: Masks) -> list[LayerCache]:
     """R{Z_l} = V_W A_{l-1} + W_l R{A_{l-1}} + V_b,  R{A_l} = g'(Z_l) * R{Z_l}:  the caches' derivatives along V."""
     R_A = jnp.zeros_like(caches[0].linear_cache.A)
@@ -97,8 +103,8 @@ def forward_along(V: Parameters, caches: list[LayerCache], network: Network, mas
         R_Z = V_W @ A + W @ R_A + V_b if l > 1 else V_W @ A + V_b  # X does not move
         R_caches.append(LayerCache(LinearCache(R_A, V_W, V_b), R_Z))
         if l < len(caches):
-            # g'(Z) * R{Z}: a diagonal matrix is its own transpose.
-            R_A = jnp.asarray(masked(network.hidden.backward(R_Z, Z), masks, l))
+            _, R_A = jax.jvp(network.hidden.forward, (Z,), (R_Z,))
+            R_A = jnp.asarray(masked(R_A, masks, l))
     return R_caches
 
 

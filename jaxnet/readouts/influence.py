@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import reduce
+from itertools import chain
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ from jaxtyping import Array, Float
 
 from ..errors import InputError
 from .examples import gram, squared_norms
-from .pairs import Record, check_one_column
+from .pairs import Record, check_one_column, check_positive
 
 
 def tracin(
@@ -20,7 +21,7 @@ def tracin(
     From records of both batches at some checkpoints t, and the learning rates there. TracInCP of Pruthi et al. 2020,
     arXiv:2002.08484. Raises `InputError` where the three are not equally long, or there is no checkpoint.
     """
-    _check_checkpoints(len(training), len(test), len(rates))
+    _check_checkpoints(rates, training, test)
     terms = (rate * gram(record, other) for record, other, rate in zip(training, test, rates, strict=True))
     return reduce(jnp.add, terms)
 
@@ -30,7 +31,7 @@ def self_influence(training: Sequence[Record], rates: Sequence[float | Float[Arr
 
     Pruthi et al. 2020. No matrix product beyond the records'.
     """
-    _check_checkpoints(len(training), len(rates))
+    _check_checkpoints(rates, training)
     return reduce(jnp.add, (rate * squared_norms(record) for record, rate in zip(training, rates, strict=True)))
 
 
@@ -49,6 +50,7 @@ def influence(
     """
     check_one_column(training)
     check_one_column(test)
+    check_positive("damping", damping)
     K = gram(training, test)
     if curvature is None:
         return _solve(gram(training), training.examples, damping, K)
@@ -63,6 +65,9 @@ def _solve(
     return jax.scipy.linalg.solve(K / m + damping * jnp.eye(len(K), dtype=K.dtype), right, assume_a="pos")
 
 
-def _check_checkpoints(*counts: int) -> None:
+def _check_checkpoints(rates: Sequence, *batches: Sequence[Record]) -> None:
+    counts = [*map(len, batches), len(rates)]
     if len(set(counts)) != 1 or counts[0] == 0:
         raise InputError(f"of checkpoints there are {' and '.join(map(str, counts))}; expected one number, 1 or more")
+    for record in chain(*batches):
+        check_one_column(record)

@@ -46,7 +46,8 @@ def kronecker_factors(record: Record) -> KroneckerFactors:
 def kfra_factors(X: Inputs, Y: Labels, parameters: Parameters, network: Network = COURSE) -> KroneckerFactors:
     """G_L = mean of H_i,  G_{l-1} = (W^T G_l W) * (F F^T / m)  with F = g'(Z_{l-1}); A as in `kronecker_factors`.
 
-    It carries one matrix a layer down, whatever the number of logits. Botev et al. 2017, arXiv:1706.03662.
+    It carries one matrix a layer down, whatever the number of logits, past activations that act on each unit by itself.
+    Botev et al. 2017, arXiv:1706.03662.
     """
     _, caches = L_model_forward(X, parameters, network)
     ZL = caches[-1].Z

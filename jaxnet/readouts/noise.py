@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ..parameters import FrozenDict
@@ -23,7 +24,7 @@ class NoiseScale(NamedTuple):
     squared_gradient: Number  # |G|^2, of the gradient over all data; in a small batch it can be negative
 
     @property
-    def batch_size(self) -> Number:
+    def batch_size(self) -> Array | np.floating:
         """B_simple = tr S / |G|^2: far below it twice the batch is worth twice the steps, far above it nothing."""
         return self.trace / self.squared_gradient
 

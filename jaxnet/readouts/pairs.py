@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ..errors import InputError
@@ -144,3 +145,9 @@ def check_direction(V: Parameters, dims: tuple[int, ...]) -> None:
     """Raises `InputError` where V is no mapping like the parameters of such a network."""
     if layer_dims(V) != dims:
         raise InputError(f"the direction has layers of {layer_dims(V)} units, the network of {dims}; expected the same")
+
+
+def check_positive(name: str, value: float | Array) -> None:
+    """Raises `InputError` for a number that is not above 0; what is traced, or an array of JAX, is let pass."""
+    if isinstance(value, int | float | np.number) and not value > 0:
+        raise InputError(f"{name} is {value}; expected a number above 0")

@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..parameters import layer_dims
 from ..types import Parameters
 from .kronecker import KroneckerFactors, Symmetric
+from .pairs import check_positive
 
 
 class KFACState(NamedTuple):
@@ -34,10 +35,10 @@ def precondition_by_kfac(
     inverses are made anew every `interval` steps. Martens & Grosse 2015, arXiv:1503.05671, sections 5 and 6.3.
     Raises `InputError` for a damping or a decay out of range, and where `factors` are not passed.
     """
-    if not 0 <= decay < 1 or not interval >= 1:
-        raise InputError(f"decay is {decay} and interval {interval}; expected 0 <= decay < 1 and interval >= 1")
-    if isinstance(damping, int | float) and not damping > 0:
-        raise InputError(f"damping is {damping}; expected a number above 0, which keeps the factors invertible")
+    check_positive("damping", damping)
+    check_positive("interval", interval)
+    if isinstance(decay, int | float) and not 0 <= decay < 1:
+        raise InputError(f"decay is {decay}; expected 0 <= decay < 1")
 
     def init(params: Any) -> KFACState:
         dims, dtype = layer_dims(params), jnp.result_type(*params.values())
@@ -48,7 +49,10 @@ def precondition_by_kfac(
     def update(updates: Any, state: Any, params: Any = None, *, factors: Any = None, **extra: Any) -> tuple[Any, Any]:
         del params, extra
         if factors is None:
-            raise InputError("no factors; call optimizer.update(..., factors=readouts.kronecker_factors(record))")
+            raise InputError(
+                "no factors; call optimizer.update(..., factors=readouts.kronecker_factors(record)) in a step of your "
+                "own: `train` and `make_update_step` pass none"
+            )
         step = state.step + 1
         mean = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.factors, factors)
         unbiased = jax.tree.map(lambda factor: factor / (1 - decay ** step.astype(factor.dtype)), mean)

@@ -1,6 +1,7 @@
 """How the ratios of `peers` grow with width, depth, batch and data: four curves for each contender, in one picture."""
 
 import argparse
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def draw_rows(file: Path, rows: Sequence[dict[str, Any]]) -> None:
             for scale, ticks in ((axes.xaxis, values), (axes.yaxis, TICKS)):
                 scale.set(major_locator=FixedLocator(ticks), minor_locator=NullLocator())
                 scale.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-            for name, colour in zip(names, COLOURS, strict=False):
+            for name, colour in zip(names, itertools.cycle(COLOURS), strict=False):
                 line = [
                     row for row in rows if (row["contender"], row["variable"]) == (name, variable) if "ratio" in row
                 ]
