@@ -58,9 +58,12 @@ def linear_backward(
             f"dZ has shape {dZ.shape}, and in the cache A_prev {A_prev.shape} and W {W.shape}; expected (n, m), "
             "(n_prev, m) and (n, n_prev)"
         )
-    dA_prev = W.T @ dZ
-    dW, db = linear_gradient(dZ, A_prev)
-    return dA_prev, dW, db
+    return linear_transpose(dZ, W), *linear_gradient(dZ, A_prev)
+
+
+def linear_transpose(dZ: Float[Array, "n m"], W: Float[Array, "n n_prev"]) -> Float[Array, "n_prev m"]:
+    """dA_prev = W^T dZ."""
+    return W.T @ dZ
 
 
 def linear_gradient(

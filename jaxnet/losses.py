@@ -111,7 +111,8 @@ def bce_sample(ZL: Outputs, key: PRNGKeyArray) -> Outputs:
 def bce_hessian_root(ZL: Outputs, Y: Outputs) -> Float[Array, "n_L Cm"]:
     """S = diag(sech(ZL / 2) / 2),  which is the root of AL (1 - AL) and keeps its digits where AL rounds to 0 or 1."""
     del Y
-    return diagonal(0.5 / jnp.cosh(ZL / 2))
+    e = jnp.exp(jnp.abs(ZL) * -0.5)  # where cosh would be infinite, and its derivative no number
+    return diagonal(e / (1 + e * e))
 
 
 def bce_hessian_product(ZL: Outputs, Y: Outputs, RZL: Outputs) -> Outputs:
@@ -171,11 +172,13 @@ def softmax_sample(ZL: Outputs, key: PRNGKeyArray) -> Outputs:
 def softmax_hessian_root(ZL: Outputs, Y: Outputs) -> Float[Array, "n_L Cm"]:
     """S = diag(sqrt P) - P sqrt(P)^T, times the root of sum_k Y_k:  S S^T = sum_k Y_k (diag(P) - P P^T) = H."""
     n_L, m = ZL.shape
-    P = softmax(ZL)
+    E = jnp.exp((ZL - jnp.max(ZL, axis=0, keepdims=True)) / 2)
+    root = E / jnp.sqrt(jnp.sum(E * E, axis=0, keepdims=True))  # of P, also where P is too small a number
+    P = root * root
     # 1 - P as the sum of the others: where P rounds to 1 the difference has no digits.
     others = (1 - jnp.eye(n_L, dtype=ZL.dtype)) @ P
     S = jnp.where(jnp.eye(n_L, dtype=bool)[:, :, None], others[:, None, :], -P[:, None, :])
-    scale = jnp.sqrt(P * jnp.sum(Y, axis=0, keepdims=True))
+    scale = root * jnp.sqrt(jnp.sum(Y, axis=0, keepdims=True))
     return (S * scale[None, :, :]).reshape(n_L, n_L * m)
 
 

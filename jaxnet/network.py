@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from .activations import Activation, as_activation
 from .errors import InputError
-from .layers import LayerCache, linear_activation_forward, linear_forward, linear_gradient
+from .layers import LayerCache, linear_activation_forward, linear_forward, linear_gradient, linear_transpose
 from .losses import Loss, as_loss
 from .parameters import FrozenDict, layer_dims
 from .types import AnyArray, Cost, DTypeLike, Grads, Inputs, Labels, Masks, Outputs, Parameters
@@ -100,7 +100,7 @@ def backward_signals(
     dZ, dA = {L: dZL}, {}
     for l in reversed(range(1, L + 1)):
         (_, W, _), _ = caches[l - 1]
-        dA[l - 1] = masked(jnp.asarray(W).T @ dZ[l], masks, l - 1)
+        dA[l - 1] = masked(linear_transpose(dZ[l], jnp.asarray(W)), masks, l - 1)
         if l > 1:
             _, Z_prev = caches[l - 2]
             dZ[l - 1] = network.hidden.backward(dA[l - 1], jnp.asarray(Z_prev))

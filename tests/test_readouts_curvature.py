@@ -6,6 +6,7 @@ import jaxnet
 from jaxnet import InputError, readouts
 from jaxnet.activations import ACTIVATIONS
 
+from .drawn import problem
 from .one_by_one import BCE, CASES, SOFTMAX, case, cost_of, flat, made
 
 
@@ -167,3 +168,15 @@ def test_products_go_past_an_activation_whose_jacobian_is_no_diagonal(x64):
     curved = readouts.hessian_vector_product(*given[:3], given.tree(V), given.network)
     expected = jax.jit(lambda start: jax.jvp(jax.grad(cost_of(given)), (start,), (V,))[1])(start)
     np.testing.assert_allclose(flat(curved), expected, **close)
+
+
+@pytest.mark.parametrize("loss, scale", [(BCE, 400.0), (SOFTMAX, 200.0)])
+def test_the_trace_has_a_derivative_where_outputs_are_0(loss, scale):
+    given = jax.tree.map(lambda value: np.asarray(value, np.float32), problem([3, 4, 2], 5, loss, scale=scale))
+    X, Y, parameters = given
+
+    def trace(parameters):
+        network = jaxnet.Network("tanh", loss)
+        return readouts.ggn_trace(readouts.record(X, Y, parameters, network, seed=readouts.hessian_root))
+
+    assert np.isfinite(flat(jax.jit(jax.grad(trace))(parameters))).all()

@@ -108,7 +108,9 @@ def _signals(dZL: Outputs, caches: list[LayerCache], network: Network, masks: Ma
         signals = backward_signals(jnp.ones_like(ZL), caches, network, masks=masks)
         return tuple(repeated(dZ, dZL) * dZL for dZ in signals.dZ)
     wide = [LayerCache(linear_cache, repeated(Z, dZL)) for linear_cache, Z in caches]
-    wide_masks = masks and [None if mask is None else repeated(jnp.asarray(mask), dZL) for mask in masks]
+    wide_masks = (
+        None if masks is None else [None if mask is None else repeated(jnp.asarray(mask), dZL) for mask in masks]
+    )
     return backward_signals(dZL, wide, network, masks=wide_masks).dZ
 
 
