@@ -69,7 +69,7 @@ def linear_transpose(dZ: Float[Array, "n m"], W: Float[Array, "n n_prev"]) -> Fl
 def linear_gradient(
     dZ: Float[Array, "n m"], A_prev: Float[Array, "n_prev m"]
 ) -> tuple[Float[Array, "n n_prev"], Float[Array, "n 1"]]:
-    """dW = dZ A_prev^T / m,  db = mean of the columns of dZ: here, for all gradients, the library divides by m."""
+    """dW = dZ A_prev^T / m,  db = mean of the columns of dZ: the one place where gradients are divided by m."""
     m = A_prev.shape[1]
     return (1 / m) * (dZ @ A_prev.T), (1 / m) * jnp.sum(dZ, axis=1, keepdims=True)
 

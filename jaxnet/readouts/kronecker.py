@@ -81,4 +81,5 @@ def with_ones(A: Float[Array, "n m"]) -> Float[Array, "n+1 m"]:
 
 
 def _input_factor(A: Float[Array, "n m"]) -> Symmetric:
-    return with_ones(A) @ with_ones(A).T / A.shape[1]
+    inputs = with_ones(A)
+    return inputs @ inputs.T / A.shape[1]

@@ -72,7 +72,8 @@ def batch_tests(record: Record) -> BatchTests:
 def gsnr(record: Record) -> FrozenDict:
     """(mean of g_i)^2 / variance of g_i,  entry by entry: the gradient's signal-to-noise ratio, 0 where the mean is 0.
 
-    Liu et al. 2020, arXiv:2001.07384. Raises `InputError` for one example, and for more columns than one.
+    Infinite where all examples agree on another. Liu et al. 2020, arXiv:2001.07384. Raises `InputError` for one
+    example, and for more columns an example than one.
     """
     return jax.tree.map(
         lambda mean, spread: jnp.where(mean == 0, 0, mean**2 / spread), mean_gradient(record), variance(record)

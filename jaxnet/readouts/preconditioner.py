@@ -33,6 +33,7 @@ def precondition_by_kfac(
     (A + pi sqrt(damping) I) and (G + sqrt(damping) / pi I) share the damping by their mean eigenvalues,
     pi^2 = (tr A / dim A) / (tr G / dim G). `decay` is that of the running means, unbiased from the first step on;
     inverses are made anew every `interval` steps. Martens & Grosse 2015, arXiv:1503.05671, sections 5 and 6.3.
+    One batch that is not finite stays in the means: `optax.apply_if_finite` leaves it out.
     Raises `InputError` for a damping or a decay out of range, and where `factors` are not passed.
     """
     check_positive("damping", damping)
@@ -44,6 +45,7 @@ def precondition_by_kfac(
         dims, dtype = layer_dims(params), jnp.result_type(*params.values())
         A, G = (tuple(jnp.zeros((n, n), dtype) for n in sizes) for sizes in ([n + 1 for n in dims[:-1]], dims[1:]))
         zeros = KroneckerFactors(A, G)
+        # A copy, since a compiled step that donates its state cannot donate an array twice.
         return KFACState(jnp.zeros((), jnp.int32), zeros, jax.tree.map(jnp.copy, zeros))
 
     def update(updates: Any, state: Any, params: Any = None, *, factors: Any = None, **extra: Any) -> tuple[Any, Any]:
