@@ -4,8 +4,8 @@
 
 MNIST is the folder of its four idx files. Both train 784-128-64-10 with sigmoid units on 20,000 digits, from the same
 weights, on the same minibatches of 2,000. Each is tried with nine settings on a grid, of which the best counts. Prints
-the steps and seconds of both, and how many times fewer the steps are: 3.4, in about as many seconds. It takes four
-minutes on two cores.
+the steps and seconds of both, and how many times fewer the steps are: 3.8, in 1.3 times the seconds. It takes a minute
+and a half on two cores.
 """
 
 import argparse
@@ -32,8 +32,7 @@ DIGITS, BATCH, STEPS, EVERY, TARGET = 20_000, 2_000, 400, 5, 0.02
 
 
 def kfac(learning_rate: float, damping: float) -> optax.GradientTransformationExtraArgs:
-    preconditioner = readouts.precondition_by_kfac(damping, interval=EVERY)
-    return optax.chain(preconditioner, optax.sgd(learning_rate, momentum=0.9))
+    return optax.chain(readouts.precondition_by_kfac(damping), optax.sgd(learning_rate, momentum=0.9))
 
 
 def momentum(learning_rate: float, decay: float) -> optax.GradientTransformationExtraArgs:
@@ -41,8 +40,8 @@ def momentum(learning_rate: float, decay: float) -> optax.GradientTransformation
 
 
 METHODS = {
-    "K-FAC": (kfac, ("rate", "damping"), itertools.product((0.03, 0.1, 0.3), (0.003, 0.01, 0.03))),
-    "momentum": (momentum, ("rate", "decay"), itertools.product((0.3, 1.0, 2.0), (0.9, 0.95, 0.98))),
+    "K-FAC": (kfac, ("rate", "damping"), itertools.product((0.1, 0.2, 0.3), (0.003, 0.005, 0.01))),
+    "momentum": (momentum, ("rate", "decay"), itertools.product((1.0, 1.4, 2.0), (0.9, 0.95, 0.97))),
 }
 
 

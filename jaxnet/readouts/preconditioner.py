@@ -32,7 +32,8 @@ def precondition_by_kfac(
 
     (A + pi sqrt(damping) I) and (G + sqrt(damping) / pi I) share the damping by their mean eigenvalues,
     pi^2 = (tr A / dim A) / (tr G / dim G). `decay` is that of the running means, unbiased from the first step on;
-    inverses are made anew every `interval` steps. Martens & Grosse 2015, arXiv:1503.05671, sections 5 and 6.3.
+    inverses are made anew every `interval` steps: old ones bear smaller learning rates.
+    Martens & Grosse 2015, arXiv:1503.05671, sections 5 and 6.3.
     One batch that is not finite stays in the means: `optax.apply_if_finite` leaves it out.
     Raises `InputError` for a damping or a decay out of range, and where `factors` are not passed.
     """
