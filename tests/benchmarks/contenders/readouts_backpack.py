@@ -13,7 +13,7 @@ EXTENSIONS = {
     "second moment": ("SumGradSquared",),
     "variance": ("Variance",),
     "norms, second moment, gram": ("BatchL2Grad", "SumGradSquared", "Variance"),
-    "clipped sum": ("BatchGrad",),
+    "clipped sum": ("BatchGrad", "BatchL2Grad"),
     "GGN diagonal, sampled": ("DiagGGNMC",),
     "GGN diagonal": ("DiagGGNExact",),
     "K-FAC": ("KFAC",),
@@ -77,9 +77,10 @@ def prepare(given):
         with backpack(*(getattr(extensions, name)() for name in EXTENSIONS.get(given.quantity, ()))):
             cost.backward()
         if given.quantity == "clipped sum":
-            norms = sum((m * parameter.grad_batch).flatten(1).pow(2).sum(1) for parameter in parameters).sqrt()
+            # Norms from an extension of their own: no second array of m gradients.
+            norms = m * sum(parameter.batch_l2 for parameter in parameters).sqrt()
             weights = (given.max_norm / norms).clamp(max=1)
-            return [torch.einsum("i,i...->...", weights, parameter.grad_batch) for parameter in parameters]
+            return [(weights @ parameter.grad_batch.flatten(1)).view_as(parameter) for parameter in parameters]
         return None
 
     def run(steps):
