@@ -1,5 +1,6 @@
-from . import activations as activations, losses as losses, readouts as readouts
+from . import activations as activations, feedback as feedback, losses as losses, readouts as readouts
 from .activations import Activation as Activation, relu_backward as relu_backward, sigmoid_backward as sigmoid_backward
+from .angles import Alignment as Alignment, alignment as alignment, angle as angle
 from .crosscheck import (
     GradientMismatch as GradientMismatch,
     Report as Report,
@@ -12,6 +13,12 @@ from .crosscheck import (
 )
 from .diagnosis import LayerSignals as LayerSignals, layer_signals as layer_signals
 from .errors import InputError as InputError
+from .feedback import (
+    Crossing as Crossing,
+    Rule as Rule,
+    initialize_feedback as initialize_feedback,
+    update_feedback as update_feedback,
+)
 from .layers import (
     LayerCache as LayerCache,
     LinearCache as LinearCache,

@@ -109,6 +109,20 @@ def identity_backward(dA: Units, Z: Units) -> Units:
     return dA
 
 
+def sign_forward(Z: Units) -> Units:
+    """A = 1 where Z >= 0, else -1."""
+    return jnp.where(Z >= 0, 1.0, -1.0).astype(Z.dtype)
+
+
+def sign_backward(dA: Units, Z: Units) -> Units:
+    """dZ = dA where |Z| <= 1, else 0: the straight-through estimator, the derivative of clip(Z, -1, 1).
+
+    That of sign itself is 0, and nothing would learn. Bengio, Leonard & Courville 2013, "Estimating or propagating
+    gradients through stochastic neurons", section 4; Hubara et al. 2016, "Binarized neural networks", eq. 4.
+    """
+    return jnp.where(jnp.abs(Z) <= 1, dA, 0)
+
+
 relu = Activation(jax.nn.relu, relu_backward)
 leaky_relu = Activation(leaky_relu_forward, leaky_relu_backward)
 sigmoid = Activation(jax.nn.sigmoid, sigmoid_backward)
@@ -118,6 +132,7 @@ silu = Activation(jax.nn.silu, silu_backward)
 softplus = Activation(jax.nn.softplus, softplus_backward)
 elu = Activation(jax.nn.elu, elu_backward)
 identity = Activation(identity_forward, identity_backward)
+sign = Activation(sign_forward, sign_backward)
 
 ACTIVATIONS = {
     "relu": relu,
@@ -132,10 +147,15 @@ ACTIVATIONS = {
 }
 
 
+# Their backward is no derivative of their forward, so that no gradient check holds for them.
+STRAIGHT_THROUGH = {"sign": sign}
+
+
 def as_activation(activation: str | Activation) -> Activation:
     """The activation of that name, or the activation itself. Raises `InputError` that lists the known names."""
     if isinstance(activation, Activation):
         return activation
-    if activation not in ACTIVATIONS:
-        raise InputError(f"activation is {activation!r}; expected an `Activation` or one of {', '.join(ACTIVATIONS)}")
-    return ACTIVATIONS[activation]
+    known = ACTIVATIONS | STRAIGHT_THROUGH
+    if activation not in known:
+        raise InputError(f"activation is {activation!r}; expected an `Activation` or one of {', '.join(known)}")
+    return known[activation]

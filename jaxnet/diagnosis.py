@@ -25,7 +25,7 @@ def layer_signals(X: Inputs, Y: Labels, parameters: Parameters, network: Network
     """
     _, caches = L_model_forward(X, parameters, network)
     ZL = caches[-1].Z
-    grads = backpropagate(network.loss.gradient(ZL, as_targets(Y, ZL)), caches, network)
+    grads = backpropagate(network.loss.gradient(ZL, as_targets(Y, ZL)), caches, network.by_backprop)
     norms = [jnp.linalg.norm(grads[f"dW{l}"]) for l in range(1, len(caches) + 1)]
     hidden = [cache.linear_cache.A for cache in caches[1:]]
     return LayerSignals(jnp.stack(norms), _stacked([jnp.mean(jnp.all(A == 0, axis=1)) for A in hidden]))

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from .angles import decided_rightly
 from .data import Examples, targets
 from .diagnosis import LayerSignals, layer_signals
 from .feeds import Columns, is_resident
@@ -82,8 +83,7 @@ def _cost_and_accuracy(some: Iterable[Block], parameters: Parameters, network: N
 def _sums(X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network) -> tuple[jax.Array, jax.Array]:
     """The sum of the losses, and how many examples are decided rightly."""
     AL, caches = L_model_forward(X, parameters, network)
-    right = (AL > 0.5) == (Y > 0.5) if len(AL) == 1 else jnp.argmax(AL, axis=0) == jnp.argmax(Y, axis=0)
-    return jnp.sum(network.loss.value(caches[-1].Z, Y)), jnp.sum(right)
+    return jnp.sum(network.loss.value(caches[-1].Z, Y)), jnp.sum(decided_rightly(AL, Y))
 
 
 @partial(jax.jit, static_argnames="network")

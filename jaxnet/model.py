@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from .activations import ACTIVATIONS
+from .activations import ACTIVATIONS, STRAIGHT_THROUGH
 from .errors import InputError
 from .losses import LOSSES
 from .network import Network
@@ -65,7 +65,7 @@ def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         )
     settings = {
         "layer_dims": list(layer_dims(model.parameters)),
-        "hidden": _name_of(model.network.hidden, ACTIVATIONS, "activation"),
+        "hidden": _name_of(model.network.hidden, ACTIVATIONS | STRAIGHT_THROUGH, "activation"),
         "loss": _name_of(model.network.loss, LOSSES, "loss"),
         "input_shape": list(model.input_shape),
         "classes": list(model.classes),

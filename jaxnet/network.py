@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from .activations import Activation, as_activation
 from .errors import InputError
+from .feedback import Crossing, Feedback, Rule, as_rule, backprop
 from .layers import LayerCache, linear_activation_forward, linear_forward, linear_gradient, linear_transpose
 from .losses import Loss, as_loss
 from .parameters import FrozenDict, layer_dims
@@ -27,18 +28,29 @@ from .types import AnyArray, Cost, DTypeLike, Grads, Inputs, Labels, Masks, Outp
 class _NetworkFields(NamedTuple):
     hidden: Activation
     loss: Loss
+    feedback: Rule
 
 
 class Network(_NetworkFields):
-    """The functions of a network, as parameters are its arrays: the hidden activation and the loss over the output.
+    """The functions of a network, as parameters are its arrays: hidden activation, loss over the output, feedback rule.
 
-    Names are accepted for both. Hashable, so one static argument under `jit`.
+    Names are accepted for all. Hashable, so one static argument under `jit`.
     """
 
     __slots__ = ()
 
-    def __new__(cls, hidden: str | Activation = "relu", loss: str | Loss = "binary_cross_entropy"):
-        return super().__new__(cls, as_activation(hidden), as_loss(loss))
+    def __new__(
+        cls,
+        hidden: str | Activation = "relu",
+        loss: str | Loss = "binary_cross_entropy",
+        feedback: str | Rule = "backprop",
+    ):
+        return super().__new__(cls, as_activation(hidden), as_loss(loss), as_rule(feedback))
+
+    @property
+    def by_backprop(self) -> "Network":
+        """The same network whose error travels back through W^T: the derivative of its cost."""
+        return self._replace(feedback=backprop)
 
 
 COURSE = Network()
@@ -64,20 +76,27 @@ def L_model_forward(
 
 
 def backpropagate(
-    dZL: Float[Array, "n_L m"], caches: Sequence[tuple], network: Network = COURSE, *, masks: Masks = None
+    dZL: Float[Array, "n_L m"],
+    caches: Sequence[tuple],
+    network: Network = COURSE,
+    *,
+    masks: Masks = None,
+    B: Feedback = None,
+    Y: Outputs | None = None,
 ) -> FrozenDict:
     """dA_{l-1}, dZ_l of `backward_signals`, and dW_l = dZ_l A_{l-1}^T / m, db_l = mean of the columns of dZ_l.
 
     It starts from any `dZL`: column i is the derivative of example i's loss with respect to that example's logits,
     without 1/m. `dA0` is m times the derivative of the cost with respect to X.
     `masks` are those of the forward pass; `dA_l` then belongs to A_l before its mask, as in the course.
+    `B` are the feedback weights of the network's rule, and `Y` the targets, which some rules send back.
     Raises `InputError`, naming the layer, where the arrays of the caches do not fit.
     """
     check_network(network)
     ZL = _checked_logits(caches)
     if np.shape(dZL) != ZL.shape:
         raise InputError(f"dZL has shape {np.shape(dZL)}, but the last cache holds a ZL of shape {ZL.shape}")
-    signals = backward_signals(jnp.asarray(dZL), caches, network, masks=masks)
+    signals = backward_signals(jnp.asarray(dZL), caches, network, masks=masks, B=B, Y=Y)
     grads = {}
     for l, ((A_prev, _, _), _) in enumerate(caches, start=1):
         grads[f"dA{l - 1}"] = signals.dA[l - 1]
@@ -93,14 +112,36 @@ class Signals(NamedTuple):
 
 
 def backward_signals(
-    dZL: Float[Array, "n_L m"], caches: Sequence[tuple], network: Network = COURSE, *, masks: Masks = None
+    dZL: Float[Array, "n_L m"],
+    caches: Sequence[tuple],
+    network: Network = COURSE,
+    *,
+    masks: Masks = None,
+    B: Feedback = None,
+    Y: Outputs | None = None,
 ) -> Signals:
-    """dA_{l-1} = W_l^T dZ_l,  dZ_{l-1} = g'(Z_{l-1}) * dA_{l-1},  for l = L ... 1: the library's one backward loop."""
-    L = len(caches)
+    """dA_{l-1} = W_l^T dZ_l,  dZ_{l-1} = g'(Z_{l-1}) * dA_{l-1},  for l = L ... 1: the library's one backward loop.
+
+    Under another rule than backpropagation, `network.feedback` says what dA_1 ... dA_{L-1} are, by its weights `B`.
+    Raises `InputError` where they are missing, or what the rule makes of them has another shape than A_{l-1}.
+    """
+    rule = network.feedback
+    if B is None and rule is not backprop:
+        raise InputError("this network has a feedback rule: pass B=initialize_feedback(parameters, network, key=key)")
+    L, targets = len(caches), None if Y is None else jnp.asarray(Y)
     dZ, dA = {L: dZL}, {}
     for l in reversed(range(1, L + 1)):
-        (_, W, _), _ = caches[l - 1]
-        dA[l - 1] = masked(linear_transpose(dZ[l], jnp.asarray(W)), masks, l - 1)
+        A_prev, W = map(jnp.asarray, caches[l - 1][0][:2])
+        if l == 1:
+            dA_prev = linear_transpose(dZ[1], W)
+        else:
+            dA_prev = rule.propagate(B, Crossing(l, dZ[l], W, A_prev, dZL, targets))
+            if dA_prev.shape != (len(A_prev), dZL.shape[1]):
+                raise InputError(
+                    f"layer {l}: the feedback rule made a dA{l - 1} of shape {dA_prev.shape}; "
+                    f"expected {(len(A_prev), dZL.shape[1])}"
+                )
+        dA[l - 1] = masked(dA_prev, masks, l - 1)
         if l > 1:
             _, Z_prev = caches[l - 2]
             dZ[l - 1] = network.hidden.backward(dA[l - 1], jnp.asarray(Z_prev))
@@ -108,20 +149,28 @@ def backward_signals(
 
 
 def L_model_backward(
-    AL: Outputs, Y: Labels, caches: Sequence[tuple], network: Network = COURSE, *, masks: Masks = None
+    AL: Outputs,
+    Y: Labels,
+    caches: Sequence[tuple],
+    network: Network = COURSE,
+    *,
+    masks: Masks = None,
+    B: Feedback = None,
 ) -> FrozenDict:
     """dZL = J_output(ZL)^T dAL, then `backpropagate`: grads with dA0 ... dA{L-1}, dW1 ... dWL, db1 ... dbL.
 
     With `AL` the output of `L_model_forward`, dZL is AL - Y, also where both saturate; with any other `AL`, dZL is
     the course's chain `dAL * sigmoid'(ZL)`. Columns of `dA` carry no 1/m; `dW` and `db` are means.
+    `masks` and `B`: `backpropagate`.
     """
     AL, ZL = _checked_output(AL, network), _checked_logits(caches)
     if AL.shape != ZL.shape:
         raise InputError(f"AL has shape {AL.shape}, but the last cache holds a ZL of shape {ZL.shape}")
     if network.loss.gradient_from_AL is None:
         raise InputError("this loss has no gradient_from_AL, so AL does not tell dZL; use `cost_and_grads`")
-    dZL = network.loss.gradient_from_AL(AL, as_targets(Y, AL), ZL)
-    return backpropagate(dZL, caches, network, masks=masks)
+    Y = as_targets(Y, AL)
+    dZL = network.loss.gradient_from_AL(AL, Y, ZL)
+    return backpropagate(dZL, caches, network, masks=masks, B=B, Y=Y)
 
 
 def masked(A: AnyArray, masks: Masks, l: int) -> AnyArray:
@@ -148,21 +197,24 @@ def cost_and_grads(
     network: Network = COURSE,
     *,
     masks: Masks = None,
+    B: Feedback = None,
     dtype: DTypeLike | None = None,
 ) -> tuple[Cost, FrozenDict]:
     """J and the grads of `L_model_backward`, both from the logits, so that nothing saturates: what training uses.
 
     With `dtype`, such as bfloat16, layers are computed in it, forward and back; cost and `dZL` stay in the dtype of
-    `parameters`. The grads are of `dtype`.
+    `parameters`. The grads are of `dtype`. `masks` and `B`: `backpropagate`.
     """
     wide = jnp.result_type(*parameters.values())
     if dtype is not None:
-        X, parameters, masks = jax.tree.map(lambda value: jnp.asarray(value, dtype), (X, dict(parameters), masks))
+        narrow = (X, dict(parameters), masks, B)
+        X, parameters, masks, B = jax.tree.map(lambda value: jnp.asarray(value, dtype), narrow)
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     ZL = caches[-1].Z if dtype is None else caches[-1].Z.astype(wide)
     Y = as_targets(Y, ZL)
     dZL = network.loss.gradient(ZL, Y)
-    grads = backpropagate(dZL if dtype is None else dZL.astype(dtype), caches, network, masks=masks)
+    given = (dZL, Y) if dtype is None else (dZL.astype(dtype), Y.astype(dtype))
+    grads = backpropagate(given[0], caches, network, masks=masks, B=B, Y=given[1])
     return jnp.mean(network.loss.value(ZL, Y)), grads
 
 
@@ -177,7 +229,7 @@ def cost(X: Inputs, Y: Labels, parameters: Parameters, network: Network = COURSE
     """J as a function that JAX differentiates through the hand-written backward (a `jax.custom_vjp`).
 
     `jax.grad(cost, argnums=2)` is the gradient that `cost_and_grads` makes. Reverse mode; `jax.jvp` alone is refused.
-    `masks` are constants.
+    `masks` are constants. It is the derivative also where the network has another feedback rule, whose grads are not.
     """
     n_L, X = _checked_dims(X, parameters, network)[-1], jnp.asarray(X)
     return _cost(network, X, as_targets(Y, outputs_like(X, parameters, n_L)), parameters, masks)
@@ -196,7 +248,7 @@ def _cost_forward(network, X, Y, parameters, masks):
 def _cost_backward(network, residuals, dJ):
     X, caches, Y, parameters, masks = residuals
     ZL, m = caches[-1].Z, Y.shape[1]
-    grads = backpropagate(network.loss.gradient(ZL, Y), caches, network, masks=masks)
+    grads = backpropagate(network.loss.gradient(ZL, Y), caches, network.by_backprop, masks=masks)
     dparameters = parameter_grads({name: dJ * g for name, g in grads.items()}, parameters)
     _, value_transpose = jax.vjp(lambda Y: jnp.mean(network.loss.value(ZL, Y)), Y)
     return jnp.asarray(dJ / m * grads["dA0"], X.dtype), *value_transpose(dJ), dparameters, None

@@ -1,6 +1,6 @@
 """The pictures of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,3 +105,41 @@ def _draw_taylor(figure, report: "Report") -> None:
     axes.title.set_fontsize(10)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7, frameon=False)
+
+
+def plot_alignment(path: Path, rows: Sequence[Mapping[str, float]], rule: str) -> None:
+    """How the error of a feedback rule travels beside backpropagation's, by step, from the rows of `alignment.csv`."""
+    steps = [row["iteration"] for row in rows]
+    figure = Figure(figsize=(11, 6.4), layout="constrained")
+    figure.suptitle(f"{rule}, beside backpropagation")
+    angles, feedback, sizes, progress = figure.subplots(2, 2, sharex=True).flat
+
+    def draw(axes: Any, prefix: str, label: str, **style: Any) -> None:
+        names = [name for name in rows[0] if name.removeprefix(prefix).isdecimal() and name.startswith(prefix)]
+        for i, name in enumerate(names):
+            share = i / max(len(names) - 1, 1)  # from the input, dark, to the output, light
+            is_named = bool(label) and i in (0, len(names) // 2, len(names) - 1)
+            shown = label.format(name.removeprefix(prefix)) if is_named else None
+            axes.plot(
+                steps, [row[name] for row in rows], color=(0.1 + 0.2 * share, 0.25 + 0.5 * share, 0.55), label=shown
+            )
+
+    for axes, title in ((angles, "angle of dZ to backpropagation's"), (feedback, "angle of B to what stands in W")):
+        axes.axhline(90, color="0.7", linewidth=0.8)
+        axes.set(title=title, ylabel="degrees", ylim=(0, 120), yticks=(0, 30, 60, 90, 120))
+    draw(angles, "angle_dZ_", "layer {}")
+    draw(feedback, "angle_B_", "B{}")
+    draw(sizes, "norm_dZ_", "layer {}")
+    sizes.set(title="size of dZ, and of backpropagation's (dashed)", yscale="log", xlabel="step")
+    draw(sizes, "backprop_norm_dZ_", "", linestyle="--", linewidth=0.9)
+    progress.plot(steps, [row["cost"] for row in rows], color="tab:blue", label="cost")
+    progress.set(title="of the step's own examples", xlabel="step", ylabel="cost", ylim=(0, None))
+    share = progress.twinx()
+    share.plot(steps, [row["accuracy"] for row in rows], color="tab:orange", label="accuracy")
+    share.set(ylabel="accuracy", ylim=(0, 1))
+    for axes in (angles, feedback, sizes):
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, fontsize=8)
+    handles = [*progress.get_lines(), *share.get_lines()]
+    progress.legend(handles, [line.get_label() for line in handles], frameon=False, fontsize=8)
+    figure.savefig(path, dpi=120, pil_kwargs=PNG)

@@ -6,7 +6,7 @@ import importlib.util
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
@@ -26,7 +26,7 @@ from .types import Parameters
 
 RUNS = Path("runs")
 CHECKPOINTS = "checkpoints"
-WRITTEN = ("model.safetensors", "history.csv", "report.html", "predictions.png")
+WRITTEN = ("model.safetensors", "history.csv", "alignment.csv", "report.html", "predictions.png", "alignment.png")
 
 
 def open_folder(out: Path | None, overwrite: bool) -> Path:
@@ -74,16 +74,25 @@ def latest_folder() -> Path:
 
 
 def write(folder: Path, run: Run, parameters: Parameters, history: History) -> list[str]:
-    """model.safetensors, history.csv: the names of what was written. They replace those of an older run."""
+    """model.safetensors, history.csv, alignment.csv: the names of what was written. They replace an older run's."""
     save_model(folder / "model.safetensors", run.model(parameters))
     for name in WRITTEN[1:]:
         (folder / name).unlink(missing_ok=True)
     columns = history.columns()
-    with open(folder / "history.csv", "w", newline="") as file:
+    header = [name.replace("watched", run.watched_name) for name in columns]
+    _write_table(folder / "history.csv", header, zip(*(column.tolist() for column in columns.values()), strict=True))
+    if not history.alignment:
+        return ["model.safetensors", "history.csv"]
+    rows = [list(row.values()) for row in history.alignment]
+    _write_table(folder / "alignment.csv", list(history.alignment[0]), rows)
+    return ["model.safetensors", "history.csv", "alignment.csv"]
+
+
+def _write_table(path: Path, header: list[str], rows: Iterable[Sequence[float]]) -> None:
+    with open(path, "w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([name.replace("watched", run.watched_name) for name in columns])
-        writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-    return ["model.safetensors", "history.csv"]
+        writer.writerow(header)
+        writer.writerows(rows)
 
 
 def test_probabilities(run: Run, parameters: Parameters) -> np.ndarray:
@@ -128,7 +137,7 @@ def draw(
     """report.html and predictions.png, where matplotlib is there: the names of what was drawn."""
     if importlib.util.find_spec("matplotlib") is None or importlib.util.find_spec("jinja2") is None:
         return []  # they belong to the extra `photos`
-    from .plots import plot_predictions
+    from .plots import plot_alignment, plot_predictions
     from .report import Record, write_report
 
     dataset = run.dataset
@@ -163,4 +172,7 @@ def draw(
     )
     write_report(folder / "report.html", record)
     pictures = [] if images is None else ["predictions.png"]
+    if history.alignment:
+        plot_alignment(folder / "alignment.png", history.alignment, run.settings.feedback.replace("_", " "))
+        pictures.append("alignment.png")
     return ["report.html", *pictures]

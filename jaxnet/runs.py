@@ -13,6 +13,7 @@ import optax
 
 from .checkpoint import Checkpoints, Saved
 from .data import Dataset, Examples, held_out, targets
+from .feedback import Feedback
 from .feeds import Columns, feed_of, is_resident
 from .measures import measure
 from .model import Model
@@ -21,7 +22,18 @@ from .parameters import FrozenDict, initialize_parameters_deep
 from .reduction import Reduced, project, reduce
 from .scaling import Scaling, fit_scaling
 from .settings import Settings, make_optimizer
-from .training import Feed, NotFiniteError, Progress, Step, in_all_inputs, make_steps, resident, worth_reducing
+from .training import (
+    Feed,
+    NotFiniteError,
+    Progress,
+    Recorded,
+    Step,
+    first_feedback,
+    in_all_inputs,
+    make_steps,
+    resident,
+    worth_reducing,
+)
 from .types import AnyArray, Parameters
 from .validation import check_memory, check_regularization, check_schedule
 
@@ -50,7 +62,8 @@ class History:
 
     costs: list[float] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
-    state: tuple | None = None  # parameters, optimizer state, the best parameters: those that the steps are made with
+    alignment: list[dict[str, float]] = field(default_factory=list)  # of the steps that are recorded
+    state: tuple | None = None  # parameters, optimizer state, B, the best parameters: what the steps are made with
 
     def columns(self) -> dict[str, np.ndarray]:
         """The rows as columns: one for each number."""
@@ -82,6 +95,7 @@ class Run(NamedTuple):
     iterations: int
     batch_size: int | None
     key: jax.Array
+    B: Feedback
     reduced: Reduced | None  # X and the parameters of a run in fewer inputs
 
     @property
@@ -113,7 +127,13 @@ class Run(NamedTuple):
 
     def model(self, parameters: Parameters) -> Model:
         """What is saved."""
-        return Model(FrozenDict(parameters), self.network, self.dataset.input_shape, self.dataset.classes, self.scaling)
+        return Model(
+            FrozenDict(parameters),
+            self.network.by_backprop,
+            self.dataset.input_shape,
+            self.dataset.classes,
+            self.scaling,
+        )
 
 
 def storage_dtype(dtype: str) -> str:
@@ -144,7 +164,8 @@ def prepare(dataset: Dataset, settings: Settings) -> Run:
         steps = settings.epochs * (1 if batch_size is None else m // batch_size)
     check_schedule(m, steps, batch_size, batches_key)
     scaling = fit_scaling(train.rows) if settings.standardise else Scaling()
-    network, optimizer = Network(settings.activation, loss), make_optimizer(settings, steps)
+    network, optimizer = Network(settings.activation, loss, settings.feedback), make_optimizer(settings, steps)
+    B = first_feedback(parameters, network, batches_key)
     reduced = None
     if settings.reduce and stays:
         X = scaling.columns(train.rows[:], dtype)
@@ -152,7 +173,7 @@ def prepare(dataset: Dataset, settings: Settings) -> Run:
             reduced = reduce(X, parameters)
     return Run(
         dataset, settings, scaling, train, watched, watched_name, network, parameters, optimizer, steps, batch_size,
-        batches_key, reduced,
+        batches_key, B, reduced,
     )  # fmt: skip
 
 
@@ -170,7 +191,15 @@ def _projected(Q: AnyArray, X: AnyArray) -> AnyArray:
 
 def _step(settings: Settings, network: Network, optimizer: optax.GradientTransformation, m: int) -> Step:
     dtype = "bfloat16" if settings.dtype == "bfloat16" else None
-    return Step(optimizer, network, settings.lambd / m, settings.keep_prob, settings.input_keep_prob, dtype)
+    return Step(
+        optimizer,
+        network,
+        settings.lambd / m,
+        settings.keep_prob,
+        settings.input_keep_prob,
+        dtype,
+        settings.recorded_every,
+    )
 
 
 def execute(
@@ -187,7 +216,7 @@ def execute(
     """
     start = history.rows[-1].iteration if history.rows else 0
     state = first_state(run) if history.state is None else history.state
-    best = state[2]
+    best = state[-1]
     measured = measure(run.train, run.watched, run.network, run.columns, run.dataset.classes, run.dtype)
     saved_at = time.monotonic()
 
@@ -197,10 +226,11 @@ def execute(
         row = Row(progress.iteration, costs[-1], *measured(progress.parameters))
         is_best = History(rows=[*history.rows, row]).best() == len(history.rows)
         best = progress.parameters if is_best and best is not None else best
-        # Ctrl-C is looked for in calls and loops, so it cannot part these three.
+        # Ctrl-C is looked for in calls and loops, so it cannot part these.
         history.costs += costs
         history.rows += [row]
-        history.state = (progress.parameters, progress.opt_state, best)
+        history.alignment += alignment_rows(progress.alignment)
+        history.state = (progress.parameters, progress.opt_state, progress.B, best)
         on_row(row)
         if checkpoints is not None and time.monotonic() - saved_at >= seconds:
             save(checkpoints, run, history)
@@ -209,10 +239,26 @@ def execute(
 
     if not (history.rows and is_over(history, run.settings)):
         try:
-            make_steps(_feed(run), state[0], state[1], run.step, start, run.iterations, CHUNK, run.key, record)
+            parameters, opt_state, B, _ = state
+            make_steps(_feed(run), parameters, opt_state, B, run.step, start, run.iterations, CHUNK, run.key, record)
         except NotFiniteError as error:
             raise error.in_all_inputs(run.basis) from None
     return kept(run, history)
+
+
+def alignment_rows(recorded: Recorded) -> list[dict[str, float]]:
+    """A row for every step that is recorded: of numbers by layer, one entry a layer, dZ_1 first and B_2 first."""
+    if recorded.values is None:
+        return []
+    columns = {"iteration": recorded.iteration}
+    for name, values in recorded.values._asdict().items():
+        if values.ndim == 1:
+            columns[name] = values
+        else:
+            first = 1 if name.endswith("dZ") else 2
+            columns |= {f"{name}_{l}": column for l, column in enumerate(values.T, start=first)}
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _feed(run: Run) -> Feed:
@@ -225,14 +271,14 @@ def _feed(run: Run) -> Feed:
 def kept(run: Run, history: History) -> Parameters:
     """The parameters that a run is for: the best of one that may end early, else the last."""
     state = first_state(run) if history.state is None else history.state
-    return run.in_all_inputs(state[0] if state[2] is None else state[2])
+    return run.in_all_inputs(state[0] if state[-1] is None else state[-1])
 
 
 def first_state(run: Run) -> tuple:
-    """Parameters, optimizer state, and the best parameters, which are kept where the training may end early."""
+    """Parameters, optimizer state, B, and the best parameters, which are kept where the training may end early."""
     parameters = run.parameters if run.reduced is None else run.reduced.tree
     best = None if run.settings.early_stopping is None else parameters
-    return parameters, run.optimizer.init(parameters), best
+    return parameters, run.optimizer.init(parameters), run.B, best
 
 
 def is_over(history: History, settings: Settings) -> bool:
@@ -245,7 +291,7 @@ def save(checkpoints: Checkpoints, run: Run, history: History) -> None:
     """A checkpoint of where `history` stands."""
     rows = [row._asdict() for row in history.rows]
     last = history.rows[-1]
-    saved = {"costs": history.costs, "rows": rows, "basis": _basis(run)}
+    saved = {"costs": history.costs, "rows": rows, "alignment": history.alignment, "basis": _basis(run)}
     checkpoints.save(Saved(last.iteration, _portable(run, history.state), saved), last.watched_cost)
 
 
@@ -261,7 +307,7 @@ def restore(checkpoints: Checkpoints, run: Run) -> History:
     state, in_all_inputs = saved.state
     if run.reduced is not None and saved.history["basis"] != _basis(run):
         state = project(in_all_inputs, run.reduced.Q)  # another machine: the same run to rounding
-    return History(saved.history["costs"], rows, state)
+    return History(saved.history["costs"], rows, saved.history["alignment"], state)
 
 
 def _portable(run: Run, state: Any) -> tuple:

@@ -18,6 +18,7 @@ from .parameters import FrozenDict
 
 FILE = "settings.toml"
 MOMENTUM = 0.9
+RECORD_EVERY = 100
 LEARNING_RATES = {"sgd": 0.0075, "momentum": 0.0075, "adam": 0.001, "adamw": 0.001}
 WEIGHT_DECAY = 1e-4  # of adamw, as in optax
 
@@ -38,6 +39,7 @@ class Settings:
     layers: tuple[int, ...] = (20, 7, 5)
     activation: str = "relu"
     scaling: str = "he"
+    feedback: str = "backprop"
     keep_prob: float = 1.0
     input_keep_prob: float = 1.0
     optimizer: str = "sgd"
@@ -52,6 +54,7 @@ class Settings:
     weight_decay: float | None = None
     lambd: float = 0.0
     early_stopping: int | None = None
+    record_every: int | None = None
     dtype: str = "float32"
     reduce: bool = True
     seed: int = 1
@@ -72,6 +75,13 @@ class Settings:
         if self.validation_fraction is not None:
             return self.validation_fraction
         return 0.2 if self.early_stopping is not None else 0.0
+
+    @property
+    def recorded_every(self) -> int | None:
+        """Steps between two that are recorded: of a run that feeds back otherwise than by backpropagation, 100."""
+        if self.record_every is None and self.feedback != "backprop":
+            return RECORD_EVERY
+        return self.record_every
 
     @property
     def first_rate(self) -> float:

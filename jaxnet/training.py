@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,9 @@ import numpy as np
 import optax
 from jaxtyping import Int
 
+from .angles import Alignment, alignment
+from .errors import InputError
+from .feedback import Feedback, backprop, initialize_feedback, update_feedback
 from .network import COURSE, L_model_forward, Network, as_targets, check_is_array, outputs_like
 from .parameters import FrozenDict, initialize_parameters_deep, layer_dims
 from .reduction import expand, pays, reduce
@@ -20,7 +23,9 @@ from .update import GRADIENT_DESCENT, LEARNING_RATE, gradient_descent, update
 from .validation import check_data, check_parameters, check_regularization, check_schedule, check_sizes
 
 
-DROPOUT = 2**32 - 1  # what is folded into the key of the masks, which is that of the examples' order too
+# What is folded into the run's key: for the masks, for the first feedback weights, and for their changes. The
+# examples' order has the key itself.
+DROPOUT, FIRST_FEEDBACK, FEEDBACK = 2**32 - 1, 2**32 - 2, 2**32 - 3
 
 
 class Progress(NamedTuple):
@@ -30,6 +35,8 @@ class Progress(NamedTuple):
     costs: np.ndarray  # of the chunk's steps, each before its update
     parameters: Parameters
     opt_state: Any
+    B: Feedback  # of the network's feedback rule
+    alignment: "Recorded"  # of the chunk's steps
 
 
 class Trained(NamedTuple):
@@ -38,6 +45,15 @@ class Trained(NamedTuple):
     parameters: Parameters
     opt_state: Any
     costs: np.ndarray  # of every step, before its update
+    B: Feedback  # of the network's feedback rule
+    alignment: "Recorded"  # of all steps
+
+
+class Recorded(NamedTuple):
+    """What was recorded of the steps `iteration`: how many had been made before each, and a row for each of them."""
+
+    iteration: np.ndarray
+    values: Alignment | None  # None where nothing is recorded
 
 
 class NotFiniteError(FloatingPointError):
@@ -70,6 +86,7 @@ class Step(NamedTuple):
     keep_prob: float = 1.0
     input_keep_prob: float = 1.0
     dtype: str | None = None
+    record_every: int | None = None
 
 
 # (start, length) -> pieces of those steps: examples and labels as rows, and which of them are in each step; or None,
@@ -93,6 +110,8 @@ def train(
     key: PRNGKeyArray | None = None,
     start: int = 0,
     opt_state: Any = None,
+    B: Feedback = None,
+    record_every: int | None = None,
     chunk: int = 100,
     on_chunk: Callable[[Progress], bool | None] | None = None,
     reduce_inputs: bool = True,
@@ -109,8 +128,12 @@ def train(
     directions, if that is exact for this optimizer and pays: see `reduction`. It changes roundings and nothing else;
     `reduce_inputs=False` makes every step in all inputs.
 
-    To go on with a run: its `parameters`, `opt_state`, and `start`, the number of steps made; every step depends on
-    its number alone, so with the same `chunk` the end is the same to the last bit, or, in reduced inputs, to rounding.
+    Under a feedback rule, `B` are its first weights, drawn from `key` unless given. Before step 0 and every
+    `record_every` steps on, the `alignment` of the step's own examples is recorded.
+
+    To go on with a run: its `parameters`, `opt_state`, `B`, and `start`, the number of steps made; every step depends
+    on its number alone, so with the same `chunk` the end is the same to the last bit, or, in reduced inputs, to
+    rounding.
     Raises `InputError` before any work, `NotFiniteError` at the first cost or parameter that is not finite.
     """
     n_L = layer_dims(parameters)[-1]
@@ -120,15 +143,20 @@ def train(
     m = X.shape[1]
     check_schedule(m, num_iterations, batch_size, key, chunk)
     check_regularization(lambd, keep_prob, input_keep_prob, key)
+    if record_every is not None and record_every < 1:
+        raise InputError(f"record_every is {record_every}; expected at least 1, or None to record nothing")
+    if B is None:
+        B = first_feedback(parameters, network, key)
+    _check_feedback(B, parameters, network)
     Y = as_targets(Y, outputs_like(X, parameters, n_L))
-    step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype)
+    step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype, record_every)
     Q = None
     if reduce_inputs and worth_reducing(X, parameters, step, batch_size or m, num_iterations - start):
         X, (parameters, opt_state), Q = reduce(X, (parameters, opt_state))
     feed = resident(X, np.asarray(Y), batch_size, key)
     told = None if on_chunk is None else lambda progress: on_chunk(_in_all_inputs(progress, Q))
     try:
-        trained = make_steps(feed, parameters, opt_state, step, start, num_iterations, chunk, key, told)
+        trained = make_steps(feed, parameters, opt_state, B, step, start, num_iterations, chunk, key, told)
     except NotFiniteError as error:
         raise error.in_all_inputs(Q) from None
     return _in_all_inputs(trained, Q)
@@ -164,6 +192,7 @@ def make_steps(
     feed: Feed,
     parameters: Parameters,
     opt_state: Any,
+    B: Feedback,
     step: Step,
     start: int,
     num_iterations: int,
@@ -174,23 +203,63 @@ def make_steps(
     """The loop of `train`, for examples that `feed` brings from wherever they are."""
     if opt_state is None:
         opt_state = step.optimizer.init(parameters)
-    costs = []
+    costs, recorded = [], []
     for first in range(start, num_iterations, chunk):
-        length, iteration, chunk_costs = min(chunk, num_iterations - first), first, []
+        length, iteration, chunk_costs, seen = min(chunk, num_iterations - first), first, [], []
         for rows, Y_rows, batches in feed(first, length):
-            piece, before = length if batches is None else len(batches), (parameters, opt_state)
-            parameters, opt_state, J, finite = run_chunk(
-                parameters, opt_state, rows, Y_rows, batches, iteration, key, length=piece, step=step
+            piece, before = length if batches is None else len(batches), (parameters, opt_state, B)
+            (parameters, opt_state, B), J, aligned, finite = run_chunk(
+                before, rows, Y_rows, batches, iteration, key, length=piece, step=step
             )
             chunk_costs.append(np.asarray(J))
             if not finite:
                 raise _blame(before, rows, Y_rows, batches, iteration, key, piece, step)
+            seen.append(_recorded(aligned, iteration, piece, step))
             iteration += piece
         costs += chunk_costs
-        progress = Progress(iteration, np.concatenate(chunk_costs), parameters, opt_state)
+        recorded += seen
+        progress = Progress(iteration, np.concatenate(chunk_costs), parameters, opt_state, B, _joined(seen))
         if on_chunk is not None and on_chunk(progress):
             break
-    return Trained(parameters, opt_state, np.concatenate(costs) if costs else np.empty(0))
+    all_costs = np.concatenate(costs) if costs else np.empty(0)
+    return Trained(parameters, opt_state, all_costs, B, _joined(recorded))
+
+
+def first_feedback(parameters: Parameters, network: Network, key: PRNGKeyArray | None) -> Feedback:
+    """The feedback weights that a run with this key starts from. Raises `InputError` where they need one."""
+    if network.feedback is backprop:
+        return initialize_feedback(parameters, network)
+    own_key = None if key is None else jax.random.fold_in(key, FIRST_FEEDBACK)
+    return _initialize_feedback(parameters, network, key=own_key)
+
+
+# One compilation instead of one for every shape that is drawn.
+_initialize_feedback = jax.jit(initialize_feedback, static_argnums=1)
+
+
+def _check_feedback(B: Feedback, parameters: Parameters, network: Network) -> None:
+    """Raises `InputError` for feedback weights that are not those of this network and rule."""
+    own = jax.eval_shape(lambda: initialize_feedback(parameters, network, key=jax.random.key(0)))
+    got, expected = (jax.tree.map(lambda value: jnp.shape(value), tree) for tree in (B, own))
+    if got != expected:
+        raise InputError(
+            f"B has the shapes {got!s:.200}; expected {expected!s:.200}, as initialize_feedback makes them"
+        )
+
+
+def _recorded(aligned: Alignment | None, start: int, length: int, step: Step) -> Recorded:
+    """The rows of the steps that are recorded, of a scan's."""
+    if aligned is None or step.record_every is None:
+        return Recorded(np.empty(0, int), None)
+    due = np.flatnonzero((start + np.arange(length)) % step.record_every == 0)
+    return Recorded(start + due, jax.tree.map(lambda values: np.asarray(values)[due], aligned))
+
+
+def _joined(parts: Sequence[Recorded]) -> Recorded:
+    """Recorded in pieces, as one."""
+    if not parts or parts[0].values is None:
+        return Recorded(np.empty(0, int), None)
+    return jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
 
 
 def resident(X: AnyArray, Y: AnyArray, batch_size: int | None, key: PRNGKeyArray | None) -> Feed:
@@ -202,10 +271,12 @@ def resident(X: AnyArray, Y: AnyArray, batch_size: int | None, key: PRNGKeyArray
     return lambda start, length: [(rows, Y_rows, jnp.asarray(batch_indices(key, len(rows), batch_size, start, length)))]
 
 
+State: TypeAlias = tuple[Parameters, Any, Feedback]  # parameters, optimizer state, feedback weights
+
+
 @partial(jax.jit, static_argnames=("length", "step"))
 def run_chunk(
-    parameters: Parameters,
-    opt_state: Any,
+    state: State,
     rows: AnyArray,
     Y_rows: AnyArray,
     batches: jax.Array | None,
@@ -214,7 +285,7 @@ def run_chunk(
     *,
     length: int,
     step: Step,
-) -> tuple[Parameters, Any, jax.Array, jax.Array]:
+) -> tuple[State, jax.Array, Alignment | None, jax.Array]:
     """The updates start, ..., start + length - 1 in one scan, the cost before each, and: are these all finite?
 
     Row i of `batches` holds the examples of step i, rows of `rows` and `Y_rows`; where it is None, that is all of them.
@@ -224,24 +295,47 @@ def run_chunk(
     def make_step(state, given):
         iteration, batch = given
         X, Y = (rows.T, Y_rows.T) if batch is None else (rows[batch].T, Y_rows[batch].T)
-        parameters, opt_state = state
+        before, opt_state, B = state
+        masks = _masks(iteration, X, before, key, step)
+        aligned = _aligned(iteration, X, Y, before, B, masks, step)
         parameters, opt_state, J = update(
-            parameters,
+            before,
             opt_state,
             X,
             Y,
             step.optimizer,
             step.network,
             l2=step.l2,
-            masks=_masks(iteration, X, parameters, key, step),
+            masks=masks,
+            B=B,
             dtype=step.dtype,
         )
-        return (parameters, opt_state), J
+        B = update_feedback(B, before, parameters, step.network, key=_feedback_key(iteration, key))
+        return (parameters, opt_state, B), (J, aligned)
 
     iterations = start + jnp.arange(length)
-    (parameters, opt_state), costs = jax.lax.scan(make_step, (parameters, opt_state), (iterations, batches))
-    numbers = [costs, *jax.tree.leaves(parameters)]
-    return parameters, opt_state, costs, jnp.stack([jnp.isfinite(value).all() for value in numbers]).all()
+    state, (costs, aligned) = jax.lax.scan(make_step, state, (iterations, batches))
+    numbers = [costs, *jax.tree.leaves(state[0])]
+    return state, costs, aligned, jnp.stack([jnp.isfinite(value).all() for value in numbers]).all()
+
+
+def _feedback_key(iteration: jax.Array, key: PRNGKeyArray | None) -> PRNGKeyArray | None:
+    """That of a step's change of the feedback weights."""
+    return None if key is None else jax.random.fold_in(jax.random.fold_in(key, FEEDBACK), iteration)
+
+
+def _aligned(iteration, X, Y, parameters, B, masks, step: Step) -> Alignment | None:
+    """The alignment of a step that is recorded; of the others, zeros that cost nothing."""
+    if step.record_every is None:
+        return None
+
+    def look():
+        return alignment(X, Y, parameters, step.network, masks=masks, B=B)
+
+    def pass_by():
+        return jax.tree.map(lambda value: jnp.zeros(value.shape, value.dtype), jax.eval_shape(look))
+
+    return jax.lax.cond(iteration % step.record_every == 0, look, pass_by)
 
 
 def _masks(iteration: jax.Array, X: AnyArray, parameters: Parameters, key: PRNGKeyArray | None, step: Step) -> Masks:
@@ -323,7 +417,7 @@ def _blame(before, rows, Y_rows, batches, start, key, length, step) -> NotFinite
     state = before
     for i in range(length):
         batch = None if batches is None else batches[i : i + 1]
-        *after, J, _ = run_chunk(*state, rows, Y_rows, batch, start + i, key, length=1, step=step)
+        after, J, _, _ = run_chunk(state, rows, Y_rows, batch, start + i, key, length=1, step=step)
         if not np.isfinite(J[0]):
             X = rows.T if batch is None else rows[batch[0]].T
             masks = _masks(jnp.asarray(start + i), X, state[0], key, step)
@@ -332,7 +426,7 @@ def _blame(before, rows, Y_rows, batches, start, key, length, step) -> NotFinite
         for name, value in after[0].items():
             if not jnp.isfinite(value).all():
                 return NotFiniteError(start + i, int(name[1:]), f"{name} after the update", state[0])
-        state = tuple(after)
+        state = after
     last = len(before[0]) // 2
     return NotFiniteError(start, last, f"a number in the {length} steps from here", before[0])
 

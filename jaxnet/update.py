@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from .errors import InputError
+from .feedback import Feedback
 from .network import COURSE, Network, cost, cost_and_grads, parameter_grads
 from .parameters import FrozenDict, layer_dims
 from .regularization import l2_cost, l2_gradient
@@ -52,15 +53,17 @@ def update(
     *,
     l2: float = 0.0,
     masks: Masks = None,
+    B: Feedback = None,
     dtype: DTypeLike | None = None,
 ) -> tuple[Parameters, Any, Cost]:
     """One step of `optimizer` along the hand-written gradient: new parameters, new state, and the cost before it.
 
     Pure and not compiled: `make_update_step` compiles it alone, the training loop inside its scan. `parameters` keep
     their tree structure. Optimizers that look at the cost (line searches, Polyak steps) are given it.
-    `l2` is the course's lambd / m: l2 / 2 sum ||W_l||^2 is added to the cost. `masks` and `dtype`: `cost_and_grads`.
+    `l2` is the course's lambd / m: l2 / 2 sum ||W_l||^2 is added to the cost. `masks`, `B` and `dtype` are those of
+    `cost_and_grads`.
     """
-    J, grads = cost_and_grads(X, Y, parameters, network, masks=masks, dtype=dtype)
+    J, grads = cost_and_grads(X, Y, parameters, network, masks=masks, B=B, dtype=dtype)
     gradient = parameter_grads(grads, parameters)
     if l2:
         J = J + l2_cost(parameters, l2, 1)
@@ -87,5 +90,7 @@ def make_update_step(
 
     A buffer can be donated once: where an optimizer's first state holds an array twice (L-BFGS, Prodigy, ...),
     start from `jax.tree.map(jnp.copy, optimizer.init(parameters))`.
+
+    A network with a feedback rule needs its weights, `step(..., B=B)`; those that learn too are `train`'s business.
     """
     return jax.jit(partial(update, optimizer=optimizer, network=network), donate_argnums=(0, 1))

@@ -16,6 +16,7 @@ FLOORS = [
     {"errors", "types"},
     {"parameters", "activations", "losses"},
     {"layers", "regularization"},
+    {"feedback"},
     {"network"},
     {"update", "validation", "reduction", "readouts.pairs"},
     {"readouts.examples", "readouts.batch"},
@@ -37,7 +38,7 @@ FLOORS = [
     {"crosscheck.coursework"},
     {"crosscheck.sandbox"},
     {"crosscheck"},
-    {"scaling", "diagnosis", "rotation", "prefetch", "settings", "checkpoint", "scalars", "plots"},
+    {"scaling", "angles", "diagnosis", "rotation", "prefetch", "settings", "checkpoint", "scalars", "plots"},
     {"training", "model", "data.examples", "data.pictures", "data.folders"},
     {"data.arrays", "data.cache", "exchange.export"},
     {"data.photographs", "exchange.load"},
@@ -57,8 +58,8 @@ FLOORS = [
     {"__main__", "__init__"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
-MATHEMATICS = ["parameters", "activations", "losses", "layers", "regularization", "network", "update"]
-MATHEMATICS += ["reduction", "diagnosis"]
+MATHEMATICS = ["parameters", "activations", "losses", "layers", "regularization", "feedback", "network", "update"]
+MATHEMATICS += ["reduction", "angles", "diagnosis"]
 READOUTS = ["pairs", "examples", "batch", "curvature", "kronecker", "clipping", "noise", "influence", "preconditioner"]
 MATHEMATICS += [f"readouts.{name}" for name in READOUTS]
 FILES = sorted(

@@ -4,6 +4,18 @@ import argparse
 
 
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "softplus", "elu", "identity")
+STRAIGHT_THROUGH = ("sign",)
+FEEDBACKS = (
+    "backprop",
+    "feedback_alignment",
+    "direct_feedback_alignment",
+    "uniform_sign",
+    "batch_random_sign",
+    "fixed_random_sign",
+    "kolen_pollack",
+    "weight_mirror",
+    "direct_random_target",
+)
 LOSSES = ("binary_cross_entropy", "softmax_cross_entropy", "squared_error")
 SCALINGS = ("he", "lecun", "xavier")
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .options import DONE, FAILED, INTERRUPTED, from_zero
+from .options import DONE, FAILED, INTERRUPTED, STRAIGHT_THROUGH, from_zero
 from .train_options import add_settings, settings_of, typed
 
 
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoints
-    from ..crosscheck import Report
     from ..data import Dataset
     from ..runs import History, Row, Run
     from ..settings import Settings
@@ -148,16 +147,15 @@ def _train_and_write(
         print(f"kept      the parameters of step {row.iteration}, where the validation cost was smallest")
     print(f"cost      {row.cost:.6f}")
     print(f"accuracy  train {row.train_accuracy:.4f}{watched}, test {test_accuracy:.4f}")
-    report = _check(run, parameters)
-    verdict = "agrees with" if report.agrees else "does not agree with"
-    print(f"check     L_model_backward {verdict} jax.grad, in float64 on some of the training examples:")
-    print("\n".join(f"          {line}" for line in [report.reason, *report.table().splitlines()]))
-    drawn = run_folder.draw(folder, run, parameters, history, probabilities, str(report.table()))
+    agrees, checked = _check(run, parameters)
+    print(checked[0])
+    print("\n".join(f"          {line}" for line in checked[1:]))
+    drawn = run_folder.draw(folder, run, parameters, history, probabilities, "\n".join(checked[2:]))
     write_settings(folder, run.settings, run.dataset.fingerprint, finished=history.rows[-1].iteration)
     print(f"saved     {folder}: {', '.join([*written, *drawn])}")
     if not drawn:
         print("          (for a report and pictures of the run: pip install 'jaxnet[demo]')")
-    return DONE if report.agrees else FAILED
+    return DONE if agrees else FAILED
 
 
 def _check_same_settings(chosen: dict[str, Any], settings: "Settings", folder: Path) -> None:
@@ -208,6 +206,8 @@ def _print_plan(run: "Run") -> None:
     print(f"network   {'-'.join(map(str, dims))}, {settings.activation}, {head} output, {size:,} parameters")
     batch = f"batches of {run.batch_size}" if run.batch_size else f"all {m} examples"
     method = "gradient descent" if settings.optimizer == "sgd" else settings.optimizer
+    if settings.feedback != "backprop":
+        print(f"feedback  {settings.feedback.replace('_', ' ')}, recorded every {settings.recorded_every} steps")
     if run.reduced is not None:
         print(f"          inputs reduced {dims[0]} -> {run.reduced.Q.shape[1]}, lossless")
     print(f"training  {run.iterations} steps of {method}, learning rate {settings.first_rate}, {batch}")
@@ -248,14 +248,20 @@ def _train_with_progress(
         return runs.execute(run, history, show, keep, options.checkpoint_every)
 
 
-def _check(run: "Run", parameters: "Parameters") -> "Report":
+def _check(run: "Run", parameters: "Parameters") -> tuple[bool, list[str]]:
+    """Is L_model_backward right for this network, and what is to be said of it."""
     import numpy as np
 
     from ..crosscheck import check_backward
     from ..data import targets
 
+    if run.settings.activation in STRAIGHT_THROUGH:
+        return True, ["check     none: a straight-through backward is no derivative, and autodiff's is 0"]
     m = len(run.train.labels)
     some = run.train.take(np.arange(0, m, -(-m // CHECKED_EXAMPLES)))
     X = run.scaling.columns(some.rows[:], run.dtype)
     Y = targets(some.labels, run.dataset.classes)
-    return check_backward(X, Y, parameters, run.network, thorough=False)
+    report = check_backward(X, Y, parameters, run.network.by_backprop, thorough=False)
+    verdict = "agrees with" if report.agrees else "does not agree with"
+    said = f"check     L_model_backward {verdict} jax.grad, in float64 on some of the training examples:"
+    return report.agrees, [said, report.reason, *report.table().splitlines()]

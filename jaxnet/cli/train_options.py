@@ -8,9 +8,11 @@ from ..errors import InputError
 from .options import (
     ACTIVATIONS,
     DTYPES,
+    FEEDBACKS,
     OPTIMIZERS,
     SCALINGS,
     SCHEDULES,
+    STRAIGHT_THROUGH,
     fraction,
     from_zero,
     positive_float,
@@ -59,8 +61,14 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("network")
     option("layers", "units of the hidden layers (default: 20 7 5)", nargs="*", type=_units, metavar="N")
-    option("activation", "of the hidden layers (default: relu)", choices=ACTIVATIONS)
+    option("activation", "of the hidden layers (default: relu)", choices=ACTIVATIONS + STRAIGHT_THROUGH)
     option("scaling", "of the first weights (default: he)", choices=SCALINGS)
+    option(
+        "feedback",
+        "how the error travels back: by W^T, or by one of the rules of jaxnet.feedback (default: backprop)",
+        choices=FEEDBACKS,
+        metavar="RULE",
+    )
     option("keep-prob", "dropout keeps hidden units with this probability (default: 1)", type=probability, metavar="P")
     option("input-keep-prob", "and inputs with this one (default: 1)", type=probability, metavar="P")
     group = parser.add_argument_group("training")
@@ -83,6 +91,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     option(
         "early-stopping",
         "end where the validation cost has not fallen for N rows of the history, 100 steps each, and keep the best",
+        type=positive_int,
+        metavar="N",
+    )
+    option(
+        "record-every",
+        "steps between two whose angles to backpropagation are recorded (default: 100 with --feedback, else none)",
         type=positive_int,
         metavar="N",
     )

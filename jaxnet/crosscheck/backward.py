@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from ..errors import InputError
+from ..feedback import backprop
 from ..network import COURSE, L_model_backward, Network, cost_and_grads
 from ..types import Inputs, Labels, Parameters
 from .answers import Answer, as_answer, compare, judge_leaf
@@ -43,6 +44,11 @@ def check_backward(
     if dtype not in ROUNDOFF:
         raise InputError(f"dtype is {dtype!r}; expected one of {', '.join(ROUNDOFF)}")
     own = backward is None
+    if own and network.feedback is not backprop:
+        raise InputError(
+            "under this network's feedback rule, L_model_backward makes no derivative of the cost; check "
+            "network.by_backprop, and see `alignment` for the angle between the two"
+        )
     call = Caller(_library_backward(network) if backward is None else backward, dtype)
     reference = make_reference(X, Y, parameters, network)
     answer = as_answer(call(reference), reference, dtype)

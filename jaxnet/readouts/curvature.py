@@ -59,7 +59,7 @@ def ggn_vector_product(
     V = _direction(V, parameters)
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     R_caches = forward_along(V, caches, network, masks)
-    grads = backpropagate(_hessian_times(R_caches, caches, Y, network), caches, network, masks=masks)
+    grads = backpropagate(_hessian_times(R_caches, caches, Y, network), caches, network.by_backprop, masks=masks)
     return cast(FrozenDict, parameter_grads(grads, FrozenDict(parameters)))
 
 
@@ -78,7 +78,9 @@ def hessian_vector_product(
     dZL, R_dZL = network.loss.gradient(ZL, as_targets(Y, ZL)), _hessian_times(R_caches, caches, Y, network)
     # R{} of the backward loop is its derivative along (R{dZL}, R{caches}); g'' comes from that of each g's backward.
     dZ, R_dZ = jax.jvp(
-        lambda dZL, caches: backward_signals(dZL, caches, network, masks=masks).dZ, (dZL, caches), (R_dZL, R_caches)
+        lambda dZL, caches: backward_signals(dZL, caches, network.by_backprop, masks=masks).dZ,
+        (dZL, caches),
+        (R_dZL, R_caches),
     )
     product = {}
     for l, (cache, R_cache) in enumerate(zip(caches, R_caches, strict=True), start=1):

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..errors import InputError
-from ..layers import LayerCache
+from ..feedback import Feedback, backprop
+from ..layers import LayerCache, LinearCache
 from ..losses import Loss, Outputs, diagonal
 from ..network import COURSE, L_model_forward, Network, as_targets, backward_signals
 from ..parameters import layer_dims
@@ -81,12 +82,14 @@ def record(
     *,
     seed: Seed = loss_gradient,
     masks: Masks = None,
+    B: Feedback = None,
 ) -> Record:
     """A_{l-1} and dZ_l of every layer, by one forward pass and the library's backward loop from `seed`.
 
     C columns an example are one pass over a C times wider batch. With one logit every seed is a factor on the columns
     of one pass, so that under one `jit` records from several seeds cost one: the exact Fisher matrix is free.
-    `masks` are those of `dropout_masks`. Cost terms of the weights alone, such as L2, belong to no example.
+    `masks` are those of `dropout_masks`; `B` are the weights of the network's feedback rule, under which dZ_l is what
+    that rule sends to layer l. Cost terms of the weights alone, such as L2, belong to no example.
     Raises `InputError` where the shapes do not fit, or the loss lacks what the seed asks for.
     """
     if not callable(seed):
@@ -99,19 +102,26 @@ def record(
         n_L, m = ZL.shape
         raise InputError(f"the seed made a dZL of shape {dZL.shape}; expected ({n_L}, C * {m}), C columns an example")
     A = tuple(cache.linear_cache.A for cache in caches)
-    return Record(A, _signals(dZL, caches, network, masks), network.loss.value(ZL, Y))
+    return Record(A, _signals(dZL, caches, network, masks, B, Y), network.loss.value(ZL, Y))
 
 
-def _signals(dZL: Outputs, caches: list[LayerCache], network: Network, masks: Masks) -> tuple[Array, ...]:
+def _signals(
+    dZL: Float[Array, "n_L Cm"],
+    caches: list[LayerCache],
+    network: Network,
+    masks: Masks,
+    B: Feedback,
+    Y: Float[Array, "n_L m"],
+) -> tuple[Array, ...]:
     ZL = caches[-1].Z
-    if len(ZL) == 1:
+    if len(ZL) == 1 and network.feedback is backprop:
         signals = backward_signals(jnp.ones_like(ZL), caches, network, masks=masks)
         return tuple(repeated(dZ, dZL) * dZL for dZ in signals.dZ)
-    wide = [LayerCache(linear_cache, repeated(Z, dZL)) for linear_cache, Z in caches]
+    wide = [LayerCache(LinearCache(repeated(A, dZL), W, b), repeated(Z, dZL)) for (A, W, b), Z in caches]
     wide_masks = (
         None if masks is None else [None if mask is None else repeated(jnp.asarray(mask), dZL) for mask in masks]
     )
-    return backward_signals(dZL, wide, network, masks=wide_masks).dZ
+    return backward_signals(dZL, wide, network, masks=wide_masks, B=B, Y=repeated(Y, dZL)).dZ
 
 
 def repeated(A: Float[Array, "n m"], dZ: Float[Array, "k Cm"]) -> Float[Array, "n Cm"]:
