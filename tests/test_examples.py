@@ -1,6 +1,7 @@
 """The examples print the numbers that they state."""
 
 import importlib
+import json
 import re
 
 import numpy as np
@@ -81,3 +82,17 @@ def test_kfac_needs_fewer_steps(shared_data, tmp_path, capsys, monkeypatch, defa
     kfac.main([str(shared_data / "mnist"), "--plot", str(tmp_path / "kfac.png")])
     assert printed(capsys.readouterr().out, "K-FAC takes ") > 1.5
     assert (tmp_path / "kfac.png").stat().st_size > 10_000
+
+
+def test_akrout_s_first_epoch_is_the_published_one(shared_data, tmp_path, capsys, default_promotion):
+    from examples import akrout_2019
+
+    file = tmp_path / "akrout.json"
+    mnist, plot = str(shared_data / "mnist"), tmp_path / "akrout.png"
+    akrout_2019.main([mnist, "--epochs", "1", "--json", str(file), "--plot", str(plot)])
+    runs = json.loads(file.read_text())
+    for name, accuracies in akrout_2019.PUBLISHED.items():
+        assert abs(runs[name]["accuracy"][0] - accuracies[0]) < (0.5 if name == "WM" else 0.3)
+    for name, angles in akrout_2019.PUBLISHED_ANGLES.items():
+        assert abs(runs[name]["angle"][0] - angles[1]) < 4
+    assert "epoch 1" in capsys.readouterr().out and plot.stat().st_size > 10_000

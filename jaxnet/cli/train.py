@@ -147,15 +147,24 @@ def _train_and_write(
         print(f"kept      the parameters of step {row.iteration}, where the validation cost was smallest")
     print(f"cost      {row.cost:.6f}")
     print(f"accuracy  train {row.train_accuracy:.4f}{watched}, test {test_accuracy:.4f}")
+    if history.alignment:
+        print(f"angles    {_angles(history.alignment[-1])}")
     agrees, checked = _check(run, parameters)
-    print(checked[0])
-    print("\n".join(f"          {line}" for line in checked[1:]))
+    print("\n          ".join(checked))
     drawn = run_folder.draw(folder, run, parameters, history, probabilities, "\n".join(checked[2:]))
     write_settings(folder, run.settings, run.dataset.fingerprint, finished=history.rows[-1].iteration)
     print(f"saved     {folder}: {', '.join([*written, *drawn])}")
     if not drawn:
         print("          (for a report and pictures of the run: pip install 'jaxnet[demo]')")
     return DONE if agrees else FAILED
+
+
+def _angles(row: dict[str, float]) -> str:
+    """Of the errors that reach the hidden layers, of the first and the last of many."""
+    said = [f"dZ{l} {row[f'angle_dZ_{l}']:.0f}" for l in range(1, len(row)) if f"angle_dZ_{l}" in row]
+    if len(said) > 6:
+        said = [*said[:3], "...", *said[-2:]]
+    return f"{', '.join(said) or 'none'} degrees from backpropagation's, before step {row['iteration']}"
 
 
 def _check_same_settings(chosen: dict[str, Any], settings: "Settings", folder: Path) -> None:
