@@ -46,6 +46,11 @@ class Functions(Protocol):
         """With the output of layer L."""
         ...
 
+    @property
+    def feedback(self) -> "Rule":
+        """The rule itself."""
+        ...
+
 
 Feedback: TypeAlias = Any  # B2 ... BL of a rule, a mapping; a rule of one's own may keep any pytree
 
@@ -68,7 +73,7 @@ Draw: TypeAlias = Callable[..., Array]  # (key, shape, dtype) -> B_l, as in `jax
 DRAW = jax.nn.initializers.variance_scaling(1.0, "fan_in", "normal")
 
 
-def initialize_feedback(parameters: Parameters, network: Any, *, key: PRNGKeyArray | None = None) -> Feedback:
+def initialize_feedback(parameters: Parameters, network: Functions, *, key: PRNGKeyArray | None = None) -> Feedback:
     """The feedback weights B that the network's rule starts from; none for backpropagation.
 
     Raises `InputError` where the rule draws them and there is no key.
@@ -77,7 +82,7 @@ def initialize_feedback(parameters: Parameters, network: Any, *, key: PRNGKeyArr
 
 
 def update_feedback(
-    B: Feedback, before: Parameters, after: Parameters, network: Any, *, key: PRNGKeyArray | None = None
+    B: Feedback, before: Parameters, after: Parameters, network: Functions, *, key: PRNGKeyArray | None = None
 ) -> Feedback:
     """B after a step that took the parameters from `before` to `after`. Many rules leave it as it is.
 
