@@ -304,9 +304,9 @@ def restore(checkpoints: Checkpoints, run: Run) -> History:
         Row(**row | {name: tuple(row[name]) for name in ("gradient_norms", "dead_shares")})
         for row in saved.history["rows"]
     ]
-    state, in_all_inputs = saved.state
+    state, unreduced = saved.state
     if run.reduced is not None and saved.history["basis"] != _basis(run):
-        state = project(in_all_inputs, run.reduced.Q)  # another machine: the same run to rounding
+        state = project(unreduced, run.reduced.Q)  # another machine: the same run to rounding
     return History(saved.history["costs"], rows, saved.history["alignment"], state)
 
 

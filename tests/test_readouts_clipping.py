@@ -111,6 +111,10 @@ def test_what_does_not_fit_is_refused(x64, no_shape_checks):
         (lambda: readouts.clipped_gradient(exact, 1.0), "the record has 3 columns an example; expected one"),
         (lambda: readouts.clipped_gradient(pairs, 1.0, 2.0), "noise_multiplier is 2.0 but key is None; pass key="),
         (lambda: readouts.clipped_gradient(pairs, 1.0, jnp.zeros(())), "but key is None"),
+        (
+            lambda: readouts.clipped_gradient(pairs, 1.0, -1.0, key=jax.random.key(0)),
+            "is -1.0; expected a number from 0",
+        ),
         (lambda: readouts.clipped_gradient(pairs, 0), "max_norm is 0; expected a number above 0"),
         (lambda: readouts.clipped_gradient(pairs, -1.0), "max_norm is -1.0; expected a number above 0"),
         (lambda: readouts.clipped_gradient(pairs, float("nan")), "max_norm is nan; expected a number above 0"),

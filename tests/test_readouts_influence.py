@@ -99,6 +99,7 @@ def test_what_does_not_fit_is_refused(x64, no_shape_checks):
         (lambda: readouts.tracin([], [], []), "of checkpoints there are 0 and 0 and 0; expected one number, 1 or more"),
         (lambda: readouts.tracin([pairs], [pairs], [0.1, 0.1]), "of checkpoints there are 1 and 1 and 2"),
         (lambda: readouts.self_influence([pairs], []), "of checkpoints there are 1 and 0"),
+        (lambda: readouts.self_influence(pairs, [0.1]), "got one record; expected a list of them"),
         (lambda: readouts.influence(pairs, pairs, 0.0), "damping is 0.0; expected a number above 0"),
         (lambda: readouts.tracin([pairs], [others], [0.1]), "expected one network"),
     ]:

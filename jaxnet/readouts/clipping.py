@@ -27,12 +27,14 @@ def clipped_gradient(
 
     A primitive and not privacy: how batches are sampled, and what the noise of all steps adds up to, is for a library
     of privacy accounting. Cost terms of the weights alone, such as L2, are no example's, and not clipped here.
-    Raises `InputError` for noise without a key, and for a record of more columns an example than one.
+    Raises `InputError` for noise without a key or below 0, and for a record of more columns an example than one.
     """
     check_one_column(record)
     if key is None and not (isinstance(noise_multiplier, int | float) and noise_multiplier == 0):
         raise InputError(f"noise_multiplier is {noise_multiplier} but key is None; pass key=jax.random.key(...)")
     check_positive("max_norm", max_norm)
+    if isinstance(noise_multiplier, int | float) and noise_multiplier < 0:
+        raise InputError(f"noise_multiplier is {noise_multiplier}; expected a number from 0")
     squared = squared_norms(record)
     norms = jnp.sqrt(jnp.where(squared > 0, squared, 1))
     weights = jnp.where(squared > 0, jnp.minimum(1, max_norm / norms), 1)

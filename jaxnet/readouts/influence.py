@@ -66,6 +66,8 @@ def _solve(
 
 
 def _check_checkpoints(rates: Sequence, *batches: Sequence[Record]) -> None:
+    if any(isinstance(batch, Record) for batch in batches):
+        raise InputError("got one record; expected a list of them, one for each checkpoint: [record]")
     counts = [*map(len, batches), len(rates)]
     if len(set(counts)) != 1 or counts[0] == 0:
         raise InputError(f"of checkpoints there are {' and '.join(map(str, counts))}; expected one number, 1 or more")
