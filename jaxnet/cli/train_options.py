@@ -65,7 +65,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     option("scaling", "of the first weights (default: he)", choices=SCALINGS)
     option(
         "feedback",
-        "how the error travels back: by W^T, or by one of the rules of jaxnet.feedback (default: backprop)",
+        f"how the error travels back, one of {', '.join(FEEDBACKS)} (default: backprop)",
         choices=FEEDBACKS,
         metavar="RULE",
     )
