@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float
 from .errors import InputError
 from .feedback import Feedback, weights
 from .network import COURSE, L_model_forward, Network, as_targets, backward_signals
-from .types import Inputs, Labels, Masks, Parameters
+from .types import AnyArray, Inputs, Labels, Masks, Parameters
 
 
 class Alignment(NamedTuple):
@@ -62,7 +62,7 @@ def alignment(
     )
 
 
-def angle(A: Float[Array, "..."], B: Float[Array, "..."]) -> Float[Array, ""]:
+def angle(A: Float[AnyArray, "..."], B: Float[AnyArray, "..."]) -> Float[Array, ""]:
     """arccos(<A, B> / (||A|| ||B||)) in degrees, from 0 to 180; NaN where one of them is 0.
 
     By 2 atan2(||a - b||, ||a + b||) of the unit vectors, since arccos loses half of the digits where they are parallel.
@@ -70,7 +70,7 @@ def angle(A: Float[Array, "..."], B: Float[Array, "..."]) -> Float[Array, ""]:
     """
     if A.shape != B.shape:
         raise InputError(f"an angle is between arrays of one shape; got {A.shape} and {B.shape}")
-    a, b = A / jnp.linalg.norm(A), B / jnp.linalg.norm(B)
+    a, b = (jnp.asarray(values) / jnp.linalg.norm(values) for values in (A, B))
     return jnp.rad2deg(2 * jnp.arctan2(jnp.linalg.norm(a - b), jnp.linalg.norm(a + b)))
 
 
