@@ -124,7 +124,10 @@ def plot_alignment(path: Path, rows: Sequence[Mapping[str, float]], rule: str) -
                 steps, [row[name] for row in rows], color=(0.1 + 0.2 * share, 0.25 + 0.5 * share, 0.55), label=shown
             )
 
-    for axes, title in ((angles, "angle of dZ to backpropagation's"), (feedback, "angle of B to what stands in W")):
+    for axes, title in (
+        (angles, "angle of dZ to backpropagation's"),
+        (feedback, "angle of B to $W^T$, or to their product"),
+    ):
         axes.axhline(90, color="0.7", linewidth=0.8)
         axes.set(title=title, ylabel="degrees", ylim=(0, 120), yticks=(0, 30, 60, 90, 120))
     draw(angles, "angle_dZ_", "layer {}")
@@ -133,7 +136,7 @@ def plot_alignment(path: Path, rows: Sequence[Mapping[str, float]], rule: str) -
     sizes.set(title="size of dZ, and of backpropagation's (dashed)", yscale="log", xlabel="step")
     draw(sizes, "backprop_norm_dZ_", "", linestyle="--", linewidth=0.9)
     progress.plot(steps, [row["cost"] for row in rows], color="tab:blue", label="cost")
-    progress.set(title="of the step's own examples", xlabel="step", ylabel="cost", ylim=(0, None))
+    progress.set(title="cost and accuracy of the step's examples", xlabel="step", ylabel="cost", ylim=(0, None))
     share = progress.twinx()
     share.plot(steps, [row["accuracy"] for row in rows], color="tab:orange", label="accuracy")
     share.set(ylabel="accuracy", ylim=(0, 1))
@@ -141,5 +144,5 @@ def plot_alignment(path: Path, rows: Sequence[Mapping[str, float]], rule: str) -
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=8)
     handles = [*progress.get_lines(), *share.get_lines()]
-    progress.legend(handles, [line.get_label() for line in handles], frameon=False, fontsize=8)
+    progress.legend(handles, [line.get_label() for line in handles], frameon=False, fontsize=8, loc="center right")
     figure.savefig(path, dpi=120, pil_kwargs=PNG)

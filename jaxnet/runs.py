@@ -26,7 +26,6 @@ from .training import (
     Feed,
     NotFiniteError,
     Progress,
-    Recorded,
     Step,
     first_feedback,
     in_all_inputs,
@@ -229,7 +228,7 @@ def execute(
         # Ctrl-C is looked for in calls and loops, so it cannot part these.
         history.costs += costs
         history.rows += [row]
-        history.alignment += alignment_rows(progress.alignment)
+        history.alignment += progress.alignment.rows()
         history.state = (progress.parameters, progress.opt_state, progress.B, best)
         on_row(row)
         if checkpoints is not None and time.monotonic() - saved_at >= seconds:
@@ -244,21 +243,6 @@ def execute(
         except NotFiniteError as error:
             raise error.in_all_inputs(run.basis) from None
     return kept(run, history)
-
-
-def alignment_rows(recorded: Recorded) -> list[dict[str, float]]:
-    """A row for every step that is recorded: of numbers by layer, one entry a layer, dZ_1 first and B_2 first."""
-    if recorded.values is None:
-        return []
-    columns = {"iteration": recorded.iteration}
-    for name, values in recorded.values._asdict().items():
-        if values.ndim == 1:
-            columns[name] = values
-        else:
-            first = 1 if name.endswith("dZ") else 2
-            columns |= {f"{name}_{l}": column for l, column in enumerate(values.T, start=first)}
-    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
-    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _feed(run: Run) -> Feed:

@@ -55,6 +55,20 @@ class Recorded(NamedTuple):
     iteration: np.ndarray
     values: Alignment | None  # None where nothing is recorded
 
+    def rows(self) -> list[dict[str, float]]:
+        """A row for every step, with an entry for every layer: `angle_dZ_1`, ..., `angle_B_2`, ...."""
+        if self.values is None:
+            return []
+        columns = {"iteration": self.iteration}
+        for name, values in self.values._asdict().items():
+            if values.ndim == 1:
+                columns[name] = values
+            else:
+                first = 1 if name.endswith("dZ") else 2
+                columns |= {f"{name}_{l}": column for l, column in enumerate(values.T, start=first)}
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
 
 class NotFiniteError(FloatingPointError):
     """The cost or a parameter stopped being a finite number.

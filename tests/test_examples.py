@@ -96,3 +96,14 @@ def test_akrout_s_first_epoch_is_the_published_one(shared_data, tmp_path, capsys
     for name, angles in akrout_2019.PUBLISHED_ANGLES.items():
         assert abs(runs[name]["angle"][0] - angles[1]) < 4
     assert "epoch 1" in capsys.readouterr().out and plot.stat().st_size > 10_000
+
+
+def test_a_rule_of_ones_own_becomes_backpropagation(tmp_path, capsys, default_promotion):
+    from examples import own_rule
+
+    own_rule.main(["--plot", str(tmp_path / "own_rule.png")])
+    out = capsys.readouterr().out
+    assert "with B = W^T: at most 0.0 from backpropagation" in out
+    first, last = map(float, re.search(r"angle of dZ1 .*: (\d+) -> (\d+) degrees", out).groups())
+    assert first > 80 and last < 10
+    assert (tmp_path / "own_rule.png").stat().st_size > 10_000
