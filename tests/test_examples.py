@@ -107,3 +107,14 @@ def test_a_rule_of_ones_own_becomes_backpropagation(tmp_path, capsys, default_pr
     first, last = map(float, re.search(r"angle of dZ1 .*: (\d+) -> (\d+) degrees", out).groups())
     assert first > 80 and last < 10
     assert (tmp_path / "own_rule.png").stat().st_size > 10_000
+
+
+def test_feedback_turns_until_it_is_of_use(tmp_path, capsys):
+    from examples import lillicrap_2016
+
+    lillicrap_2016.main(["--plot", str(tmp_path / "lillicrap.png")])
+    out = capsys.readouterr().out
+    first, last = map(float, re.search(r"angle of B e to W2.T e: (\d+) -> (\d+) degrees", out).groups())
+    assert 80 < first < 100 and 25 < last < 35
+    assert printed(out, "feedback alignment: squared error ") < 1e-5
+    assert (tmp_path / "lillicrap.png").stat().st_size > 10_000
