@@ -116,5 +116,5 @@ def test_feedback_turns_until_it_is_of_use(tmp_path, capsys):
     out = capsys.readouterr().out
     first, last = map(float, re.search(r"angle of B e to W2.T e: (\d+) -> (\d+) degrees", out).groups())
     assert 80 < first < 100 and 25 < last < 35
-    assert printed(out, "feedback alignment: squared error ") < 1e-5
+    assert float(re.search(r"feedback alignment: squared error (\S+) ", out).group(1)) < 1e-5
     assert (tmp_path / "lillicrap.png").stat().st_size > 10_000
