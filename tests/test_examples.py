@@ -118,3 +118,26 @@ def test_feedback_turns_until_it_is_of_use(tmp_path, capsys):
     assert 80 < first < 100 and 25 < last < 35
     assert float(re.search(r"feedback alignment: squared error (\S+) ", out).group(1)) < 1e-5
     assert (tmp_path / "lillicrap.png").stat().st_size > 10_000
+
+
+def test_all_rules_are_seen_on_digits_and_cats(shared_data, tmp_path, capsys, monkeypatch, default_promotion):
+    """One epoch of two of them."""
+    from examples import feedback_rules
+
+    names = ("uniform_sign", "direct_random_target")
+    monkeypatch.setattr(feedback_rules, "RULES", names)
+    feedback_rules.main([str(shared_data), "--epochs", "1", "--plot", str(tmp_path / "rules.png")])
+    digits, _, *cats = re.findall(r"^  \w+ +([\d.]+)", capsys.readouterr().out, re.MULTILINE)
+    assert float(digits) > 85 and len(cats) == 2
+    assert (tmp_path / "rules.png").stat().st_size > 10_000
+
+
+def test_direct_feedback_trains_deep_nets_from_zero_weights(shared_data, tmp_path, capsys, default_promotion):
+    from examples import nokland_2016
+
+    mnist, plot = str(shared_data / "mnist"), tmp_path / "nokland.png"
+    nokland_2016.main([mnist, "--depth", "3", "--epochs", "1", "--plot", str(plot)])
+    out = capsys.readouterr().out
+    assert float(re.search(r"direct feedback alignment: ([\d.]+) % after 1", out).group(1)) < 20
+    assert "3 layers, backpropagation: 88.65 % after 1" in out
+    assert plot.stat().st_size > 10_000
