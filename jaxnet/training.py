@@ -1,6 +1,6 @@
 """The training loop: chunks of steps, each one compiled `lax.scan`."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -15,6 +15,7 @@ from .errors import InputError
 from .feedback import Feedback, backprop, initialize_feedback, update_feedback
 from .network import COURSE, L_model_forward, Network, as_targets, check_is_array, outputs_like
 from .parameters import FrozenDict, initialize_parameters_deep, layer_dims
+from .recording import Recorded, joined, recorded
 from .reduction import expand, pays, reduce
 from .regularization import dropout_masks
 from .rotation import commutes_with_rotation
@@ -36,7 +37,7 @@ class Progress(NamedTuple):
     parameters: Parameters
     opt_state: Any
     B: Feedback  # of the network's feedback rule
-    alignment: "Recorded"  # of the chunk's steps
+    alignment: Recorded  # of the chunk's steps
 
 
 class Trained(NamedTuple):
@@ -46,28 +47,7 @@ class Trained(NamedTuple):
     opt_state: Any
     costs: np.ndarray  # of every step, before its update
     B: Feedback  # of the network's feedback rule
-    alignment: "Recorded"  # of all steps
-
-
-class Recorded(NamedTuple):
-    """What was recorded of the steps `iteration`: how many had been made before each, and a row for each of them."""
-
-    iteration: np.ndarray
-    values: Alignment | None  # None where nothing is recorded
-
-    def rows(self) -> list[dict[str, float]]:
-        """A row for every step, with an entry for every layer: `angle_dZ_1`, ..., `angle_B_2`, ...."""
-        if self.values is None:
-            return []
-        columns = {"iteration": self.iteration}
-        for name, values in self.values._asdict().items():
-            if values.ndim == 1:
-                columns[name] = values
-            else:
-                first = 1 if name.endswith("dZ") else 2
-                columns |= {f"{name}_{l}": column for l, column in enumerate(values.T, start=first)}
-        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
-        return [dict(zip(columns, row, strict=True)) for row in rows]
+    alignment: Recorded  # of all steps
 
 
 class NotFiniteError(FloatingPointError):
@@ -159,9 +139,7 @@ def train(
     check_regularization(lambd, keep_prob, input_keep_prob, key)
     if record_every is not None and record_every < 1:
         raise InputError(f"record_every is {record_every}; expected at least 1, or None to record nothing")
-    if B is None:
-        B = first_feedback(parameters, network, key)
-    _check_feedback(B, parameters, network)
+    B = first_feedback(parameters, network, key) if B is None else _as_feedback(B, parameters, network)
     Y = as_targets(Y, outputs_like(X, parameters, n_L))
     step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype, record_every)
     Q = None
@@ -217,7 +195,7 @@ def make_steps(
     """The loop of `train`, for examples that `feed` brings from wherever they are."""
     if opt_state is None:
         opt_state = step.optimizer.init(parameters)
-    costs, recorded = [], []
+    costs, records = [], []
     for first in range(start, num_iterations, chunk):
         length, iteration, chunk_costs, seen = min(chunk, num_iterations - first), first, [], []
         for rows, Y_rows, batches in feed(first, length):
@@ -228,15 +206,15 @@ def make_steps(
             chunk_costs.append(np.asarray(J))
             if not finite:
                 raise _blame(before, rows, Y_rows, batches, iteration, key, piece, step)
-            seen.append(_recorded(aligned, iteration, piece, step))
+            seen.append(recorded(aligned, iteration, piece, step.record_every))
             iteration += piece
         costs += chunk_costs
-        recorded += seen
-        progress = Progress(iteration, np.concatenate(chunk_costs), parameters, opt_state, B, _joined(seen))
+        records += seen
+        progress = Progress(iteration, np.concatenate(chunk_costs), parameters, opt_state, B, joined(seen))
         if on_chunk is not None and on_chunk(progress):
             break
     all_costs = np.concatenate(costs) if costs else np.empty(0)
-    return Trained(parameters, opt_state, all_costs, B, _joined(recorded))
+    return Trained(parameters, opt_state, all_costs, B, joined(records))
 
 
 def first_feedback(parameters: Parameters, network: Network, key: PRNGKeyArray | None) -> Feedback:
@@ -251,29 +229,17 @@ def first_feedback(parameters: Parameters, network: Network, key: PRNGKeyArray |
 _initialize_feedback = jax.jit(initialize_feedback, static_argnums=1)
 
 
-def _check_feedback(B: Feedback, parameters: Parameters, network: Network) -> None:
-    """Raises `InputError` for feedback weights that are not those of this network and rule."""
+def _as_feedback(B: Feedback, parameters: Parameters, network: Network) -> Feedback:
+    """B as the rule itself makes it. Raises `InputError` for feedback weights that are not those of this network."""
     own = jax.eval_shape(lambda: initialize_feedback(parameters, network, key=jax.random.key(0)))
-    got, expected = (jax.tree.map(lambda value: jnp.shape(value), tree) for tree in (B, own))
+    if isinstance(own, FrozenDict) and isinstance(B, Mapping) and set(B) == set(own):
+        B = FrozenDict({name: B[name] for name in own})
+    got, expected = (jax.tree.map(jnp.shape, tree) for tree in (B, own))
     if got != expected:
         raise InputError(
             f"B has the shapes {got!s:.200}; expected {expected!s:.200}, as initialize_feedback makes them"
         )
-
-
-def _recorded(aligned: Alignment | None, start: int, length: int, step: Step) -> Recorded:
-    """The rows of the steps that are recorded, of a scan's."""
-    if aligned is None or step.record_every is None:
-        return Recorded(np.empty(0, int), None)
-    due = np.flatnonzero((start + np.arange(length)) % step.record_every == 0)
-    return Recorded(start + due, jax.tree.map(lambda values: np.asarray(values)[due], aligned))
-
-
-def _joined(parts: Sequence[Recorded]) -> Recorded:
-    """Recorded in pieces, as one."""
-    if not parts or parts[0].values is None:
-        return Recorded(np.empty(0, int), None)
-    return jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
+    return jax.tree.map(lambda value, like: jnp.asarray(value, like.dtype), B, own)
 
 
 def resident(X: AnyArray, Y: AnyArray, batch_size: int | None, key: PRNGKeyArray | None) -> Feed:

@@ -130,3 +130,13 @@ def test_a_run_in_bfloat16_with_dropout_is_recorded(default_promotion):
     given = {"key": jax.random.key(0), "record_every": 2, "dtype": "bfloat16", "keep_prob": 0.8}
     trained = jaxnet.train(X, Y, parameters, num_iterations=6, network=network, **given)
     assert trained.B["B2"].dtype == jnp.float32 and np.isfinite(trained.alignment.values.cost).all()
+
+
+def test_feedback_weights_may_come_as_any_mapping(x64):
+    """NumPy arrays of another dtype, in another order: the run has them as the rule makes them."""
+    X, Y, parameters = problem(DIMS, 24)
+    network = jaxnet.Network("tanh", "binary_cross_entropy", "kolen_pollack")
+    B = jaxnet.initialize_feedback(parameters, network, key=jax.random.key(0))
+    given = {"num_iterations": 3, "network": network}
+    plain = {name: np.asarray(B[name]) for name in list(B)[::-1]}
+    assert_same(jaxnet.train(X, Y, parameters, B=plain, **given).B, jaxnet.train(X, Y, parameters, B=B, **given).B)

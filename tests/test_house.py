@@ -39,6 +39,7 @@ FLOORS = [
     {"crosscheck.sandbox"},
     {"crosscheck"},
     {"scaling", "angles", "diagnosis", "rotation", "prefetch", "settings", "checkpoint", "scalars", "plots"},
+    {"recording"},
     {"training", "model", "data.examples", "data.pictures", "data.folders"},
     {"data.arrays", "data.cache", "exchange.export"},
     {"data.photographs", "exchange.load"},
