@@ -11,6 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from .errors import InputError
+
 
 if TYPE_CHECKING:
     from .crosscheck import LeafCheck, Report
@@ -108,6 +110,13 @@ def _draw_taylor(figure, report: "Report") -> None:
     axes.title.set_fontsize(10)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7, frameon=False)
+
+
+def check_format(path: Path) -> None:
+    """Raises `InputError` for a name by whose end no kind of picture is known."""
+    known = Figure().canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in known:
+        raise InputError(f"{path} ends in {path.suffix!r}; expected a picture's name: {', '.join(sorted(known))}")
 
 
 def plot_signals(path: Path, title: str, profiles: Mapping[str, "Profile"]) -> None:

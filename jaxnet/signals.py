@@ -90,11 +90,12 @@ def expected_sizes(
 ) -> ExpectedSizes:
     """z_l = sqrt(n_{l-1}) std_l a_{l-1},  a_l^2 = E g(z_l x)^2,  d_l^2 = n_{l+1} std_{l+1}^2 d_{l+1}^2 E g'(z_l x)^2.
 
-    x is standard normal; a_0 and d_L are the sizes of X and dZL. It holds for wide layers with W_l ~ N(0, std_l^2) and
-    b_l = 0. For relu both expectations are halves: under "he" sizes stay, under "lecun" each layer multiplies them by
-    1/sqrt(2) (He et al. 2015, section 2.2). For tanh the factor of small signals is sqrt(n_{l-1}) std_l (Glorot &
-    Bengio 2010, eq. 5 and 6). In general Schoenholz et al. 2017, eq. 3 and section 4. Works inside `jit`. Raises
-    `InputError` for sizes that are no network's.
+    x is standard normal; a_0 and d_L are the sizes of X and dZL. It holds for wide layers with W_l ~ N(0, std_l^2),
+    b_l = 0, and an error that does not depend on the weights: the part of it that comes from AL does, and can make d_l
+    twice as large. For relu both expectations are halves: under "he" sizes stay, under "lecun" each layer
+    multiplies them by 1/sqrt(2) (He et al. 2015, section 2.2). For tanh the factor of small signals is
+    sqrt(n_{l-1}) std_l (Glorot & Bengio 2010, eq. 5 and 6). In general Schoenholz et al. 2017, eq. 3 and section 4.
+    Works inside `jit`. Raises `InputError` for sizes that are no network's.
     """
     dims = checked_layer_dims(layer_dims)
     if len(stds) != len(dims) - 1:
@@ -150,8 +151,8 @@ def map_singular_values(
 
     J = W_l D_{l-1} W_{l-1} ... D_1 W_1 with D = diag(g'(z)): the error that starts as the unit matrix ends as J^T.
     `layer` is L unless given. With depth the values spread, also where all W_l are drawn so that sizes stay (Saxe et
-    al. 2014, section 3). Those below rank * eps times the largest are rounding. Works inside `jit`. Raises `InputError`
-    for several examples and for a layer that there is not.
+    al. 2014, sections 2 and 3). Those below rank * eps times the largest are rounding. Works inside `jit`.
+    Raises `InputError` for several examples and for a layer that there is not.
     """
     _, caches = L_model_forward(x, parameters, network)
     last = len(caches) if layer is None else layer
@@ -170,8 +171,9 @@ def root_mean_square(A: Float[AnyArray, "..."], weights: Float[AnyArray, "..."] 
     It is inf or NaN where an entry is.
     """
     A = jnp.asarray(A)
-    largest = jnp.max(jnp.abs(A))
-    scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
+    largest, limits = jnp.max(jnp.abs(A)), jnp.finfo(A.dtype)
+    # A number whose reciprocal is a normal number too, as a compiler may multiply by that instead.
+    scale = jnp.clip(largest, float(limits.tiny), float(limits.max) / 8)
     squares = (A / scale) ** 2
     root = jnp.sqrt(jnp.mean(squares) if weights is None else jnp.sum(weights * squares))
     return jnp.where(jnp.isfinite(largest), scale * root, largest)

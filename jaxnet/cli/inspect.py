@@ -84,22 +84,27 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints the sizes and what they mean, and draws them."""
-    if options.plot is not None and not options.plot.parent.is_dir():
-        raise InputError(f"{options.plot.parent} is no folder; expected one to write {options.plot.name} to")
-    if options.plot is not None and options.plot.is_dir():
-        raise InputError(f"{options.plot} is a folder; expected a file to draw to, such as signals.png")
-    if options.depth is not None:
-        title, profiles = _inspect_depths(options)
-    else:
-        title, profiles = _inspect_network(options)
     if options.plot is not None:
-        try:
-            from ..plots import plot_signals
-        except ImportError as error:
-            raise InputError("drawing needs matplotlib: pip install 'jaxnet[demo]'") from error
+        _check_plot(options.plot)
+    title, profiles = (_inspect_network if options.depth is None else _inspect_depths)(options)
+    if options.plot is not None:
+        from ..plots import plot_signals
+
         plot_signals(options.plot, title, profiles)
         print(f"drawn     {options.plot}")
     return DONE
+
+
+def _check_plot(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent} is no folder; expected one to write {path.name} to")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected a file to draw to, such as signals.png")
+    try:
+        from ..plots import check_format
+    except ImportError as error:
+        raise InputError("drawing needs matplotlib: pip install 'jaxnet[demo]'") from error
+    check_format(path)
 
 
 def _inspect_network(options: argparse.Namespace) -> tuple[str, dict[str, "Profile"]]:
@@ -147,8 +152,8 @@ def _inspect_depths(options: argparse.Namespace) -> tuple[str, dict[str, "Profil
         for by_depth, profile in zip(profiles.values(), drawn, strict=True):
             by_depth[depth] = profile
     name = f"{activation}, {width} inputs and {width} units in every layer, the output too"
-    print(depth_text(name, f"{options.examples} standard normal examples, seed {options.seed}", profiles))
-    print(f"\nto do     {advice_for([width] * (depths[-1] + 1), network, activation)}")
+    inputs = f"{options.examples} standard normal examples, labels drawn; seed {options.seed}"
+    print(depth_text(name, inputs, advice_for([width] * (depths[-1] + 1), network, activation), profiles))
     return f"{depths[-1]} layers, {name}", {scaling: by_depth[depths[-1]] for scaling, by_depth in profiles.items()}
 
 

@@ -3,6 +3,7 @@
 import itertools
 import math
 import operator
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 GONE, HUGE = 1e-3, 1e3  # of what started: less has vanished, more has exploded
 SAME = 1e-3  # logits that differ by less give every example the same probability, to three digits
 FLAT = 0.9  # of a layer's entries: more is said
-MOST_ROWS = 16
+MOST_ROWS = 12
+WIDTH = 110  # of the text
 
 
 class Course(NamedTuple):
@@ -67,20 +69,35 @@ def network_text(
 ) -> str:
     """A row a layer, and the verdicts. Without singular values where the matrices are too large for them."""
     weights = "drawn weights as large" if subject.model else "weights drawn so"
-    lines = [
-        f"network   {subject.name}",
-        f"inputs    {inputs.description}; X of size {number(profile.X)}",
-        f"sizes     roots of mean squares over units and examples; theory: expected of {weights}, in wide layers",
-        "          spread: of Z over the examples; closed: share of Z where the slope of the activation is below 1/20",
-        "          of its largest; dead: units closed for every example; step: ||dW|| / ||W||, of a step of rate 1",
-        "",
-        *_table(subject, profile, values),
-        "",
-        *_verdicts(subject, profile),
-        *([] if map_values is None else [_map_line(len(profile.measured.Z), map_values)]),
-        *_to_do(subject, profile),
+    about = [
+        ("network", subject.name),
+        ("inputs", f"{inputs.description}; X of size {number(profile.X)}"),
+        (
+            "sizes",
+            f"roots of mean squares over units and examples. Theory: expected of {weights}, in wide layers. Spread: of "
+            "Z over the examples. Closed: share of Z where the slope of the activation is below 1/20 of its largest. "
+            "Dead: units closed for every example. Step: ||dW|| / ||W||, of a step of rate 1",
+        ),
     ]
-    return "\n".join(lines)
+    verdicts = [*_verdicts(subject, profile), *_map_verdict(len(profile.measured.Z), map_values)]
+    verdicts += _to_do(subject, profile)
+    return "\n".join([*paragraphs(about), "", *_table(subject, profile, values), "", *paragraphs(verdicts)])
+
+
+def paragraphs(named: Sequence[tuple[str, str]]) -> list[str]:
+    """Lines of text beside the names of what they are about."""
+    return [
+        line
+        for name, text in named
+        for line in textwrap.wrap(
+            text,
+            WIDTH,
+            initial_indent=f"{name:10}",
+            subsequent_indent=" " * 10,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]
 
 
 def _table(subject: Subject, profile: "Profile", values: "SingularValues | None") -> list[str]:
@@ -119,36 +136,31 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _verdicts(subject: Subject, profile: "Profile") -> list[str]:
+def _verdicts(subject: Subject, profile: "Profile") -> list[tuple[str, str]]:
     measured = profile.measured
     L, dtype = len(measured.Z), str(measured.Z.dtype)
     forward, backward = forward_course(profile), backward_course(profile)
-    lines = [f"forward   {_said(forward, f'Z_{L} is {{}} times X', dtype, _lost_forward(profile, forward))}"]
+    said = [("forward", _said(forward, f"Z_{L} is {{}} times X", dtype, _lost_forward(profile, forward)))]
     if math.isnan(backward.share):
-        lines.append(f"backward  nothing comes back: the forward pass has left the range of {dtype}")
+        said.append(("backward", f"nothing comes back: the forward pass has left the range of {dtype}"))
     elif L > 1:
         end = "what reaches layer 1 is {} times what started"
-        lines.append(f"backward  {_said(backward, end, dtype, _lost_backward(profile, backward))}")
+        said.append(("backward", _said(backward, end, dtype, _lost_backward(profile, backward))))
     spread = float(measured.spread[-1])
     if spread < SAME:
-        lines += [
-            f"output    the same for every example: Z_{L} varies by {number(spread)} between them. So what is learnt",
-            f"          first is b_{L}, one answer to all of them",
-        ]
-    flat = [(float(share), l) for l, share in enumerate(measured.closed, start=1)]
-    saturated = bool(flat) and max(flat)[0] > 0.9 and backward.lost is None
-    if saturated:
-        lines.append(
-            f"slopes    in layer {max(flat)[1]}, {max(flat)[0]:.0%} of Z lies where {subject.activation} is flat"
-        )
-    return lines
+        text = f"the same for every example: Z_{L} varies by {number(spread)} between them. So what is learnt first is "
+        said.append(("output", f"{text}b_{L}, one answer to all of them"))
+    share, l = flattest(profile)
+    if share > FLAT and forward.lost is None:
+        said.append(("slopes", f"in layer {l}, {share:.0%} of Z lies where {subject.activation} is flat"))
+    return said
 
 
-def _to_do(subject: Subject, profile: "Profile") -> list[str]:
+def _to_do(subject: Subject, profile: "Profile") -> list[tuple[str, str]]:
     words = {word(forward_course(profile)), word(backward_course(profile))}
     if words <= {"alive"} and profile.measured.spread[-1] >= SAME and flattest(profile)[0] <= FLAT:
         return []
-    return [f"to do     {_advice(subject, profile)}"]
+    return [("to do", _advice(subject, profile))]
 
 
 def flattest(profile: "Profile") -> tuple[float, int]:
@@ -156,17 +168,16 @@ def flattest(profile: "Profile") -> tuple[float, int]:
     return max(((float(share), l) for l, share in enumerate(profile.measured.closed, start=1)), default=(0.0, 0))
 
 
-def _map_line(L: int, values: "np.ndarray") -> str:
+def _map_verdict(L: int, values: "np.ndarray | None") -> list[tuple[str, str]]:
     import numpy as np
 
+    if values is None or not np.isfinite(values).all():
+        return []
     largest, smallest = float(values[0]), float(values[-1])
     rounding = len(values) * float(np.finfo(values.dtype).eps) * largest
     shown = f"below {number(rounding)}" if smallest < rounding else number(smallest)
-    passing = int((values > largest / 100).sum())
-    return (
-        f"map       from X to Z_{max(L - 1, 1)}, at the first example: singular values {number(largest)} to {shown}, "
-        f"{passing} of {len(values)} above a hundredth of the largest"
-    )
+    text = f"from X to Z_{max(L - 1, 1)}, at the first example: singular values {number(largest)} to {shown}, "
+    return [("map", f"{text}{int((values > largest / 100).sum())} of {len(values)} above a hundredth of the largest")]
 
 
 def word(course: Course) -> str:
@@ -198,17 +209,17 @@ def _lost_forward(profile: "Profile", course: Course) -> str:
     if course.lost is None:
         return ""
     if course.lost > 1 and profile.measured.A[course.lost - 2] == 0 and profile.measured.dead[course.lost - 2] == 1:
-        return f"all units of layer {course.lost - 1} are dead for all examples"
+        return f"all units of layer {course.lost - 1} are dead"
     return f"from layer {course.lost} on"
 
 
 def _lost_backward(profile: "Profile", course: Course) -> str:
-    """Where the error was lost, if it was; step i of the way is dZ_{L-i}."""
-    if course.lost is None:
+    """Where the error was lost, if it ever was there; step i of the way is dZ_{L-i}."""
+    if not course.lost:
         return ""
     l = len(profile.measured.Z) - course.lost
     if l > 0 and profile.measured.dead[l - 1] == 1:
-        return f"all units of layer {l} are dead for all examples, or as good as"
+        return f"all units of layer {l} are dead"
     return f"from layer {l} down"
 
 
@@ -235,7 +246,8 @@ def advice_for(
     scaling, forward, backward = best
     if scaling == drawn_with:
         return f"another --seed, or wider layers: theory expects {scaling} to keep sizes, on average over the draws"
-    return f"--scaling {scaling}: theory expects a layer to multiply by {forward:.3g} forward, by {backward:.3g} back"
+    back = "" if math.isnan(backward) else f", by {backward:.3g} back"  # one layer: none to go back through
+    return f"--scaling {scaling}: theory expects a layer to multiply by {forward:.3g} forward{back}"
 
 
 def _units(subject: Subject) -> list[int]:
@@ -264,7 +276,7 @@ def best_scaling(X_size: float, dims: Sequence[int], network: "Network") -> tupl
     return min(found, key=operator.itemgetter(0))[1:] if found else None
 
 
-def depth_text(name: str, inputs: str, profiles: Mapping[str, Mapping[int, "Profile"]]) -> str:
+def depth_text(name: str, inputs: str, advice: str, profiles: Mapping[str, Mapping[int, "Profile"]]) -> str:
     """A row a scaling: what arrives at each depth, and the verdicts."""
     some = next(iter(profiles.values()))
     deepest, dtype = max(some), str(some[max(some)].measured.Z.dtype)
@@ -274,17 +286,18 @@ def depth_text(name: str, inputs: str, profiles: Mapping[str, Mapping[int, "Prof
         ways = [(forward_course(profile), backward_course(profile)) for profile in by_depth.values()]
         shares.append([scaling, *(number(way.share) for pair in ways for way in pair)])
         verdicts.append([scaling, *_depth_verdict(by_depth[deepest], dtype)])
-    lines = [
-        f"networks  {name}; {', '.join(map(str, some))} layers",
-        f"inputs    {inputs}",
-        "sizes     roots of mean squares; Z_L: of the logits, over that of X; dZ_1: of the error in layer 1, over that",
-        "          of dZ_L, with which it started; a layer: what one multiplies the size by",
-        "",
-        *aligned(shares),
-        "",
-        *aligned(verdicts),
+    about = [
+        ("networks", f"{name}; {', '.join(map(str, some))} layers"),
+        ("inputs", inputs),
+        (
+            "sizes",
+            "roots of mean squares. Z_L: of the logits, over that of X. dZ_1: of the error in layer 1, over that of "
+            "dZ_L, with which it started. A layer: what one multiplies the size by",
+        ),
     ]
-    return "\n".join(lines)
+    return "\n".join(
+        [*paragraphs(about), "", *aligned(shares), "", *aligned(verdicts), "", *paragraphs([("to do", advice)])]
+    )
 
 
 def _depth_verdict(profile: "Profile", dtype: str) -> list[str]:
