@@ -47,6 +47,15 @@ from .parameters import (
 )
 from .regularization import dropout_masks as dropout_masks, l2_cost as l2_cost, l2_gradient as l2_gradient
 from .scaling import Scaling as Scaling
+from .signals import (
+    ExpectedSizes as ExpectedSizes,
+    SignalSizes as SignalSizes,
+    SingularValues as SingularValues,
+    expected_sizes as expected_sizes,
+    map_singular_values as map_singular_values,
+    signal_sizes as signal_sizes,
+    singular_values as singular_values,
+)
 from .training import (
     L_layer_model as L_layer_model,
     NotFiniteError as NotFiniteError,

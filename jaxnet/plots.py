@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from .errors import InputError
 
 
 if TYPE_CHECKING:
     from .crosscheck import LeafCheck, Report
+    from .signals import Profile
 
 
 # zlib's run lengths: photographs hardly repeat themselves otherwise. Writing takes a fifth of the time, the file is 7 %
@@ -120,9 +125,8 @@ def plot_alignment(path: Path, rows: Sequence[Mapping[str, float]], rule: str) -
             share = i / max(len(names) - 1, 1)  # from the input, dark, to the output, light
             is_named = bool(label) and i in (0, len(names) // 2, len(names) - 1)
             shown = label.format(name.removeprefix(prefix)) if is_named else None
-            axes.plot(
-                steps, [row[name] for row in rows], color=(0.1 + 0.2 * share, 0.25 + 0.5 * share, 0.55), label=shown
-            )
+            colour = (0.1 + 0.2 * share, 0.25 + 0.5 * share, 0.55)
+            axes.plot(steps, [row[name] for row in rows], color=colour, label=shown, **style)
 
     for axes, title in (
         (angles, "angle of dZ to backpropagation's"),
@@ -146,3 +150,61 @@ def plot_alignment(path: Path, rows: Sequence[Mapping[str, float]], rule: str) -
     handles = [*progress.get_lines(), *share.get_lines()]
     progress.legend(handles, [line.get_label() for line in handles], frameon=False, fontsize=8, loc="center right")
     figure.savefig(path, dpi=120, pil_kwargs=PNG)
+
+
+def check_format(path: Path) -> None:
+    """Raises `InputError` for a name by whose end no kind of picture is known."""
+    known = Figure().canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in known:
+        raise InputError(f"{path} ends in {path.suffix!r}; expected a picture's name: {', '.join(sorted(known))}")
+
+
+def plot_signals(path: Path, title: str, profiles: Mapping[str, "Profile"]) -> None:
+    """The size of Z_l over that of X, and of dZ_l over that of dZ_L, by layer; dashed what theory expects.
+
+    A cross ends a line where the size has underflowed, a triangle where it has left the range of the dtype.
+    """
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    forward, backward = figure.subplots(1, 2, sharey=True)
+    ends: set[str] = set()
+    for i, (name, (X, measured, expected)) in enumerate(profiles.items()):
+        Z, Z_expected = (np.concatenate([[X], sizes]) / X for sizes in (measured.Z, expected.Z))
+        dZ, dZ_expected = (np.asarray(sizes)[::-1] / sizes[-1] for sizes in (measured.dZ, expected.dZ))
+        ends |= _draw_sizes(forward, np.arange(len(Z)), Z, Z_expected, name, f"C{i}")
+        ends |= _draw_sizes(backward, np.arange(len(dZ), 0, -1), dZ, dZ_expected, name, f"C{i}")
+    forward.set(title="forward: size of Z, over that of X", xlabel="layer (0: X)")
+    backward.set(
+        title="backward: size of dZ, over that of the last layer", xlabel="layer; the error comes from the right"
+    )
+    for axes in (forward, backward):
+        axes.set_yscale("log")
+        axes.axhline(1, color="black", linewidth=0.6)
+        axes.grid(alpha=0.3)
+        axes.title.set_fontsize(10)
+        axes.xaxis.set_major_locator(MaxNLocator(11, integer=True, steps=[1, 2, 5, 10]))
+    handles, labels = forward.get_legend_handles_labels()
+    handles.append(Line2D([], [], color="grey", linestyle="dashed", label="theory"))
+    meaning = {"x": "from here on 0: underflow", "^": "from here on beyond the range"}
+    handles += [Line2D([], [], color="grey", linestyle="", marker=end, label=meaning[end]) for end in sorted(ends)]
+    labels += [str(handle.get_label()) for handle in handles[len(labels) :]]
+    figure.legend(handles, labels, loc="outside lower center", ncols=7, frameon=False, fontsize=9)
+    figure.suptitle(title, fontsize=11, parse_math=False)
+    figure.savefig(path, dpi=110)
+
+
+def _draw_sizes(
+    axes, layers: np.ndarray, measured: np.ndarray, expected: np.ndarray, name: str, colour: str
+) -> set[str]:
+    """One line in the order of travel, and the mark at its end where it ends before the last layer."""
+    arrived = np.cumprod((measured > 0) & np.isfinite(measured)).astype(bool)
+    # Theory goes on where float32 does not; so far is far enough.
+    drawable = np.where((expected > 1e-40) & (expected < 1e40), expected, np.nan)
+    marker = "o" if len(layers) < 30 else None
+    axes.plot(layers[arrived], measured[arrived], color=colour, marker=marker, markersize=3, linewidth=1.6, label=name)
+    axes.plot(layers, drawable, color=colour, linestyle="dashed", linewidth=1)
+    if arrived.all() or not arrived.any():
+        return set()
+    last = np.count_nonzero(arrived) - 1
+    end = "x" if measured[last + 1] == 0 else "^"
+    axes.plot(layers[last], measured[last], end, color=colour, markersize=9, markeredgewidth=2)
+    return {end}

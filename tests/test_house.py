@@ -18,7 +18,7 @@ FLOORS = [
     {"layers", "regularization"},
     {"feedback"},
     {"network"},
-    {"update", "validation", "reduction", "readouts.pairs"},
+    {"update", "validation", "reduction", "readouts.pairs", "signals"},
     {"readouts.examples", "readouts.batch"},
     {"readouts.curvature", "readouts.kronecker", "readouts.clipping", "readouts.noise", "readouts.influence"},
     {"readouts.preconditioner"},
@@ -53,14 +53,15 @@ FLOORS = [
     {"report"},
     {"run_folder"},
     {"start", "cli.options", "cli.output", "cli.pictures"},
-    {"cli.train_options"},
-    {"cli.check", "cli.predict", "cli.train", "cli.export", "cli.bring"},
+    {"cli.train_options", "cli.inspect_inputs"},
+    {"cli.inspect_text"},
+    {"cli.check", "cli.predict", "cli.train", "cli.export", "cli.bring", "cli.inspect"},
     {"cli"},
     {"__main__", "__init__"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 MATHEMATICS = ["parameters", "activations", "losses", "layers", "regularization", "feedback", "network", "update"]
-MATHEMATICS += ["reduction", "angles", "diagnosis"]
+MATHEMATICS += ["reduction", "angles", "diagnosis", "signals"]
 READOUTS = ["pairs", "examples", "batch", "curvature", "kronecker", "clipping", "noise", "influence", "preconditioner"]
 MATHEMATICS += [f"readouts.{name}" for name in READOUTS]
 FILES = sorted(

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from .. import start
 from ..errors import InputError
-from . import bring, check, export, predict, train
+from . import bring, check, export, inspect, predict, train
 from .options import FAILED, INTERRUPTED, UNUSABLE_INPUT
 
 
@@ -45,6 +45,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"jaxnet {version('jaxnet')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (train, predict, check, export, bring):
+    for command in (train, predict, check, inspect, export, bring):
         command.add(commands)
     return parser

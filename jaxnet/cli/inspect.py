@@ -1,0 +1,281 @@
+"""jaxnet inspect"""
+
+import argparse
+import itertools
+import math
+import operator
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from .inspect_inputs import Subject, drawn_examples, inputs_for
+from .inspect_text import advice_for, depth_text, network_text, written
+from .options import ACTIVATIONS, DONE, LOSSES, SCALINGS, positive_float, positive_int, seed
+
+
+if TYPE_CHECKING:
+    from ..network import Network
+    from ..signals import Profile, SignalSizes
+    from ..types import PRNGKeyArray
+
+
+DEPTHS, WIDTH, EXAMPLES = [4, 10, 30, 100], 256, 64
+DEPTH_SCALINGS = ["he", "xavier", "lecun", 0.01, 1.0]  # the course's first number, and what randn draws by itself
+MOST_LAYERS = 1000
+LARGEST_SVD = 2048  # the shorter side of a matrix whose singular values are found within seconds
+
+
+def add(commands: Any) -> None:
+    """What `jaxnet inspect` takes."""
+    parser = commands.add_parser(
+        "inspect",
+        help="do signals vanish or explode on their way through the layers",
+        description="Shows how large signals are in every layer, forward and back, beside what theory expects: of a "
+        "trained MODEL, of a network drawn for --layers, or of networks of several depths, --depth.",
+        epilog="Exit codes: 0 done, whatever the verdict, 2 unusable input. MODEL and DATA go before the options.",
+    )
+    parser.set_defaults(command=run)
+    parser.add_argument(
+        "what",
+        nargs="?",
+        metavar="MODEL",
+        help="a model.safetensors, or the run's folder; with --layers leave it out",
+    )
+    parser.add_argument(
+        "data",
+        nargs="?",
+        metavar="DATA",
+        help="inputs: pictures or a folder of them, the course's FILE.h5, an .npz file of X and Y, a folder with "
+        "MNIST's idx files; without it they are drawn: pixels for a MODEL of pictures, else standard normal",
+    )
+    drawn = parser.add_argument_group("drawn networks")
+    drawn.add_argument("--layers", nargs="+", type=_size, metavar="N", help="n_x, n_1, ..., n_L")
+    drawn.add_argument(
+        "--depth",
+        nargs="*",
+        type=_size,
+        metavar="L",
+        help=f"networks of L layers of one width, for every --scaling (L without a number: "
+        f"{' '.join(map(str, DEPTHS))})",
+    )
+    drawn.add_argument(
+        "--width", type=positive_int, metavar="N", help=f"with --depth: units of every layer (default: {WIDTH})"
+    )
+    drawn.add_argument(
+        "--scaling",
+        nargs="+",
+        type=_scaling,
+        metavar="S",
+        help=f"how the first weights are drawn: {', '.join(SCALINGS)}, or their standard deviation, such as 0.01 "
+        f"(default: he; with --depth {' '.join(map(written, DEPTH_SCALINGS))})",
+    )
+    drawn.add_argument("--activation", choices=ACTIVATIONS, help="of the hidden layers (default: relu)")
+    drawn.add_argument(
+        "--loss", choices=LOSSES, help="over the output (default: binary, or softmax for --layers with several outputs)"
+    )
+    parser.add_argument(
+        "--examples", type=positive_int, default=EXAMPLES, metavar="M", help="columns of X (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=seed, default=0, metavar="S", help="of all that is drawn (default: %(default)s)")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw sizes by layer, forward and back, to FILE")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the sizes and what they mean, and draws them."""
+    if options.plot is not None:
+        _check_plot(options.plot)
+    title, profiles = (_inspect_network if options.depth is None else _inspect_depths)(options)
+    if options.plot is not None:
+        from ..plots import plot_signals
+
+        plot_signals(options.plot, title, profiles)
+        print(f"drawn     {options.plot}")
+    return DONE
+
+
+def _check_plot(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent} is no folder; expected one to write {path.name} to")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected a file to draw to, such as signals.png")
+    try:
+        from ..plots import check_format
+    except ImportError as error:
+        raise InputError("drawing needs matplotlib: pip install 'jaxnet[demo]'") from error
+    check_format(path)
+
+
+def _inspect_network(options: argparse.Namespace) -> tuple[str, dict[str, "Profile"]]:
+    import jax
+
+    from ..parameters import layer_dims
+    from ..signals import map_singular_values, root_mean_square, signal_sizes, singular_values
+
+    if options.width is not None:
+        raise InputError("--width is for --depth; --layers gives the units of every layer itself")
+    subject, data = (_drawn if options.layers is not None else _saved)(options)
+    parameters, network = subject.parameters, subject.network
+    inputs, dims = inputs_for(options, subject, data), layer_dims(parameters)
+    measure = jax.jit(lambda X, Y, parameters: (root_mean_square(X), signal_sizes(X, Y, parameters, network)))
+    X_size, measured = measure(inputs.X, inputs.Y, parameters)
+    profile = with_theory(dims, network, X_size, measured)
+    values = map_values = None
+    if all(min(pair) <= LARGEST_SVD for pair in itertools.pairwise(dims)):
+        values = jax.device_get(jax.jit(singular_values)(parameters))
+        last_hidden = partial(map_singular_values, network=network, layer=max(len(dims) - 2, 1))
+        map_values = jax.device_get(jax.jit(last_hidden)(inputs.X[:, :1], parameters))
+    print(network_text(subject, inputs, profile, values, map_values))
+    return subject.name, {"measured": profile}
+
+
+def _inspect_depths(options: argparse.Namespace) -> tuple[str, dict[str, "Profile"]]:
+    import jax
+
+    from ..network import Network
+    from ..validation import check_memory
+
+    if options.what is not None or options.layers is not None:
+        raise InputError("--depth draws networks and inputs of its own; expected no MODEL, no DATA and no --layers")
+    depths, width = sorted(set(options.depth or DEPTHS)), options.width or WIDTH
+    if not 2 <= depths[0] <= depths[-1] <= MOST_LAYERS:
+        raise InputError(f"--depth is {options.depth}; expected numbers of layers from 2 to {MOST_LAYERS}")
+    check_memory([width] * (depths[-1] + 1), options.examples)
+    activation = options.activation or "relu"
+    network = Network(activation, options.loss or "binary_cross_entropy")
+    key = jax.random.key(options.seed)
+    scalings = _different(options.scaling or DEPTH_SCALINGS, width)
+    profiles = {name: {} for name in scalings}
+    for depth in depths:
+        drawn = _drawn_profiles([width] * (depth + 1), list(scalings.values()), network, options.examples, key)
+        for by_depth, profile in zip(profiles.values(), drawn, strict=True):
+            by_depth[depth] = profile
+    name = f"{activation}, {width} inputs and {width} units in every layer, the output too"
+    inputs = f"{options.examples} standard normal examples, labels drawn; seed {options.seed}"
+    print(depth_text(name, inputs, advice_for([width] * (depths[-1] + 1), network, activation), profiles))
+    return f"{depths[-1]} layers, {name}", {scaling: by_depth[depths[-1]] for scaling, by_depth in profiles.items()}
+
+
+def _different(scalings: Sequence[str | float], width: int) -> dict[str, str | float]:
+    """A name for each standard deviation: where all layers are of one width, xavier draws what lecun draws."""
+    from ..parameters import SCALINGS as RULES
+
+    names: dict[str, list[str | float]] = {}
+    for scaling in dict.fromkeys(scalings):
+        std = RULES[scaling](width, width) if isinstance(scaling, str) else scaling
+        names.setdefault(f"{std:.9g}", []).append(scaling)
+    return {", ".join(map(written, same)): same[0] for same in names.values()}
+
+
+def _drawn_profiles(
+    dims: list[int], scalings: list[str | float], network: "Network", m: int, key: "PRNGKeyArray"
+) -> "list[Profile]":
+    """One for each scaling of the same draw."""
+    import jax
+    import jax.numpy as jnp
+
+    from ..parameters import initialize_parameters_deep
+    from ..signals import root_mean_square, signal_sizes
+
+    drawn = [initialize_parameters_deep(dims, key=key, scaling=scaling) for scaling in scalings]
+    parameters = jax.tree.map(lambda *same: jnp.stack(same), *drawn)
+    X, Y = drawn_examples(dims[0], dims[-1], m, network, jax.random.fold_in(key, 1))
+    # Not compiled as a whole: that takes ten seconds for a hundred layers, whose operations are those of one.
+    measured = jax.device_get(jax.vmap(lambda parameters: signal_sizes(X, Y, parameters, network))(parameters))
+    one_by_one = (jax.tree.map(operator.itemgetter(i), measured) for i in range(len(scalings)))
+    return [with_theory(dims, network, root_mean_square(X), sizes) for sizes in one_by_one]
+
+
+def with_theory(dims: Sequence[int], network: "Network", X_size: Any, measured: "SignalSizes") -> "Profile":
+    """The sizes beside those that theory expects of drawn weights as large as these."""
+    import jax
+    import numpy as np
+
+    from ..signals import Profile, expected_sizes
+
+    measured = jax.tree.map(np.asarray, measured)
+    roots = [math.sqrt(n_prev * n) for n_prev, n in itertools.pairwise(dims)]
+    start = float(measured.dZ[-1])
+    # In float64, whose range holds what has left that of float32.
+    with jax.enable_x64(True):
+        expected = expected_sizes(
+            dims,
+            np.asarray(measured.W, float) / roots,
+            network,
+            X_size=float(X_size),
+            dZL_size=start if math.isfinite(start) else 1.0,
+        )
+    return Profile(np.asarray(X_size), measured, jax.tree.map(np.asarray, expected))
+
+
+def _drawn(options: argparse.Namespace) -> tuple[Subject, str | None]:
+    import jax
+
+    from ..network import Network
+    from ..parameters import initialize_parameters_deep
+    from ..validation import check_memory
+
+    dims, loss = options.layers, options.loss
+    if options.data is not None:
+        raise InputError(f"with --layers there is no MODEL, but {options.what} and {options.data}; expected DATA only")
+    if not 2 <= len(dims) <= MOST_LAYERS + 1:
+        raise InputError(f"--layers is {dims}; expected the inputs and 1 to {MOST_LAYERS} layers: --layers 12288 20 1")
+    scalings = options.scaling or ["he"]
+    if len(scalings) > 1:
+        raise InputError(f"--scaling names {len(scalings)}; expected one for --layers: several are for --depth")
+    if loss == "softmax_cross_entropy" and dims[-1] == 1:
+        raise InputError("a softmax over one output is always 1 and has no gradient; expected at least two outputs")
+    check_memory(dims, options.examples)
+    network = Network(
+        options.activation or "relu", loss or ("binary_cross_entropy" if dims[-1] == 1 else "softmax_cross_entropy")
+    )
+    parameters = initialize_parameters_deep(dims, key=jax.random.key(options.seed), scaling=scalings[0])
+    activation = options.activation or "relu"
+    name = f"{_chain(dims)}, {activation}, drawn with --scaling {written(scalings[0])}, seed {options.seed}"
+    return Subject(name, activation, network, parameters, scalings[0]), options.what
+
+
+def _saved(options: argparse.Namespace) -> tuple[Subject, str | None]:
+    from ..activations import ACTIVATIONS as KNOWN
+    from ..model import load_model
+    from ..parameters import layer_dims
+
+    if options.what is None:
+        raise InputError("nothing to inspect; expected a MODEL, such as runs/faces, or --layers 12288 20 1, or --depth")
+    given = [name for name in ("scaling", "activation", "loss") if getattr(options, name) is not None]
+    if given:
+        raise InputError(f"--{given[0]} is for networks that are drawn; a MODEL has its own: leave it out")
+    model = load_model(Path(options.what))
+    activation = next(name for name, member in KNOWN.items() if member is model.network.hidden)
+    name = f"{_chain(layer_dims(model.parameters))}, {activation}, in {options.what}"
+    return Subject(name, activation, model.network, model.parameters, model=model), options.data
+
+
+def _size(text: str) -> int:
+    """A whole number from 1. The list takes all that follows, names of files too."""
+    try:
+        return positive_int(text)
+    except argparse.ArgumentTypeError as error:
+        if text.isdecimal():
+            raise
+        raise argparse.ArgumentTypeError(f"{error}; DATA goes before the options: jaxnet inspect {text} ...") from None
+
+
+def _scaling(text: str) -> str | float:
+    """A rule's name, or a standard deviation."""
+    if text in SCALINGS:
+        return text
+    try:
+        return positive_float(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is none of {', '.join(SCALINGS)} and no positive number, the standard deviation; DATA goes "
+            "before the options"
+        ) from None
+
+
+def _chain(dims: Sequence[int]) -> str:
+    """12288-20-7-5-1; of a deep network the ends."""
+    shown = [*map(str, dims)] if len(dims) <= 12 else [*map(str, dims[:4]), "...", *map(str, dims[-3:])]
+    return "-".join(shown) + (f" ({len(dims) - 1} layers)" if len(dims) > 12 else "")

@@ -1,0 +1,137 @@
+"""What a network that is inspected is fed, and what is said of it."""
+
+import argparse
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import InputError
+from .pictures import find_pictures, printable, read_batches
+
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..model import Model
+    from ..network import Network
+    from ..types import Parameters, PRNGKeyArray
+
+
+ARRAYS = (".h5", ".hdf5", ".npz")
+
+
+class Subject(NamedTuple):
+    """A network with its parameters: what is inspected."""
+
+    name: str
+    activation: str
+    network: "Network"
+    parameters: "Parameters"
+    scaling: str | float | None = None  # of a drawn one
+    model: "Model | None" = None  # where it is a saved one
+
+
+class Inputs(NamedTuple):
+    """X, Y, and where they come from."""
+
+    X: Any
+    Y: Any
+    description: str
+
+
+def inputs_for(options: argparse.Namespace, subject: Subject, data: str | None) -> Inputs:
+    """Examples of DATA, or drawn ones: at most --examples. Raises `InputError` for what the network cannot be fed."""
+    import jax
+
+    from ..data.arrays import is_idx
+    from ..parameters import layer_dims
+
+    dims, key = layer_dims(subject.parameters), jax.random.fold_in(jax.random.key(options.seed), 1)
+    if data is None:
+        if subject.model is not None and len(subject.model.input_shape) > 1:
+            return _drawn_pixels(subject, dims, options.examples, key)
+        X, Y = drawn_examples(dims[0], dims[-1], options.examples, subject.network, key)
+        return Inputs(X, Y, f"{options.examples} drawn examples, standard normal; labels drawn")
+    if data.lower().endswith(ARRAYS) or (os.path.isdir(data) and is_idx(Path(data))):
+        return _labelled(data, subject, dims, options)
+    return _pictures(data, subject, dims, options.examples, key)
+
+
+def drawn_examples(n_x: int, n_L: int, m: int, network: "Network", key: "PRNGKeyArray") -> tuple[Any, Any]:
+    """Standard normal X, and labels that are drawn, each as likely as any other."""
+    import jax
+    import jax.numpy as jnp
+
+    X_key, Y_key = jax.random.split(key)
+    assert network.loss.sample is not None  # as all losses have that a command can name
+    return jax.random.normal(X_key, (n_x, m)), network.loss.sample(jnp.zeros((n_L, m)), Y_key)
+
+
+def _drawn_pixels(subject: Subject, dims: tuple[int, ...], m: int, key: "PRNGKeyArray") -> Inputs:
+    import jax
+    import numpy as np
+
+    rows = np.asarray(jax.random.randint(key, (m, dims[0]), 0, 256, "uint8"))
+    _, Y = drawn_examples(1, dims[-1], m, subject.network, key)
+    description = f"{m} pictures of drawn pixels, scaled as in training; labels drawn; name DATA for real ones"
+    return Inputs(_columns(rows, subject), Y, description)
+
+
+def _columns(rows: "np.ndarray", subject: Subject) -> Any:
+    from ..scaling import Scaling
+
+    scaling = Scaling() if subject.model is None else subject.model.scaling
+    return scaling.columns(rows, str(subject.parameters["W1"].dtype))
+
+
+def _labelled(data: str, subject: Subject, dims: tuple[int, ...], options: argparse.Namespace) -> Inputs:
+    import numpy as np
+
+    from ..data import load_dataset, targets
+
+    dataset = load_dataset(Path(data), test_fraction=0.25, seed=options.seed)
+    n_x, outputs = math.prod(dataset.input_shape), 1 if len(dataset.classes) == 2 else len(dataset.classes)
+    if n_x != dims[0]:
+        raise InputError(
+            f"the examples of {data} are {n_x} numbers each, but the network takes {dims[0]}; expected DATA of its "
+            f"shape, or --layers {n_x} ..."
+        )
+    if outputs != dims[-1]:
+        raise InputError(
+            f"{data} has {len(dataset.classes)} classes, but the network {dims[-1]} outputs; expected {outputs} of them"
+        )
+    m = len(dataset.train.labels)
+    some = dataset.train.take(np.linspace(0, m - 1, min(m, options.examples)).astype(int))
+    description = f"{len(some.labels)} of the {m} training examples of {dataset.description}"
+    return Inputs(_columns(some.rows[:], subject), targets(some.labels, dataset.classes), description)
+
+
+def _pictures(data: str, subject: Subject, dims: tuple[int, ...], m: int, key: "PRNGKeyArray") -> Inputs:
+    import numpy as np
+
+    shape = _picture_shape(dims[0]) if subject.model is None else subject.model.input_shape
+    if len(shape) == 1:
+        raise InputError(
+            f"the network takes {dims[0]} numbers that are no square picture, so {printable(data)} cannot be shown to "
+            "it; expected an .npz file of X and Y"
+        )
+    paths, _ = find_pictures([data])
+    chosen = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, min(m, len(paths))).astype(int))]
+    read = [pixels for batch in read_batches(chosen, shape, max(1, len(chosen))) for _, pixels in batch]
+    rows = [pixels for pixels in read if not isinstance(pixels, str)]
+    if not rows:
+        raise InputError(printable(str(read[0])) if read else f"no picture in {printable(data)} can be read")
+    _, Y = drawn_examples(1, dims[-1], len(rows), subject.network, key)
+    left_out = f", {len(read) - len(rows)} of them left out" if len(rows) < len(read) else ""
+    description = f"{len(rows)} of the {len(paths)} pictures in {printable(data)}{left_out}; labels drawn"
+    return Inputs(_columns(np.stack(rows).reshape(len(rows), -1), subject), Y, description)
+
+
+def _picture_shape(n_x: int) -> tuple[int, ...]:
+    """(64, 64, 3) for 12288, (28, 28) for 784, and (n_x,) for numbers that are no square picture's."""
+    side = math.isqrt(n_x // 3)
+    if 3 * side * side == n_x:
+        return (side, side, 3)
+    side = math.isqrt(n_x)
+    return (side, side) if side * side == n_x else (n_x,)
