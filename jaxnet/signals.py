@@ -52,7 +52,7 @@ def signal_sizes(X: Inputs, Y: Labels, parameters: Parameters, network: Network 
     AL, caches = L_model_forward(X, parameters, network)
     Z = [cache.Z for cache in caches]
     A = [cache.linear_cache.A for cache in caches]  # A_0 ... A_{L-1}
-    dZ, dA = backward_signals(network.loss.gradient(Z[-1], as_targets(Y, Z[-1])), caches, network)
+    dZ, dA = backward_signals(network.loss.gradient(Z[-1], as_targets(Y, Z[-1])), caches, network.by_backprop)
     W = _stacked([_norm(cache.linear_cache.W) for cache in caches])
     dW = _stacked([_norm(linear_gradient(dZ_l, jnp.asarray(A_prev))[0]) for dZ_l, A_prev in zip(dZ, A, strict=True)])
     # relu makes 0 of an error that meets NaN, so that an explosion would look like a signal that vanished.
@@ -162,7 +162,9 @@ def map_singular_values(
         )
     n, dtype = caches[last - 1].Z.shape[0], caches[last - 1].Z.dtype
     repeated = [cache._replace(Z=jnp.tile(cache.Z, n)) for cache in caches[:last]]
-    return jnp.linalg.svd(backward_signals(jnp.eye(n, dtype=dtype), repeated, network).dA[0], compute_uv=False)
+    return jnp.linalg.svd(
+        backward_signals(jnp.eye(n, dtype=dtype), repeated, network.by_backprop).dA[0], compute_uv=False
+    )
 
 
 def root_mean_square(A: Float[AnyArray, "..."], weights: Float[AnyArray, "..."] | None = None) -> Float[Array, ""]:
