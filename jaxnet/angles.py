@@ -70,8 +70,14 @@ def angle(A: Float[AnyArray, "..."], B: Float[AnyArray, "..."]) -> Float[Array, 
     """
     if A.shape != B.shape:
         raise InputError(f"an angle is between arrays of one shape; got {A.shape} and {B.shape}")
-    a, b = (jnp.asarray(values) / jnp.linalg.norm(values) for values in (A, B))
+    a, b = map(_direction, (A, B))
     return jnp.rad2deg(2 * jnp.arctan2(jnp.linalg.norm(a - b), jnp.linalg.norm(a + b)))
+
+
+def _direction(A: Float[AnyArray, "..."]) -> Float[Array, "..."]:
+    """A / ||A||; by way of its largest entry, since the squares of small or large ones leave the dtype's range."""
+    A = A / jnp.max(jnp.abs(A))
+    return A / jnp.linalg.norm(A)
 
 
 def decided_rightly(AL: Float[Array, "n_L m"], Y: Float[Array, "n_L m"]) -> Bool[Array, "..."]:

@@ -97,8 +97,9 @@ def _crossed(parameters: Parameters) -> Parameters:
 
 
 def weights(parameters: Parameters) -> dict[int, Array]:
-    """W_l for l = 2 ... L."""
-    return {int(name[1:]): jnp.asarray(W) for name, W in parameters.items() if name[0] == "W" and name != "W1"}
+    """W_l for l = 2 ... L, in this order, whatever that of the mapping is."""
+    W = {int(name[1:]): jnp.asarray(W) for name, W in parameters.items() if name[0] == "W" and name != "W1"}
+    return dict(sorted(W.items()))
 
 
 def layer_keys(parameters: Parameters, key: PRNGKeyArray | None) -> dict[int, PRNGKeyArray]:
@@ -374,7 +375,10 @@ def as_rule(feedback: str | Rule) -> Rule:
     """The rule of that name, or the rule itself. Raises `InputError` that lists the known names."""
     if isinstance(feedback, Rule):
         return feedback
-    if feedback not in RULES:
+    makers = [name for name, make in RULES.items() if make is feedback]
+    if makers:
+        raise InputError(f"feedback is a function that makes rules; call it: feedback.{makers[0]}()")
+    if not isinstance(feedback, str) or feedback not in RULES:
         raise InputError(f"feedback is {feedback!r:.60}; expected a `Rule` or one of {', '.join(RULES)}")
     return RULES[feedback]()
 

@@ -126,7 +126,7 @@ def backward_signals(
     Raises `InputError` where they are missing, or what the rule makes of them has another shape than A_{l-1}.
     """
     rule = network.feedback
-    if B is None and rule is not backprop:
+    if B is None and rule != backprop:
         raise InputError("this network has a feedback rule: pass B=initialize_feedback(parameters, network, key=key)")
     L, targets = len(caches), None if Y is None else jnp.asarray(Y)
     dZ, dA = {L: dZL}, {}

@@ -219,7 +219,7 @@ def make_steps(
 
 def first_feedback(parameters: Parameters, network: Network, key: PRNGKeyArray | None) -> Feedback:
     """The feedback weights that a run with this key starts from. Raises `InputError` where they need one."""
-    if network.feedback is backprop:
+    if network.feedback == backprop:
         return initialize_feedback(parameters, network)
     own_key = None if key is None else jax.random.fold_in(key, FIRST_FEEDBACK)
     return _initialize_feedback(parameters, network, key=own_key)

@@ -25,6 +25,8 @@ def test_an_angle_keeps_its_digits(degrees, x64):
     got = float(jaxnet.angle(1e3 * a, 1e-3 * b))
     assert got == pytest.approx(degrees, rel=1e-8, abs=1e-13)
     assert np.isnan(jaxnet.angle(a, np.zeros_like(a)))
+    tiny, huge = (np.float32(1e-30) * np.float32(a), np.float32(1e30) * np.float32(b))
+    assert float(jaxnet.angle(tiny, huge)) == pytest.approx(degrees, abs=1e-4)
     with pytest.raises(InputError, match=r"of one shape; got \(2, 2\) and \(2, 1\)"):
         jaxnet.angle(a, a[:, :1])
 
@@ -140,3 +142,16 @@ def test_feedback_weights_may_come_as_any_mapping(x64):
     given = {"num_iterations": 3, "network": network}
     plain = {name: np.asarray(B[name]) for name in list(B)[::-1]}
     assert_same(jaxnet.train(X, Y, parameters, B=plain, **given).B, jaxnet.train(X, Y, parameters, B=B, **given).B)
+
+
+def test_layers_are_in_their_order_whatever_that_of_a_mapping_is(x64):
+    """From ten layers on, a plain dict that JAX has mapped has W10 before W2."""
+    dims = tuple(range(15, 2, -1))
+    X, Y, parameters = problem(dims, 5)
+    network = jaxnet.Network("tanh", "binary_cross_entropy", "feedback_alignment")
+    B = jaxnet.initialize_feedback(parameters, network, key=jax.random.key(0))
+    mixed = jax.tree.map(jnp.asarray, dict(parameters))
+    assert list(mixed) != list(parameters)
+    seen = jaxnet.alignment(X, Y, jaxnet.FrozenDict(parameters), network, B=B)
+    assert_same(jaxnet.alignment(X, Y, mixed, network, B=B), seen)
+    assert_close(seen.norm_W, np.array([np.linalg.norm(parameters[f"W{l}"]) for l in range(2, 13)]), 20)

@@ -1,5 +1,7 @@
 """Each rule against its paper's equation, written out in NumPy; and backpropagation where its feedback is W^T."""
 
+import copy
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -214,6 +216,13 @@ def test_W1_is_crossed_by_no_rule(name, x64):
     assert_same(grads, jaxnet.cost_and_grads(X, Y, parameters, network.by_backprop)[1])
 
 
+def test_backpropagation_is_known_by_what_it_is(x64):
+    X, Y, parameters, network, _ = case("backprop")
+    assert network == jaxnet.Network("tanh", feedback=feedback.backprop._replace())
+    _, grads = jaxnet.cost_and_grads(X, Y, parameters, copy.deepcopy(network))
+    assert_same(grads, jaxnet.cost_and_grads(X, Y, parameters, network)[1])
+
+
 def test_the_cost_stays_a_function_with_its_own_derivative(x64):
     X, Y, parameters, network, _ = case("feedback_alignment")
     parameters = jaxnet.FrozenDict(parameters)
@@ -257,6 +266,11 @@ def test_what_does_not_fit_is_refused(x64, no_shape_checks):
     draws = jaxnet.Network("tanh", feedback="batch_random_sign")
     for call, words in [
         (lambda: jaxnet.Network("tanh", feedback="dfa"), "feedback is 'dfa'; expected a `Rule` or one of backprop, "),
+        (lambda: jaxnet.Network("tanh", feedback=["x"]), r"feedback is \['x'\]; expected a `Rule`"),
+        (
+            lambda: jaxnet.Network("tanh", feedback=feedback.kolen_pollack),
+            r"makes rules; call it: feedback.kolen_pollack\(\)",
+        ),
         (lambda: jaxnet.cost_and_grads(X, Y, parameters, network), "has a feedback rule: pass B=initialize_feedback"),
         (
             lambda: jaxnet.cost_and_grads(X, Y, parameters, short, B=B),

@@ -44,7 +44,7 @@ def check_backward(
     if dtype not in ROUNDOFF:
         raise InputError(f"dtype is {dtype!r}; expected one of {', '.join(ROUNDOFF)}")
     own = backward is None
-    if own and network.feedback is not backprop:
+    if own and network.feedback != backprop:
         raise InputError(
             "under this network's feedback rule, L_model_backward makes no derivative of the cost; check "
             "network.by_backprop, and see `alignment` for the angle between the two"

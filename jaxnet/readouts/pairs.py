@@ -114,7 +114,7 @@ def _signals(
     Y: Float[Array, "n_L m"],
 ) -> tuple[Array, ...]:
     ZL = caches[-1].Z
-    if len(ZL) == 1 and network.feedback is backprop:
+    if len(ZL) == 1 and network.feedback == backprop:
         signals = backward_signals(jnp.ones_like(ZL), caches, network, masks=masks)
         return tuple(repeated(dZ, dZL) * dZL for dZ in signals.dZ)
     wide = [LayerCache(LinearCache(repeated(A, dZL), W, b), repeated(Z, dZL)) for (A, W, b), Z in caches]
