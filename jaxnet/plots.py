@@ -168,8 +168,10 @@ def plot_signals(path: Path, title: str, profiles: Mapping[str, "Profile"]) -> N
     forward, backward = figure.subplots(1, 2, sharey=True)
     ends: set[str] = set()
     for i, (name, (X, measured, expected)) in enumerate(profiles.items()):
-        Z, Z_expected = (np.concatenate([[X], sizes]) / X for sizes in (measured.Z, expected.Z))
-        dZ, dZ_expected = (np.asarray(sizes)[::-1] / sizes[-1] for sizes in (measured.dZ, expected.dZ))
+        Z, Z_expected = (np.append(X, sizes).astype(float) / float(X) for sizes in (measured.Z, expected.Z))
+        start = float(measured.dZ[-1]) or np.nan  # where there is no error there is no line
+        dZ = np.asarray(measured.dZ, float)[::-1] / start
+        dZ_expected = np.asarray(expected.dZ, float)[::-1] / (float(expected.dZ[-1]) or np.nan)
         ends |= _draw_sizes(forward, np.arange(len(Z)), Z, Z_expected, name, f"C{i}")
         ends |= _draw_sizes(backward, np.arange(len(dZ), 0, -1), dZ, dZ_expected, name, f"C{i}")
     forward.set(title="forward: size of Z, over that of X", xlabel="layer (0: X)")

@@ -187,6 +187,28 @@ def test_a_drawn_network_on_pictures_takes_their_shape_from_its_inputs(folder, s
     )
 
 
+def test_a_model_of_zeros_has_lost_everything_at_once(folder, said):
+    zeros = FrozenDict(W1=np.zeros((3, 12)), b1=np.zeros((3, 1)), W2=np.zeros((1, 3)), b2=np.zeros((1, 1)))
+    zeros = FrozenDict({name: value.astype(np.float32) for name, value in zeros.items()})
+    save_model("m.safetensors", model(parameters=zeros))
+    text = said("m.safetensors", "--plot", "p.png")
+    assert line(text, "forward") == "vanishes: from layer 1 on it is below 1.2e-38, which is 0 in float32"
+    assert line(text, "backward") == "stops: all units of layer 1 are dead"
+
+
+def test_where_there_is_no_error_none_comes_back(folder, said):
+    """Squared error of the label 0, which the network gives to every example; one that is labelled 1 is not shown."""
+    network = Network("relu", "squared_error")
+    parameters = {"W1": np.eye(4), "b1": np.zeros((4, 1)), "W2": np.zeros((1, 4)), "b2": np.zeros((1, 1))}
+    parameters = FrozenDict({name: value.astype(np.float32) for name, value in parameters.items()})
+    save_model("m.safetensors", model(shape=(4,), parameters=parameters, network=network))
+    X = np.ones((2, 3, 4))
+    np.savez("a.npz", train_x=X[0].T, train_y=np.arange(3) > 1, test_x=X[1].T, test_y=np.arange(3) > 1)
+    assert line(said("m.safetensors", "a.npz", "--examples", 1, "--plot", "p.png"), "backward") == (
+        "nothing comes back: dZ_2 is 0"
+    )
+
+
 def test_theory_is_that_of_weights_as_large(folder, said):
     """Twice the weights, sixteen times what theory expects of Z_4, whatever drew them."""
     dims = (12, 40, 40, 40, 1)
@@ -309,6 +331,7 @@ def test_inputs_that_are_a_square_picture_are_one(n_x, shape):
         (["m.safetensors", "--scaling", "he"], "--scaling is for networks that are drawn; a MODEL has its own"),
         (["m.safetensors", "--activation", "relu"], "--activation is for networks that are drawn"),
         (["m.safetensors", "wide.npz"], "the examples of wide.npz are 13 numbers each, but the network takes 12"),
+        (["zero.npz", "--layers", "12", "1"], "X is 0 everywhere, so there is no signal to follow: 30 of the 30"),
         (["m.safetensors", "many.npz"], "many.npz has 3 classes, but the network 1 outputs; expected 3"),
         (["m.safetensors", "none.png"], "none.png is no file; expected a picture, or a folder of them"),
         (["m.safetensors", "no.png"], "no.png cannot be read as a picture"),
@@ -333,6 +356,7 @@ def test_inputs_that_are_a_square_picture_are_one(n_x, shape):
 def test_unusable_input_is_told(folder, arguments, message, capsys, no_shape_checks):
     save_model("m.safetensors", model())
     npz("wide.npz", 13), npz("many.npz", classes=3)
+    np.savez("zero.npz", X=np.zeros((12, 40)), Y=np.arange(40) % 2)
     Image.new("RGB", (5, 5)).save("a.png")
     (folder / "no.png").write_text("no picture")
     assert typed(*arguments) == 2

@@ -118,6 +118,8 @@ def _inspect_network(options: argparse.Namespace) -> tuple[str, dict[str, "Profi
     subject, data = (_drawn if options.layers is not None else _saved)(options)
     parameters, network = subject.parameters, subject.network
     inputs, dims = inputs_for(options, subject, data), layer_dims(parameters)
+    if not inputs.X.any():
+        raise InputError(f"X is 0 everywhere, so there is no signal to follow: {inputs.description}")
     measure = jax.jit(lambda X, Y, parameters: (root_mean_square(X), signal_sizes(X, Y, parameters, network)))
     X_size, measured = measure(inputs.X, inputs.Y, parameters)
     profile = with_theory(dims, network, X_size, measured)

@@ -142,7 +142,8 @@ def _verdicts(subject: Subject, profile: "Profile") -> list[tuple[str, str]]:
     forward, backward = forward_course(profile), backward_course(profile)
     said = [("forward", _said(forward, f"Z_{L} is {{}} times X", dtype, _lost_forward(profile, forward)))]
     if math.isnan(backward.share):
-        said.append(("backward", f"nothing comes back: the forward pass has left the range of {dtype}"))
+        lost = f"dZ_{L} is 0" if measured.dZ[-1] == 0 else f"the forward pass has left the range of {dtype}"
+        said.append(("backward", f"nothing comes back: {lost}"))
     elif L > 1:
         end = "what reaches layer 1 is {} times what started"
         said.append(("backward", _said(backward, end, dtype, _lost_backward(profile, backward))))
@@ -158,7 +159,7 @@ def _verdicts(subject: Subject, profile: "Profile") -> list[tuple[str, str]]:
 
 def _to_do(subject: Subject, profile: "Profile") -> list[tuple[str, str]]:
     words = {word(forward_course(profile)), word(backward_course(profile))}
-    if words <= {"alive"} and profile.measured.spread[-1] >= SAME and flattest(profile)[0] <= FLAT:
+    if words <= {"alive", "-"} and profile.measured.spread[-1] >= SAME and flattest(profile)[0] <= FLAT:
         return []
     return [("to do", _advice(subject, profile))]
 
@@ -188,14 +189,14 @@ def word(course: Course) -> str:
 
 
 def _said(course: Course, end: str, dtype: str, lost: str) -> str:
-    factor = f"a layer multiplies it by {number(course.factor)}"
+    factor = "" if math.isnan(course.factor) else f"a layer multiplies it by {number(course.factor)}; "
     if course.lost is None:
-        return f"{word(course)}: {factor}; {end.format(number(course.share))}"
+        return f"{word(course)}: {factor}{end.format(number(course.share))}"
     if "dead" in lost:
         return f"stops: {lost}"
     if course.share == 0:
-        return f"vanishes: {factor}; {lost} it is below {_smallest(dtype)}, which is 0 in {dtype}"
-    return f"explodes: {factor}; {lost} it is beyond the range of {dtype}"
+        return f"vanishes: {factor}{lost} it is below {_smallest(dtype)}, which is 0 in {dtype}"
+    return f"explodes: {factor}{lost} it is beyond the range of {dtype}"
 
 
 def _smallest(dtype: str) -> str:
