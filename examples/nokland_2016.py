@@ -1,13 +1,13 @@
 """Nokland 2016, "Direct feedback alignment provides learning in deep neural networks": deep nets from zero weights.
 
-    python examples/nokland_2016.py [MNIST] [--depth 7 100] [--epochs 10 1] [--plot nokland_2016.png]
+    python examples/nokland_2016.py [MNIST] [--depth 7 100] [--epochs 10 5] [--plot nokland_2016.png]
 
 MNIST is the folder of its four idx files (default: mnist in $JAXNET_DATA, or in ../shared/data). 784, `depth` layers of
 240 tanh units and ten sigmoids, the sum of ten cross-entropies, RMSprop at 1e-4, batches of 64. All weights start at 0,
 where backpropagation sends back nothing but zeros; direct feedback, uniform in +-1/sqrt(240), sends the error itself.
-Prints the test error of both after every epoch, beside the published one of 300 epochs: with 7 layers 3.8 % after 10
-epochs (2.32 %), with 100 layers 00 % after 1 (3.92 %); backpropagation stays at 88.65 %. It takes 0 minutes on two
-cores, of which 0 are the 100 layers.
+Prints the test error after every epoch, beside the published one of 300 epochs: with 7 layers 3.82 % after 10 epochs
+(2.32 %), with 100 layers 11.40 % after 5, and 7.01 % after 12 (3.92 %); backpropagation, of which one epoch is made,
+stays at 88.65 %. On two cores an epoch of 7 layers takes 3 seconds, and one of 100 layers 25; all of it 4 minutes.
 """
 
 import argparse
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=DATA / "mnist", metavar="MNIST")
     parser.add_argument("--depth", type=int, nargs="+", default=[7, 100], metavar="L")
-    parser.add_argument("--epochs", type=int, nargs="+", default=[10, 1], metavar="N", help="for each of the depths")
+    parser.add_argument("--epochs", type=int, nargs="+", default=[10, 5], metavar="N", help="for each of the depths")
     parser.add_argument("--plot", type=Path, default=Path("nokland_2016.png"), metavar="FILE")
     options = parser.parse_args(arguments)
     if len(options.epochs) != len(options.depth):
