@@ -146,7 +146,19 @@ backprop = Rule(no_weights, through_W, unchanged, nothing)
 
 def through_B(B: Mapping[str, Array], crossing: Crossing) -> Array:
     """dA_{l-1} = B_l dZ_l."""
-    return B[f"B{crossing.l}"] @ crossing.dZ
+    return _of_layer(B, crossing, crossing.dZ) @ crossing.dZ
+
+
+def _of_layer(B: Mapping[str, Array], crossing: Crossing, sent: Array) -> Array:
+    """B_l, which takes what is sent to dA_{l-1}. Raises `InputError` where it is missing or of another shape."""
+    name, expected = f"B{crossing.l}", (len(crossing.A_prev), len(sent))
+    if not isinstance(B, Mapping) or name not in B:
+        raise InputError(
+            f"layer {crossing.l}: B has no {name}; pass B=initialize_feedback(parameters, network, key=key)"
+        )
+    if jnp.shape(B[name]) != expected:
+        raise InputError(f"layer {crossing.l}: {name} has shape {jnp.shape(B[name])}; expected {expected}")
+    return jnp.asarray(B[name])
 
 
 def transposes(parameters: Parameters) -> FrozenDict:
@@ -320,7 +332,7 @@ def products(parameters: Parameters) -> FrozenDict:
 
 def through_B_from_output(B: Mapping[str, Array], crossing: Crossing) -> Array:
     """dA_{l-1} = B_l dZ_L."""
-    return B[f"B{crossing.l}"] @ crossing.dZL
+    return _of_layer(B, crossing, crossing.dZL) @ crossing.dZL
 
 
 @cache
@@ -341,7 +353,7 @@ def through_B_from_target(B: Mapping[str, Array], crossing: Crossing) -> Array:
     """dA_{l-1} = B_l Y."""
     if crossing.Y is None:
         raise InputError("this rule sends the targets back, and there are none: pass Y=Y")
-    return B[f"B{crossing.l}"] @ crossing.Y
+    return _of_layer(B, crossing, crossing.Y) @ crossing.Y
 
 
 @cache

@@ -361,14 +361,16 @@ def L_layer_model(
 ) -> tuple[Parameters, list[float]]:
     """Gradient descent on all examples: the trained parameters, and the costs of every 100th and the last iteration.
 
-    Starts from `parameters`, or from W_l ~ N(0, 1/n_{l-1}) drawn from `key` (that of seed 1 unless given).
+    Starts from `parameters`, or from W_l ~ N(0, 1/n_{l-1}) drawn from `key` (that of seed 1 unless given), from which
+    a feedback rule's weights are drawn too.
     Costs are those before the update of their iteration.
     """
     check_is_array(X)
+    key = jax.random.key(1) if key is None else key
     if parameters is None:
         dtype = jnp.result_type(X)
         dtype = dtype if jnp.issubdtype(dtype, jnp.floating) else None  # `train` says what is wrong with X
-        parameters = initialize_parameters_deep(layer_dims, key=jax.random.key(1) if key is None else key, dtype=dtype)
+        parameters = initialize_parameters_deep(layer_dims, key=key, dtype=dtype)
     check_sizes(parameters, layer_dims)
     every = 100
     shown = sorted({*range(0, num_iterations, every), num_iterations - 1}) if num_iterations else []
@@ -386,6 +388,7 @@ def L_layer_model(
         num_iterations=num_iterations,
         optimizer=gradient_descent(float(learning_rate)),
         network=network,
+        key=key,
         chunk=every,
         on_chunk=show if print_cost else None,
     )

@@ -276,6 +276,14 @@ def test_what_does_not_fit_is_refused(x64, no_shape_checks):
             lambda: jaxnet.cost_and_grads(X, Y, parameters, short, B=B),
             r"layer 3: .* dA2 of shape \(1, 7\); exp",
         ),
+        (
+            lambda: jaxnet.cost_and_grads(X, Y, parameters, network, B={"B2": B["B2"]}),
+            "layer 3: B has no B3; pass B=",
+        ),
+        (
+            lambda: jaxnet.cost_and_grads(X, Y, parameters, network, B={"B3": B["B2"]}),
+            "layer 3: B3 has shape",
+        ),
         (lambda: jaxnet.backpropagate(AL - Y, caches, target, B=B), "sends the targets back, .* pass Y=Y"),
         (lambda: jaxnet.initialize_feedback(parameters, network), "this rule draws its feedback weights: pass key="),
         (lambda: jaxnet.update_feedback(B, parameters, parameters, mirror), "pass key="),
