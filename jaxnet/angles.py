@@ -15,7 +15,7 @@ from .types import AnyArray, Inputs, Labels, Masks, Parameters
 class Alignment(NamedTuple):
     """A number for every hidden layer l = 1 ... L-1, or for the B_{l+1} that reaches it; cost and accuracy for all."""
 
-    cost: Float[Array, "*steps"]
+    cost: Float[Array, "*steps"]  # without penalties on the weights
     accuracy: Float[Array, "*steps"]  # of the same examples
     angle_dZ: Float[Array, "*steps hidden"]  # degrees between dZ_l and backpropagation's
     norm_dZ: Float[Array, "*steps hidden"]  # ||dZ_l||_F / sqrt(m)
@@ -97,7 +97,7 @@ def _transported(B: Feedback, parameters: Parameters, network: Network) -> Mappi
     if network.feedback.transport is None or not isinstance(B, Mapping):
         return {}
     ideal = network.feedback.transport(parameters)
-    return {name: value for name, value in ideal.items() if name in B}
+    return {name: value for name, value in ideal.items() if name in B and jnp.shape(B[name]) == value.shape}
 
 
 def _stacked(numbers: list[Array], like: Array) -> Float[Array, " hidden"]:

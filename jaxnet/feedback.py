@@ -61,7 +61,7 @@ class Rule(NamedTuple):
     The parameters that `init`, `update` and `transport` are given may lack W1 and b1, which no rule needs.
     """
 
-    init: Callable[..., Feedback]  # (parameters, network, *, key) -> B
+    init: Callable[..., Feedback]  # (parameters, network, *, key) -> B, an empty mapping where there is none
     propagate: Callable[[Feedback, Crossing], Array]  # (B, crossing) -> dA_{l-1}
     update: Callable[..., Feedback]  # (B, parameters before a step, after it, network, *, key) -> B
     transport: Callable[[Parameters], Feedback] | None  # the B with which the rule is backpropagation, if any is
@@ -228,6 +228,8 @@ def weight_mirror(
     WM: Akrout et al. 2019, eq. 7; the numbers are those of their code.
     """
     _check_share("decay", decay)
+    if examples < 1 or warm_up < 0:
+        raise InputError(f"examples is {examples} and warm_up {warm_up}; expected at least 1 and 0")
 
     def mirrored(B, parameters, network, key):
         keys, W = layer_keys(parameters, key), weights(parameters)

@@ -137,8 +137,10 @@ def train(
     m = X.shape[1]
     check_schedule(m, num_iterations, batch_size, key, chunk)
     check_regularization(lambd, keep_prob, input_keep_prob, key)
-    if record_every is not None and record_every < 1:
-        raise InputError(f"record_every is {record_every}; expected at least 1, or None to record nothing")
+    if record_every is not None and not (isinstance(record_every, int) and record_every >= 1):
+        raise InputError(f"record_every is {record_every!r}; expected a number of steps, or None to record nothing")
+    if B is None and start > 0 and network.feedback != backprop:
+        raise InputError(f"the run goes on from step {start} without its feedback weights; pass B=trained.B")
     B = first_feedback(parameters, network, key) if B is None else _as_feedback(B, parameters, network)
     Y = as_targets(Y, outputs_like(X, parameters, n_L))
     step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype, record_every)
@@ -295,8 +297,13 @@ def run_chunk(
 
     iterations = start + jnp.arange(length)
     state, (costs, aligned) = jax.lax.scan(make_step, state, (iterations, batches))
-    numbers = [costs, *jax.tree.leaves(state[0])]
+    numbers = [costs, *jax.tree.leaves(state[0]), *_feedback_weights(state[2]).values()]
     return state, costs, aligned, jnp.stack([jnp.isfinite(value).all() for value in numbers]).all()
+
+
+def _feedback_weights(B: Feedback) -> dict[str, jax.Array]:
+    """B2, ..., BL among what a rule keeps."""
+    return {name: value for name, value in B.items() if name[1:].isdecimal()} if isinstance(B, Mapping) else {}
 
 
 def _feedback_key(iteration: jax.Array, key: PRNGKeyArray | None) -> PRNGKeyArray | None:
@@ -406,7 +413,7 @@ def _blame(before, rows, Y_rows, batches, start, key, length, step) -> NotFinite
             masks = _masks(jnp.asarray(start + i), X, state[0], key, step)
             layer, culprit = _first_not_finite_signal(X, state[0], step.network, masks)
             return NotFiniteError(start + i, layer, culprit, state[0])
-        for name, value in after[0].items():
+        for name, value in [*after[0].items(), *_feedback_weights(after[2]).items()]:
             if not jnp.isfinite(value).all():
                 return NotFiniteError(start + i, int(name[1:]), f"{name} after the update", state[0])
         state = after
