@@ -109,6 +109,20 @@ def layer_keys(parameters: Parameters, key: PRNGKeyArray | None) -> dict[int, PR
     return {l: jax.random.fold_in(key, l) for l in weights(parameters)}
 
 
+def drawn(
+    shapes: Mapping[int, tuple[int, ...]], parameters: Parameters, key: PRNGKeyArray | None, draw: Draw
+) -> FrozenDict:
+    """B_l of these shapes and the dtype of W_l, each from the key of its layer."""
+    keys, W = layer_keys(parameters, key), weights(parameters)
+    kinds = {l: (shape, W[l].dtype) for l, shape in shapes.items()}
+    B = {}
+    for kind in dict.fromkeys(kinds.values()):  # together: a hundred draws of one shape are compiled as one
+        layers = [l for l in kinds if kinds[l] == kind]
+        stacked = jax.vmap(lambda key, kind=kind: draw(key, *kind))(jnp.stack([keys[l] for l in layers]))
+        B |= {l: stacked[i] for i, l in enumerate(layers)}
+    return FrozenDict({f"B{l}": B[l] for l in shapes})
+
+
 def unchanged(
     B: Feedback, before: Parameters, after: Parameters, network: Functions, *, key: PRNGKeyArray | None
 ) -> Feedback:
@@ -171,8 +185,7 @@ def draw_layers(
 ) -> FrozenDict:
     """B_l of shape (n_{l-1}, n_l)."""
     del network
-    keys = layer_keys(parameters, key)
-    return FrozenDict({f"B{l}": draw(keys[l], W.T.shape, W.dtype) for l, W in weights(parameters).items()})
+    return drawn({l: W.T.shape for l, W in weights(parameters).items()}, parameters, key, draw)
 
 
 @cache
@@ -321,9 +334,9 @@ def draw_direct(
 ) -> FrozenDict:
     """B_l of shape (n_{l-1}, n_L)."""
     del network
-    keys, W = layer_keys(parameters, key), weights(parameters)
+    W = weights(parameters)
     n_L = len(W[max(W)]) if W else 0
-    return FrozenDict({f"B{l}": draw(keys[l], (W[l].shape[1], n_L), W[l].dtype) for l in W})
+    return drawn({l: (W[l].shape[1], n_L) for l in W}, parameters, key, draw)
 
 
 def products(parameters: Parameters) -> FrozenDict:

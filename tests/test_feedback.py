@@ -297,7 +297,7 @@ def test_what_does_not_fit_is_refused(x64, no_shape_checks):
         ),
         (
             lambda: jaxnet.cost_and_grads(X, Y, parameters, network.by_backprop, B=B),
-            "but this network goes by backprop",
+            "but this network goes by",
         ),
         (lambda: feedback.weight_mirror(examples=0), "examples is 0 and warm_up 500; expected at least 1 and 0"),
         (
@@ -311,7 +311,7 @@ def test_what_does_not_fit_is_refused(x64, no_shape_checks):
 
 
 def test_a_rule_may_keep_more_than_its_weights(default_promotion):
-    """A key and a counter, which are not cast where layers are computed in another dtype; and feedback that explodes."""
+    """A key and a counter, not cast where layers are computed in another dtype; and feedback that explodes."""
 
     def init(parameters, network, *, key):
         drawn = feedback.draw_layers(parameters, network, key=key)
