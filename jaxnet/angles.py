@@ -15,7 +15,7 @@ from .types import AnyArray, Inputs, Labels, Masks, Parameters
 class Alignment(NamedTuple):
     """A number for every hidden layer l = 1 ... L-1, or for the B_{l+1} that reaches it; cost and accuracy for all."""
 
-    cost: Float[Array, "*steps"]
+    cost: Float[Array, "*steps"]  # without penalties on the weights
     accuracy: Float[Array, "*steps"]  # of the same examples
     angle_dZ: Float[Array, "*steps hidden"]  # degrees between dZ_l and backpropagation's
     norm_dZ: Float[Array, "*steps hidden"]  # ||dZ_l||_F / sqrt(m)
@@ -54,11 +54,11 @@ def alignment(
         jnp.mean(network.loss.value(ZL, Y)),
         jnp.mean(decided_rightly(network.loss.output(ZL), Y), dtype=ZL.dtype),
         _stacked([angle(a, b) for a, b in zip(dZ, by_W, strict=True)], ZL),
-        _stacked([jnp.linalg.norm(a) / m**0.5 for a in dZ], ZL),
-        _stacked([jnp.linalg.norm(b) / m**0.5 for b in by_W], ZL),
+        _stacked([_norm(a) / m**0.5 for a in dZ], ZL),
+        _stacked([_norm(b) / m**0.5 for b in by_W], ZL),
         _stacked([angle(*both[l]) if l in both else nothing for l in W], ZL),
-        _stacked([jnp.linalg.norm(both[l][0]) if l in both else nothing for l in W], ZL),
-        _stacked([jnp.linalg.norm(W[l]) for l in W], ZL),
+        _stacked([_norm(both[l][0]) if l in both else nothing for l in W], ZL),
+        _stacked([_norm(W[l]) for l in W], ZL),
     )
 
 
@@ -70,14 +70,21 @@ def angle(A: Float[AnyArray, "..."], B: Float[AnyArray, "..."]) -> Float[Array, 
     """
     if A.shape != B.shape:
         raise InputError(f"an angle is between arrays of one shape; got {A.shape} and {B.shape}")
-    a, b = map(_direction, (A, B))
+    (a, _), (b, _) = _unit_and_norm(A), _unit_and_norm(B)
     return jnp.rad2deg(2 * jnp.arctan2(jnp.linalg.norm(a - b), jnp.linalg.norm(a + b)))
 
 
-def _direction(A: Float[AnyArray, "..."]) -> Float[Array, "..."]:
-    """A / ||A||; by way of its largest entry, since the squares of small or large ones leave the dtype's range."""
-    A = A / jnp.max(jnp.abs(A))
-    return A / jnp.linalg.norm(A)
+def _unit_and_norm(A: Float[AnyArray, "..."]) -> tuple[Float[Array, "..."], Float[Array, ""]]:
+    """A / ||A|| and ||A||; by the largest entry first, since squares of small or large ones leave the dtype's range."""
+    largest = jnp.max(jnp.abs(A), initial=0)
+    scaled = A / largest
+    norm = jnp.linalg.norm(scaled)
+    return scaled / norm, jnp.where(largest == 0, 0, largest * norm)
+
+
+def _norm(A: Float[AnyArray, "..."]) -> Float[Array, ""]:
+    """||A||_F."""
+    return _unit_and_norm(A)[1]
 
 
 def decided_rightly(AL: Float[Array, "n_L m"], Y: Float[Array, "n_L m"]) -> Bool[Array, "..."]:
@@ -90,7 +97,7 @@ def _transported(B: Feedback, parameters: Parameters, network: Network) -> Mappi
     if network.feedback.transport is None or not isinstance(B, Mapping):
         return {}
     ideal = network.feedback.transport(parameters)
-    return {name: value for name, value in ideal.items() if name in B}
+    return {name: value for name, value in ideal.items() if name in B and jnp.shape(B[name]) == value.shape}
 
 
 def _stacked(numbers: list[Array], like: Array) -> Float[Array, " hidden"]:

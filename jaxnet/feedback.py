@@ -61,7 +61,7 @@ class Rule(NamedTuple):
     The parameters that `init`, `update` and `transport` are given may lack W1 and b1, which no rule needs.
     """
 
-    init: Callable[..., Feedback]  # (parameters, network, *, key) -> B
+    init: Callable[..., Feedback]  # (parameters, network, *, key) -> B, an empty mapping where there is none
     propagate: Callable[[Feedback, Crossing], Array]  # (B, crossing) -> dA_{l-1}
     update: Callable[..., Feedback]  # (B, parameters before a step, after it, network, *, key) -> B
     transport: Callable[[Parameters], Feedback] | None  # the B with which the rule is backpropagation, if any is
@@ -109,6 +109,20 @@ def layer_keys(parameters: Parameters, key: PRNGKeyArray | None) -> dict[int, PR
     return {l: jax.random.fold_in(key, l) for l in weights(parameters)}
 
 
+def drawn(
+    shapes: Mapping[int, tuple[int, ...]], parameters: Parameters, key: PRNGKeyArray | None, draw: Draw
+) -> FrozenDict:
+    """B_l of these shapes and the dtype of W_l, each from the key of its layer."""
+    keys, W = layer_keys(parameters, key), weights(parameters)
+    kinds = {l: (shape, W[l].dtype) for l, shape in shapes.items()}
+    B = {}
+    for kind in dict.fromkeys(kinds.values()):  # together: a hundred draws of one shape are compiled as one
+        layers = [l for l in kinds if kinds[l] == kind]
+        stacked = jax.vmap(lambda key, kind=kind: draw(key, *kind))(jnp.stack([keys[l] for l in layers]))
+        B |= {l: stacked[i] for i, l in enumerate(layers)}
+    return FrozenDict({f"B{l}": B[l] for l in shapes})
+
+
 def unchanged(
     B: Feedback, before: Parameters, after: Parameters, network: Functions, *, key: PRNGKeyArray | None
 ) -> Feedback:
@@ -146,7 +160,19 @@ backprop = Rule(no_weights, through_W, unchanged, nothing)
 
 def through_B(B: Mapping[str, Array], crossing: Crossing) -> Array:
     """dA_{l-1} = B_l dZ_l."""
-    return B[f"B{crossing.l}"] @ crossing.dZ
+    return _of_layer(B, crossing, crossing.dZ) @ crossing.dZ
+
+
+def _of_layer(B: Mapping[str, Array], crossing: Crossing, sent: Array) -> Array:
+    """B_l, which takes what is sent to dA_{l-1}. Raises `InputError` where it is missing or of another shape."""
+    name, expected = f"B{crossing.l}", (len(crossing.A_prev), len(sent))
+    if not isinstance(B, Mapping) or name not in B:
+        raise InputError(
+            f"layer {crossing.l}: B has no {name}; pass B=initialize_feedback(parameters, network, key=key)"
+        )
+    if jnp.shape(B[name]) != expected:
+        raise InputError(f"layer {crossing.l}: {name} has shape {jnp.shape(B[name])}; expected {expected}")
+    return jnp.asarray(B[name])
 
 
 def transposes(parameters: Parameters) -> FrozenDict:
@@ -159,8 +185,7 @@ def draw_layers(
 ) -> FrozenDict:
     """B_l of shape (n_{l-1}, n_l)."""
     del network
-    keys = layer_keys(parameters, key)
-    return FrozenDict({f"B{l}": draw(keys[l], W.T.shape, W.dtype) for l, W in weights(parameters).items()})
+    return drawn({l: W.T.shape for l, W in weights(parameters).items()}, parameters, key, draw)
 
 
 @cache
@@ -216,6 +241,8 @@ def weight_mirror(
     WM: Akrout et al. 2019, eq. 7; the numbers are those of their code.
     """
     _check_share("decay", decay)
+    if examples < 1 or warm_up < 0:
+        raise InputError(f"examples is {examples} and warm_up {warm_up}; expected at least 1 and 0")
 
     def mirrored(B, parameters, network, key):
         keys, W = layer_keys(parameters, key), weights(parameters)
@@ -307,9 +334,9 @@ def draw_direct(
 ) -> FrozenDict:
     """B_l of shape (n_{l-1}, n_L)."""
     del network
-    keys, W = layer_keys(parameters, key), weights(parameters)
+    W = weights(parameters)
     n_L = len(W[max(W)]) if W else 0
-    return FrozenDict({f"B{l}": draw(keys[l], (W[l].shape[1], n_L), W[l].dtype) for l in W})
+    return drawn({l: (W[l].shape[1], n_L) for l in W}, parameters, key, draw)
 
 
 def products(parameters: Parameters) -> FrozenDict:
@@ -320,7 +347,7 @@ def products(parameters: Parameters) -> FrozenDict:
 
 def through_B_from_output(B: Mapping[str, Array], crossing: Crossing) -> Array:
     """dA_{l-1} = B_l dZ_L."""
-    return B[f"B{crossing.l}"] @ crossing.dZL
+    return _of_layer(B, crossing, crossing.dZL) @ crossing.dZL
 
 
 @cache
@@ -341,7 +368,7 @@ def through_B_from_target(B: Mapping[str, Array], crossing: Crossing) -> Array:
     """dA_{l-1} = B_l Y."""
     if crossing.Y is None:
         raise InputError("this rule sends the targets back, and there are none: pass Y=Y")
-    return B[f"B{crossing.l}"] @ crossing.Y
+    return _of_layer(B, crossing, crossing.Y) @ crossing.Y
 
 
 @cache

@@ -9,7 +9,7 @@ under one sigmoid with cross-entropy, is its default.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -128,6 +128,8 @@ def backward_signals(
     rule = network.feedback
     if B is None and rule != backprop:
         raise InputError("this network has a feedback rule: pass B=initialize_feedback(parameters, network, key=key)")
+    if rule == backprop and jax.tree.leaves(B):
+        raise InputError("B are given, but this network goes by backpropagation; pass Network(..., feedback=rule)")
     L, targets = len(caches), None if Y is None else jnp.asarray(Y)
     dZ, dA = {L: dZL}, {}
     for l in reversed(range(1, L + 1)):
@@ -208,7 +210,7 @@ def cost_and_grads(
     wide = jnp.result_type(*parameters.values())
     if dtype is not None:
         narrow = (X, dict(parameters), masks, B)
-        X, parameters, masks, B = jax.tree.map(lambda value: jnp.asarray(value, dtype), narrow)
+        X, parameters, masks, B = jax.tree.map(lambda value: _in_dtype(value, dtype), narrow)
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     ZL = caches[-1].Z if dtype is None else caches[-1].Z.astype(wide)
     Y = as_targets(Y, ZL)
@@ -216,6 +218,11 @@ def cost_and_grads(
     given = (dZL, Y) if dtype is None else (dZL.astype(dtype), Y.astype(dtype))
     grads = backpropagate(given[0], caches, network, masks=masks, B=B, Y=given[1])
     return jnp.mean(network.loss.value(ZL, Y)), grads
+
+
+def _in_dtype(value: Any, dtype: DTypeLike) -> Any:
+    """Floats in that dtype; a key or a counter, which a rule may keep, as it is."""
+    return jnp.asarray(value, dtype) if jnp.issubdtype(jnp.result_type(value), jnp.floating) else value
 
 
 def parameter_grads(grads: Grads, parameters: Parameters) -> Parameters:

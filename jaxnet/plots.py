@@ -121,6 +121,7 @@ def plot_alignment(path: Path, rows: Sequence[Mapping[str, float]], rule: str) -
 
     def draw(axes: Any, prefix: str, label: str, **style: Any) -> None:
         names = [name for name in rows[0] if name.removeprefix(prefix).isdecimal() and name.startswith(prefix)]
+        names = [name for name in names if np.isfinite([row[name] for row in rows]).any()]
         for i, name in enumerate(names):
             share = i / max(len(names) - 1, 1)  # from the input, dark, to the output, light
             is_named = bool(label) and i in (0, len(names) // 2, len(names) - 1)
@@ -133,7 +134,7 @@ def plot_alignment(path: Path, rows: Sequence[Mapping[str, float]], rule: str) -
         (feedback, "angle of B to $W^T$, or to their product"),
     ):
         axes.axhline(90, color="0.7", linewidth=0.8)
-        axes.set(title=title, ylabel="degrees", ylim=(0, 120), yticks=(0, 30, 60, 90, 120))
+        axes.set(title=title, ylabel="degrees", ylim=(0, 180), yticks=(0, 45, 90, 135, 180))
     draw(angles, "angle_dZ_", "layer {}")
     draw(feedback, "angle_B_", "B{}")
     draw(sizes, "norm_dZ_", "layer {}")

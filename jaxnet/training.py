@@ -137,8 +137,10 @@ def train(
     m = X.shape[1]
     check_schedule(m, num_iterations, batch_size, key, chunk)
     check_regularization(lambd, keep_prob, input_keep_prob, key)
-    if record_every is not None and record_every < 1:
-        raise InputError(f"record_every is {record_every}; expected at least 1, or None to record nothing")
+    if record_every is not None and not (isinstance(record_every, int) and record_every >= 1):
+        raise InputError(f"record_every is {record_every!r}; expected a number of steps, or None to record nothing")
+    if B is None and start > 0 and network.feedback != backprop:
+        raise InputError(f"the run goes on from step {start} without its feedback weights; pass B=trained.B")
     B = first_feedback(parameters, network, key) if B is None else _as_feedback(B, parameters, network)
     Y = as_targets(Y, outputs_like(X, parameters, n_L))
     step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype, record_every)
@@ -295,8 +297,13 @@ def run_chunk(
 
     iterations = start + jnp.arange(length)
     state, (costs, aligned) = jax.lax.scan(make_step, state, (iterations, batches))
-    numbers = [costs, *jax.tree.leaves(state[0])]
+    numbers = [costs, *jax.tree.leaves(state[0]), *_feedback_weights(state[2]).values()]
     return state, costs, aligned, jnp.stack([jnp.isfinite(value).all() for value in numbers]).all()
+
+
+def _feedback_weights(B: Feedback) -> dict[str, jax.Array]:
+    """B2, ..., BL among what a rule keeps."""
+    return {name: value for name, value in B.items() if name[1:].isdecimal()} if isinstance(B, Mapping) else {}
 
 
 def _feedback_key(iteration: jax.Array, key: PRNGKeyArray | None) -> PRNGKeyArray | None:
@@ -361,14 +368,16 @@ def L_layer_model(
 ) -> tuple[Parameters, list[float]]:
     """Gradient descent on all examples: the trained parameters, and the costs of every 100th and the last iteration.
 
-    Starts from `parameters`, or from W_l ~ N(0, 1/n_{l-1}) drawn from `key` (that of seed 1 unless given).
+    Starts from `parameters`, or from W_l ~ N(0, 1/n_{l-1}) drawn from `key` (that of seed 1 unless given), from which
+    a feedback rule's weights are drawn too.
     Costs are those before the update of their iteration.
     """
     check_is_array(X)
+    key = jax.random.key(1) if key is None else key
     if parameters is None:
         dtype = jnp.result_type(X)
         dtype = dtype if jnp.issubdtype(dtype, jnp.floating) else None  # `train` says what is wrong with X
-        parameters = initialize_parameters_deep(layer_dims, key=jax.random.key(1) if key is None else key, dtype=dtype)
+        parameters = initialize_parameters_deep(layer_dims, key=key, dtype=dtype)
     check_sizes(parameters, layer_dims)
     every = 100
     shown = sorted({*range(0, num_iterations, every), num_iterations - 1}) if num_iterations else []
@@ -386,6 +395,7 @@ def L_layer_model(
         num_iterations=num_iterations,
         optimizer=gradient_descent(float(learning_rate)),
         network=network,
+        key=key,
         chunk=every,
         on_chunk=show if print_cost else None,
     )
@@ -403,7 +413,7 @@ def _blame(before, rows, Y_rows, batches, start, key, length, step) -> NotFinite
             masks = _masks(jnp.asarray(start + i), X, state[0], key, step)
             layer, culprit = _first_not_finite_signal(X, state[0], step.network, masks)
             return NotFiniteError(start + i, layer, culprit, state[0])
-        for name, value in after[0].items():
+        for name, value in [*after[0].items(), *_feedback_weights(after[2]).items()]:
             if not jnp.isfinite(value).all():
                 return NotFiniteError(start + i, int(name[1:]), f"{name} after the update", state[0])
         state = after

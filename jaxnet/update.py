@@ -91,6 +91,7 @@ def make_update_step(
     A buffer can be donated once: where an optimizer's first state holds an array twice (L-BFGS, Prodigy, ...),
     start from `jax.tree.map(jnp.copy, optimizer.init(parameters))`.
 
-    A network with a feedback rule needs its weights, `step(..., B=B)`; those that learn too are `train`'s business.
+    A network with a feedback rule needs its weights, `step(..., B=B)`. For those that learn too use `train`: what
+    `update_feedback` compares with the new parameters is donated here.
     """
     return jax.jit(partial(update, optimizer=optimizer, network=network), donate_argnums=(0, 1))

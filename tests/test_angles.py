@@ -43,7 +43,8 @@ def test_an_alignment_is_that_of_the_two_ways_back(name, x64):
     seen = jaxnet.alignment(X, Y, parameters, network, B=B)
     AL, caches = jaxnet.L_model_forward(X, parameters, network)
     ours, theirs = (
-        jaxnet.network.backward_signals(AL - Y, caches, each, B=B).dZ for each in (network, network.by_backprop)
+        jaxnet.network.backward_signals(AL - Y, caches, network, B=B).dZ,
+        jaxnet.network.backward_signals(AL - Y, caches, network.by_backprop).dZ,
     )
     W2, W3 = (parameters[f"W{l}"] for l in (2, 3))
     stands_for = [W2.T @ W3.T if name.startswith("direct") else W2.T, W3.T]

@@ -276,6 +276,14 @@ def test_what_does_not_fit_is_refused(x64, no_shape_checks):
             lambda: jaxnet.cost_and_grads(X, Y, parameters, short, B=B),
             r"layer 3: .* dA2 of shape \(1, 7\); exp",
         ),
+        (
+            lambda: jaxnet.cost_and_grads(X, Y, parameters, network, B={"B2": B["B2"]}),
+            "layer 3: B has no B3; pass B=",
+        ),
+        (
+            lambda: jaxnet.cost_and_grads(X, Y, parameters, network, B={"B3": B["B2"]}),
+            "layer 3: B3 has shape",
+        ),
         (lambda: jaxnet.backpropagate(AL - Y, caches, target, B=B), "sends the targets back, .* pass Y=Y"),
         (lambda: jaxnet.initialize_feedback(parameters, network), "this rule draws its feedback weights: pass key="),
         (lambda: jaxnet.update_feedback(B, parameters, parameters, mirror), "pass key="),
@@ -284,10 +292,38 @@ def test_what_does_not_fit_is_refused(x64, no_shape_checks):
         (lambda: jaxnet.check_backward(X, Y, parameters, network), "check network.by_backprop"),
         (lambda: jaxnet.train(X, Y, parameters, num_iterations=1, network=network), "pass key="),
         (
+            lambda: jaxnet.train(X, Y, parameters, num_iterations=9, start=3, network=network, key=jax.random.key(0)),
+            "goes on from step 3 without its feedback weights; pass B=",
+        ),
+        (
+            lambda: jaxnet.cost_and_grads(X, Y, parameters, network.by_backprop, B=B),
+            "but this network goes by",
+        ),
+        (lambda: feedback.weight_mirror(examples=0), "examples is 0 and warm_up 500; expected at least 1 and 0"),
+        (
             lambda: jaxnet.train(X, Y, parameters, num_iterations=1, network=network, B={"B2": B["B2"]}),
             "B has the shapes .* expected",
         ),
-        (lambda: jaxnet.train(X, Y, parameters, num_iterations=1, record_every=0), "record_every is 0; expected at"),
+        (lambda: jaxnet.train(X, Y, parameters, num_iterations=1, record_every=0), "record_every is 0; expected a"),
     ]:
         with pytest.raises(InputError, match=words):
             call()
+
+
+def test_a_rule_may_keep_more_than_its_weights(default_promotion):
+    """A key and a counter, not cast where layers are computed in another dtype; and feedback that explodes."""
+
+    def init(parameters, network, *, key):
+        drawn = feedback.draw_layers(parameters, network, key=key)
+        return {"B2": drawn["B2"], "key": key, "steps": jnp.asarray(257)}
+
+    def update(B, before, after, network, *, key):
+        return {"B2": jnp.where(B["steps"] >= 260, jnp.inf, B["B2"]), "key": key, "steps": B["steps"] + 1}
+
+    network = jaxnet.Network("tanh", feedback=jaxnet.Rule(init, feedback.through_B, update, feedback.transposes))
+    X, Y, parameters = problem(SHALLOW, 7, dtype=np.float32)
+    given = {"network": network, "key": jax.random.key(0), "dtype": "bfloat16", "record_every": 1}
+    trained = jaxnet.train(X, Y, parameters, num_iterations=3, **given)
+    assert trained.B["steps"] == 260 and np.isfinite(trained.alignment.values.angle_B).all()
+    with pytest.raises(jaxnet.NotFiniteError, match="iteration 3: B2 after the update is not finite"):
+        jaxnet.train(X, Y, parameters, num_iterations=6, **given)

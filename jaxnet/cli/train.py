@@ -147,7 +147,7 @@ def _train_and_write(
         print(f"kept      the parameters of step {row.iteration}, where the validation cost was smallest")
     print(f"cost      {row.cost:.6f}")
     print(f"accuracy  train {row.train_accuracy:.4f}{watched}, test {test_accuracy:.4f}")
-    if history.alignment:
+    if history.alignment and run.settings.layers:
         print(f"angles    {_angles(history.alignment[-1])}")
     agrees, checked = _check(run, parameters)
     print("\n          ".join(checked))
@@ -164,7 +164,7 @@ def _angles(row: dict[str, float]) -> str:
     said = [f"dZ{l} {row[f'angle_dZ_{l}']:.0f}" for l in range(1, len(row)) if f"angle_dZ_{l}" in row]
     if len(said) > 6:
         said = [*said[:3], "...", *said[-2:]]
-    return f"{', '.join(said) or 'none'} degrees from backpropagation's, before step {row['iteration']}"
+    return f"{', '.join(said)} degrees from backpropagation's, before step {row['iteration']}"
 
 
 def _check_same_settings(chosen: dict[str, Any], settings: "Settings", folder: Path) -> None:
@@ -264,7 +264,7 @@ def _check(run: "Run", parameters: "Parameters") -> tuple[bool, list[str]]:
     from ..crosscheck import check_backward
     from ..data import targets
 
-    if run.settings.activation in STRAIGHT_THROUGH:
+    if run.settings.layers and run.settings.activation in STRAIGHT_THROUGH:
         return True, ["check     none: a straight-through backward is no derivative, and autodiff's is 0"]
     m = len(run.train.labels)
     some = run.train.take(np.arange(0, m, -(-m // CHECKED_EXAMPLES)))

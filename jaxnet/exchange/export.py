@@ -71,6 +71,8 @@ def about_torch(model: Model, *, fold_scaling: bool = False, channels_first: boo
         inputs += f": floats as they are, or pixels from 0 to 255 times {scale}"
     if model.scaling.mean is not None and not fold_scaling:
         inputs += ", minus input_mean, divided by input_std"
+    if settings["hidden"] not in TORCH_MODULES:
+        raise InputError(f"torch has no module for {settings['hidden']}; export --to npz")
     between = f", {TORCH_MODULES[settings['hidden']]}, "
     return {
         "module": f"Sequential({between.join(linear)})",
