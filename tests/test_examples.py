@@ -127,8 +127,8 @@ def test_all_rules_are_seen_on_digits_and_cats(shared_data, tmp_path, capsys, mo
     names = ("uniform_sign", "direct_random_target", "direct_random_target, centred")
     monkeypatch.setattr(feedback_rules, "RULES", {name: feedback_rules.RULES[name] for name in names})
     feedback_rules.main([str(shared_data), "--epochs", "1", "--starts", "1", "--plot", str(tmp_path / "rules.png")])
-    printed = re.findall(r"^  \w+(?:, centred)? +\d+ +\d+ +([\d.]+)", capsys.readouterr().out, re.MULTILINE)
-    digits, _, _, cats, as_they_are, centred = map(float, printed)
+    table = re.findall(r"^  \w+(?:, centred)? +\d+ +\d+ +([\d.]+)", capsys.readouterr().out, re.MULTILINE)
+    digits, _, _, cats, as_they_are, centred = map(float, table)
     assert digits > 85 and cats > 50
     assert as_they_are == 34 and centred > 50
     assert (tmp_path / "rules.png").stat().st_size > 10_000
