@@ -4,8 +4,8 @@
 
 The rule leaks weights: B starts at random and moves a hundredth of the way to W^T after every step, so that feedback
 alignment turns into backpropagation. DATA is what `jaxnet train` takes; without it, the photographs, face or not, that
-come with scikit-image. Prints the cost, and the angle of the first layer's error to backpropagation's before the first
-step and towards the last: 92 and 3 degrees. It takes ten seconds on two cores.
+come with scikit-image. Prints cost and test accuracy, and the angle of the first layer's error to backpropagation's
+before the first step and towards the last: 95 and 0 degrees. It takes ten seconds on two cores.
 """
 
 import argparse
@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
-import numpy as np
 import optax
 
 import jaxnet
@@ -40,8 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--plot", type=Path, default=Path("own_rule.png"), metavar="FILE")
     options = parser.parse_args(arguments)
     dataset = load_dataset(options.data, test_fraction=0.25, seed=0)
-    X = np.asarray(dataset.train.rows).reshape(len(dataset.train.labels), -1).T / np.float32(255)
-    Y = targets(dataset.train.labels, dataset.classes)
+    (X, Y), test = (
+        (jaxnet.Scaling().columns(examples.rows[:]), targets(examples.labels, dataset.classes))
+        for examples in (dataset.train, dataset.test)
+    )
 
     loss = "binary_cross_entropy" if len(Y) == 1 else "softmax_cross_entropy"
     network = jaxnet.Network("tanh", loss, leaky_transport(0.01))
@@ -56,11 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"with B = W^T: at most {difference} from backpropagation")
 
     trained = jaxnet.train(
-        X, Y, parameters, num_iterations=1000, network=network, key=run_key, record_every=20,
-        optimizer=optax.sgd(0.1, momentum=0.9), batch_size=min(128, X.shape[1]),
+        X, Y, parameters, num_iterations=500, network=network, key=run_key, record_every=10,
+        optimizer=optax.sgd(0.03, momentum=0.9), batch_size=min(128, X.shape[1]),
     )  # fmt: skip
     angles = trained.alignment.values.angle_dZ[:, 0]
-    print(f"cost {trained.costs[0]:.3f} -> {trained.costs[-1]:.3f}")
+    accuracy = jaxnet.alignment(*test, trained.parameters, network, B=trained.B).accuracy
+    print(f"cost {trained.costs[0]:.3f} -> {trained.costs[-1]:.3f}, test accuracy {accuracy:.2f}")
     print(f"angle of dZ1 to backpropagation's: {angles[0]:.0f} -> {angles[-1]:.0f} degrees")
     plot_alignment(options.plot, trained.alignment.rows(), "leaky transport")
 
