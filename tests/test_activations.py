@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import jaxnet
-from jaxnet.activations import ACTIVATIONS, as_activation
+from jaxnet.activations import ACTIVATIONS, STRAIGHT_THROUGH, as_activation
 
 
 # Dense where the functions bend, sparse where they are straight, and the points where they may break.
@@ -100,3 +100,16 @@ def test_an_unknown_name_raises_and_lists_the_known_ones(name):
 def test_the_courses_functions_are_public():
     assert jaxnet.relu_backward is ACTIVATIONS["relu"].backward
     assert jaxnet.sigmoid_backward is ACTIVATIONS["sigmoid"].backward
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sign_goes_forward_as_a_step_and_backward_as_the_clipped_identity(x64, dtype):
+    """Hubara et al. 2016, eq. 4: g_r = g_q 1(|r| <= 1). Autodiff, of the step, makes 0."""
+    Z = jnp.array([[-np.inf, -1.5, -1, -0.5, -0.0, 0, 1e-30, 1, 1.25, np.inf]], dtype)
+    sign = STRAIGHT_THROUGH["sign"]
+    assert as_activation("sign") is sign and "sign" not in ACTIVATIONS
+    A, dZ = sign.forward(Z), sign.backward(jnp.full_like(Z, 3), Z)
+    assert A.dtype == dZ.dtype == dtype
+    np.testing.assert_array_equal(A[0], [-1, -1, -1, -1, 1, 1, 1, 1, 1, 1])
+    np.testing.assert_array_equal(dZ[0], [0, 0, 3, 3, 3, 3, 3, 3, 0, 0])
+    np.testing.assert_array_equal(jax.vjp(sign.forward, Z)[1](jnp.ones_like(Z))[0], np.zeros_like(Z))

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import jaxnet
-from jaxnet import InputError, feedback
+from jaxnet import InputError
 from jaxnet.training import Step, run_chunk
 
 from .drawn import assert_close, assert_same, problem
@@ -68,51 +68,6 @@ def test_backpropagation_is_no_degree_from_itself(x64):
     assert jaxnet.alignment(X, Y[:1], {name: parameters[name][:1] for name in ("W1", "b1")}).angle_dZ.shape == (0,)
 
 
-def run(name, steps, start=0, **given):
-    network = jaxnet.Network("tanh", "binary_cross_entropy", name)
-    X, Y, parameters = problem(DIMS, 24, dtype=np.float64)
-    settings = {
-        "optimizer": optax.sgd(0.3, momentum=0.9),
-        "batch_size": 8,
-        "key": jax.random.key(3),
-        "chunk": 4,
-    } | given
-    first = settings.pop("parameters", parameters)
-    return jaxnet.train(X, Y, first, network=network, num_iterations=steps, start=start, **settings)
-
-
-@pytest.mark.parametrize("name", feedback.RULES)
-def test_a_run_records_what_it_does_and_goes_on_to_the_last_bit(name, x64):
-    """In steps 0, 3, 6, 9; and stopped after six of ten steps, the same ten steps are made."""
-    whole = run(name, 10, record_every=3)
-    assert whole.alignment.iteration.tolist() == [0, 3, 6, 9]
-    assert_same(run(name, 10, chunk=10).parameters, whole.parameters)  # unrecorded
-    half = run(name, 6, record_every=3)
-    rest = run(name, 10, 6, parameters=half.parameters, opt_state=half.opt_state, B=half.B, record_every=3, chunk=2)
-    assert_same((rest.parameters, rest.opt_state, rest.B), (whole.parameters, whole.opt_state, whole.B))
-    assert_same(rest.alignment.values, jax.tree.map(lambda rows: rows[2:], whole.alignment.values))
-    assert rest.alignment.iteration.tolist() == [6, 9]
-    # What is recorded before step 6 is the alignment of the examples of step 6.
-    batch = jaxnet.training.batch_indices(jax.random.key(3), 24, 8, 6, 1)[0]
-    X, Y, _ = problem(DIMS, 24)
-    network = jaxnet.Network("tanh", "binary_cross_entropy", name)
-    seen = jaxnet.alignment(X[:, batch], Y[:, batch], half.parameters, network, B=half.B)
-    recorded = jax.tree.map(lambda rows: rows[2], whole.alignment.values)
-    for a, b in zip(recorded, seen, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", feedback.RULES)
-def test_reduced_inputs_make_the_same_run(name, x64, monkeypatch):
-    monkeypatch.setattr(jaxnet.training, "pays", lambda *sizes: True)
-    X, Y, parameters = problem((60, 5, 4, 3), 9)
-    network = jaxnet.Network("tanh", "binary_cross_entropy", name)
-    given = {"num_iterations": 12, "network": network, "key": jax.random.key(0), "record_every": 5, "lambd": 0.1}
-    reduced, plain = (jaxnet.train(X, Y, parameters, reduce_inputs=choice, **given) for choice in (True, False))
-    assert_close((reduced.parameters, reduced.B), (plain.parameters, plain.B), 5_000)
-    assert_close(reduced.costs, plain.costs, 5_000)
-
-
 def test_recording_is_free_where_it_is_off(x64):
     """FLOPs of a scan's step, counted once by XLA whatever its length."""
     X, Y, parameters = (jax.tree.map(jnp.asarray, value) for value in problem((40, 64, 64, 10), 32))
@@ -125,24 +80,6 @@ def test_recording_is_free_where_it_is_off(x64):
         flops.append(program.cost_analysis()["flops"])
     products = 2 * 32 * (3 * (40 * 64 + 64 * 64 + 64 * 10) - 40 * 64)
     assert products < flops[0] < 1.1 * products < flops[1]
-
-
-def test_a_run_in_bfloat16_with_dropout_is_recorded(default_promotion):
-    X, Y, parameters = problem(DIMS, 24, dtype=np.float32)
-    network = jaxnet.Network("relu", "binary_cross_entropy", "kolen_pollack")
-    given = {"key": jax.random.key(0), "record_every": 2, "dtype": "bfloat16", "keep_prob": 0.8}
-    trained = jaxnet.train(X, Y, parameters, num_iterations=6, network=network, **given)
-    assert trained.B["B2"].dtype == jnp.float32 and np.isfinite(trained.alignment.values.cost).all()
-
-
-def test_feedback_weights_may_come_as_any_mapping(x64):
-    """NumPy arrays of another dtype, in another order: the run has them as the rule makes them."""
-    X, Y, parameters = problem(DIMS, 24)
-    network = jaxnet.Network("tanh", "binary_cross_entropy", "kolen_pollack")
-    B = jaxnet.initialize_feedback(parameters, network, key=jax.random.key(0))
-    given = {"num_iterations": 3, "network": network}
-    plain = {name: np.asarray(B[name]) for name in list(B)[::-1]}
-    assert_same(jaxnet.train(X, Y, parameters, B=plain, **given).B, jaxnet.train(X, Y, parameters, B=B, **given).B)
 
 
 def test_layers_are_in_their_order_whatever_that_of_a_mapping_is(x64):

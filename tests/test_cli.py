@@ -8,8 +8,9 @@ import pytest
 
 import jaxnet
 from jaxnet import data, runs, settings
-from jaxnet.activations import ACTIVATIONS
+from jaxnet.activations import ACTIVATIONS, STRAIGHT_THROUGH
 from jaxnet.cli import main, options
+from jaxnet.feedback import RULES
 from jaxnet.losses import LOSSES
 from jaxnet.parameters import SCALINGS
 
@@ -90,6 +91,7 @@ def test_help_names_every_member():
     assert options.OPTIMIZERS == tuple(settings.LEARNING_RATES)
     assert options.ACTIVATIONS == tuple(ACTIVATIONS) and options.LOSSES == tuple(LOSSES)
     assert set(options.SCALINGS) == set(SCALINGS)
+    assert options.FEEDBACKS == tuple(RULES) and options.STRAIGHT_THROUGH == tuple(STRAIGHT_THROUGH)
 
 
 def test_python_m_jaxnet():

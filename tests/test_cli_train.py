@@ -1,5 +1,6 @@
 """The options of `jaxnet train`, typed and from files."""
 
+import csv
 import re
 import subprocess
 import sys
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from jaxnet import load_model, training
+from jaxnet import load_model, run_folder, training
 from jaxnet.cli import main
+from jaxnet.feedback import RULES
 
 from .pictures import drawn_pictures, write_npz
 
@@ -146,3 +148,64 @@ def test_reduced_inputs_are_told_and_can_be_declined(tmp_path, data, capsys, mon
     a, b = (load_model(tmp_path / name / "model.safetensors").parameters for name in "ab")
     for name in a:
         np.testing.assert_allclose(a[name], b[name], rtol=1e-4, atol=1e-5)
+
+
+def table(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_trains_and_backpropagation_is_recorded_where_asked_for(tmp_path, data, capsys, monkeypatch, name):
+    out, is_drawn = tmp_path / "run", name in ("backprop", "direct_random_target")  # where angles of B are no numbers
+    if not is_drawn:
+        monkeypatch.setattr(run_folder, "draw", lambda *_: [])
+    arguments = ["--layers", 4, 3, "--iterations", 3, "--feedback", name, "--record-every", 2, "--out", out]
+    assert typed("train", data, *arguments) == 0
+    said, rows = capsys.readouterr().out, table(out / "alignment.csv")
+    assert ("feedback  " in said) == (name != "backprop") and "L_model_backward agrees with jax.grad" in said
+    assert "alignment.csv" in said and ("alignment.png" in said) == (out / "alignment.png").exists() == is_drawn
+    assert [row["iteration"] for row in rows] == ["0", "2"]
+    names = [f"{field}_{l}" for field in ("angle_dZ", "norm_dZ", "backprop_norm_dZ") for l in (1, 2)]
+    names += [f"{field}_{l}" for field in ("angle_B", "norm_B", "norm_W") for l in (2, 3)]
+    assert list(rows[0]) == ["iteration", "cost", "accuracy", *names]
+    for row in rows:
+        numbers = {field: float(value) for field, value in row.items()}
+        missing = {field for field, value in numbers.items() if np.isnan(value)}
+        assert missing == ({field for field in names if "_B_" in field} if is_drawn else set())
+        assert (numbers["angle_dZ_1"] == numbers["angle_dZ_2"] == 0) == (name == "backprop")
+    assert load_model(out / "model.safetensors").network.feedback is RULES["backprop"]()
+
+
+def test_backpropagation_leaves_nothing_of_alignment_and_of_an_older_run_s_neither(tmp_path, data, capsys):
+    arguments = ["train", data, "--layers", 3, "--iterations", 2, "--out", tmp_path / "run"]
+    assert typed(*arguments, "--feedback", "uniform_sign") == 0
+    assert (tmp_path / "run" / "alignment.csv").exists() and (tmp_path / "run" / "alignment.png").exists()
+    capsys.readouterr()
+    assert typed(*arguments, "--overwrite") == 0
+    assert not list((tmp_path / "run").glob("alignment*")) and "alignment" not in capsys.readouterr().out
+
+
+def test_a_sign_activation_trains_and_no_check_of_its_gradient_is_claimed(tmp_path, data, capsys):
+    out = tmp_path / "run"
+    arguments = ["--layers", 6, "--activation", "sign", "--iterations", 200, "--learning-rate", 0.05, "--out", out]
+    assert typed("train", data, *arguments) == 0
+    said = capsys.readouterr().out
+    assert "check     none: a straight-through backward is no derivative" in said and "agrees" not in said
+    costs = [float(row["cost"]) for row in table(out / "history.csv")]
+    assert costs[-1] < costs[0] and float(table(out / "history.csv")[-1]["train_accuracy"]) > 0.8
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--feedback", "fa"], "argument --feedback: invalid choice: 'fa'"),
+        (["--record-every", "0"], "argument --record-every: '0' is no positive whole number"),
+    ],
+)
+def test_a_rule_or_interval_that_is_none_is_told(tmp_path, data, capsys, arguments, message):
+    try:
+        code = typed("train", data, *arguments, "--out", tmp_path / "run")
+    except SystemExit as error:
+        code = error.code
+    assert code == 2 and message in capsys.readouterr().err and not (tmp_path / "run").exists()

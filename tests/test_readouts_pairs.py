@@ -9,6 +9,7 @@ import jaxnet
 from jaxnet import InputError, readouts
 from jaxnet.losses import LOSSES
 
+from .drawn import assert_close, problem
 from .one_by_one import BCE, CASES, SEEDS, SOFTMAX, case, flat, logits
 from .test_losses import logits_and_labels
 
@@ -60,6 +61,35 @@ def test_dropped_units_are_dropped_for_their_example(x64, name):
             for l, dZ in enumerate(pairs.dZ, start=1):
                 expected = pairs.dZ[-1][:, column] @ J[f"b{l}"][:, :, 0]
                 np.testing.assert_allclose(dZ[:, column], expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("loss, n_L", [(BCE, 1), (SOFTMAX, 3)])
+@pytest.mark.parametrize("rule", ["feedback_alignment", "direct_random_target"])
+def test_under_a_rule_the_pairs_are_what_the_rule_sends(x64, rule, loss, n_L):
+    """Contracted they are its gradients; and from several columns an example, each column is sent by itself."""
+    X, Y, parameters = problem([5, 4, 6, n_L], 7, loss)
+    network = jaxnet.Network("tanh", loss, rule)
+    B = jaxnet.initialize_feedback(parameters, network, key=jax.random.key(1))
+    masks = jaxnet.dropout_masks([5, 4, 6, n_L], 7, 0.7, key=jax.random.key(5))
+    columns = readouts.hessian_root if n_L > 1 else readouts.output_jacobian
+
+    @jax.jit
+    def both():
+        pairs = readouts.record(X, Y, parameters, network, masks=masks, B=B)
+        grads = jaxnet.cost_and_grads(X, Y, parameters, network, masks=masks, B=B)[1]
+        wide = readouts.record(X, Y, parameters, network, seed=columns, masks=masks, B=B)
+        single = [
+            readouts.record(
+                X, Y, parameters, network, masks=masks, B=B, seed=lambda loss, ZL, Y, c=c: columns(loss, ZL, Y)[:, c]
+            ).dZ
+            for c in [slice(7 * c, 7 * (c + 1)) for c in range(n_L)]
+        ]
+        return pairs, readouts.mean_gradient(pairs), jaxnet.parameter_grads(grads, parameters), wide, single
+
+    pairs, mean, gradient, wide, single = both()
+    assert_close(dict(mean), gradient, 64)
+    assert_close(tuple(wide.dZ), tuple(jnp.concatenate(dZ, axis=1) for dZ in zip(*single, strict=True)), 64)
+    assert pairs.columns == 1 and wide.columns == n_L
 
 
 # ---- the seeds

@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 import jaxnet
 from jaxnet import FrozenDict, training
 from jaxnet.errors import InputError
+from jaxnet.feedback import RULES
 from jaxnet.reduction import expand, pays, project, reduce
 from jaxnet.training import NotFiniteError, train
 
@@ -109,6 +110,21 @@ def test_so_are_batches_the_penalty_and_dropout_of_hidden_units(how, always):
     assert np.abs(got.costs - want.costs).max() <= 1e-12
     assert_close(got.parameters, want.parameters, 2000)
     assert np.any(got.parameters["W1"] != want.parameters["W1"])
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if name != "backprop"])
+def test_so_is_every_feedback_rule_and_what_is_recorded_of_one(name, always):
+    X, Y, parameters = problem((300, 5, 4, 1), 12, soft=True, scale=0.5)
+    network, key = jaxnet.Network("tanh", feedback=name), jax.random.key(3)
+    arguments = {"num_iterations": 100, "batch_size": 5, "key": key, "network": network}
+    arguments |= {"record_every": 25} if name == "kolen_pollack" else {}
+    want = train(X, Y, parameters, **arguments, reduce_inputs=False)
+    got = train(X, Y, parameters, **arguments)
+    assert np.abs(got.costs - want.costs).max() <= 1e-12
+    assert_close((got.parameters, got.B), (want.parameters, want.B), 2000)
+    assert np.any(got.parameters["W1"] != want.parameters["W1"])
+    for a, b in zip(jax.tree.leaves(got.alignment), jax.tree.leaves(want.alignment), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(

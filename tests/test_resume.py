@@ -132,9 +132,24 @@ def test_early_stopping_goes_on_with_its_patience_and_its_best(tmp_path, capsys,
     assert (out / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
 
 
+@pytest.mark.parametrize("rule", ["weight_mirror", "direct_random_target"])
+def test_a_rule_goes_on_with_its_feedback_and_its_alignment(tmp_path, monkeypatch, rule):
+    """The mirror's B has changed in every step; the angles of targets to what is in W are no numbers, and kept."""
+    options = ["--feedback", rule, "--batch-size", 7, "--record-every", 40]
+    data, out = interrupted_run(tmp_path, monkeypatch, *options)
+    assert len((out / "alignment.csv").read_text().splitlines()) == 1 + 8
+    assert typed("train", "--resume", "--out", out) == 0
+    assert typed("train", data, "--layers", 3, "--iterations", 500, "--out", tmp_path / "whole", *options) == 0
+    for name, value in load_file(tmp_path / "whole" / "model.safetensors").items():
+        np.testing.assert_array_equal(load_file(out / "model.safetensors")[name], value)
+    for name in ("history.csv", "alignment.csv"):
+        assert (out / name).read_text() == (tmp_path / "whole" / name).read_text()
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
+        (["--feedback", "uniform_sign"], "--feedback is uniform_sign, but the run in {out} was started with backprop"),
         (["--seed", 5], "--seed is 5, but the run in {out} was started with 1"),
         (["--layers", 3, 3], "--layers is (3, 3), but the run in {out} was started with (3,)"),
         (["--iterations", 900], "--iterations is 900, but the run in {out} was started with 500"),
