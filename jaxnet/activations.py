@@ -111,7 +111,7 @@ def identity_backward(dA: Units, Z: Units) -> Units:
 
 def sign_forward(Z: Units) -> Units:
     """A = 1 where Z >= 0, else -1."""
-    return jnp.where(Z >= 0, 1.0, -1.0).astype(Z.dtype)
+    return jnp.where(Z == 0, 1, jnp.sign(Z))  # of NaN it is NaN
 
 
 def sign_backward(dA: Units, Z: Units) -> Units:

@@ -376,7 +376,8 @@ def direct_random_target(draw: Draw = DRAW) -> Rule:
     """dA_{l-1} = B_l Y with fixed random B_l: hidden layers learn before the output is known.
 
     The target stands for the sign of the error, which is known from it: Y - AL is positive for the example's class, and
-    negative for all others. DRTP: Frenkel, Lefebvre & Bol 2021, "Learning without feedback", eq. 4.
+    negative for all others. It is made for one-hot targets of several classes: those of one output are never negative,
+    and push all examples the same way. DRTP: Frenkel, Lefebvre & Bol 2021, "Learning without feedback", eq. 4.
     """
 
     def init(parameters, network, *, key):

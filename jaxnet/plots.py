@@ -119,6 +119,8 @@ def plot_alignment(path: Path, rows: Sequence[Mapping[str, float]], rule: str) -
     figure.suptitle(f"{rule}, beside backpropagation")
     angles, feedback, sizes, progress = figure.subplots(2, 2, sharex=True).flat
 
+    marker = "o" if len(rows) < 10 else None  # one point is no line
+
     def draw(axes: Any, prefix: str, label: str, **style: Any) -> None:
         names = [name for name in rows[0] if name.removeprefix(prefix).isdecimal() and name.startswith(prefix)]
         names = [name for name in names if np.isfinite([row[name] for row in rows]).any()]
@@ -127,7 +129,7 @@ def plot_alignment(path: Path, rows: Sequence[Mapping[str, float]], rule: str) -
             is_named = bool(label) and i in (0, len(names) // 2, len(names) - 1)
             shown = label.format(name.removeprefix(prefix)) if is_named else None
             colour = (0.1 + 0.2 * share, 0.25 + 0.5 * share, 0.55)
-            axes.plot(steps, [row[name] for row in rows], color=colour, label=shown, **style)
+            axes.plot(steps, [row[name] for row in rows], color=colour, label=shown, marker=marker, **style)
 
     for axes, title in (
         (angles, "angle of dZ to backpropagation's"),
@@ -140,10 +142,10 @@ def plot_alignment(path: Path, rows: Sequence[Mapping[str, float]], rule: str) -
     draw(sizes, "norm_dZ_", "layer {}")
     sizes.set(title="size of dZ, and of backpropagation's (dashed)", yscale="log", xlabel="step")
     draw(sizes, "backprop_norm_dZ_", "", linestyle="--", linewidth=0.9)
-    progress.plot(steps, [row["cost"] for row in rows], color="tab:blue", label="cost")
+    progress.plot(steps, [row["cost"] for row in rows], color="tab:blue", label="cost", marker=marker)
     progress.set(title="cost and accuracy of the step's examples", xlabel="step", ylabel="cost", ylim=(0, None))
     share = progress.twinx()
-    share.plot(steps, [row["accuracy"] for row in rows], color="tab:orange", label="accuracy")
+    share.plot(steps, [row["accuracy"] for row in rows], color="tab:orange", label="accuracy", marker=marker)
     share.set(ylabel="accuracy", ylim=(0, 1))
     for axes in (angles, feedback, sizes):
         if axes.get_legend_handles_labels()[0]:
