@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float
 from .errors import InputError
 from .feedback import Feedback, weights
 from .network import COURSE, L_model_forward, Network, as_targets, backward_signals
+from .signals import norm, scale_of, stacked
 from .types import AnyArray, Inputs, Labels, Masks, Parameters
 
 
@@ -53,12 +54,12 @@ def alignment(
     return Alignment(
         jnp.mean(network.loss.value(ZL, Y)),
         jnp.mean(decided_rightly(network.loss.output(ZL), Y), dtype=ZL.dtype),
-        _stacked([angle(a, b) for a, b in zip(dZ, by_W, strict=True)], ZL),
-        _stacked([_norm(a) / m**0.5 for a in dZ], ZL),
-        _stacked([_norm(b) / m**0.5 for b in by_W], ZL),
-        _stacked([angle(*both[l]) if l in both else nothing for l in W], ZL),
-        _stacked([_norm(both[l][0]) if l in both else nothing for l in W], ZL),
-        _stacked([_norm(W[l]) for l in W], ZL),
+        stacked([angle(a, b) for a, b in zip(dZ, by_W, strict=True)]),
+        stacked([norm(a) / m**0.5 for a in dZ]),
+        stacked([norm(b) / m**0.5 for b in by_W]),
+        stacked([angle(*both[l]) if l in both else nothing for l in W]),
+        stacked([norm(both[l][0]) if l in both else nothing for l in W]),
+        stacked([norm(W[l]) for l in W]),
     )
 
 
@@ -70,21 +71,14 @@ def angle(A: Float[AnyArray, "..."], B: Float[AnyArray, "..."]) -> Float[Array, 
     """
     if A.shape != B.shape:
         raise InputError(f"an angle is between arrays of one shape; got {A.shape} and {B.shape}")
-    (a, _), (b, _) = _unit_and_norm(A), _unit_and_norm(B)
+    a, b = map(_direction, (A, B))
     return jnp.rad2deg(2 * jnp.arctan2(jnp.linalg.norm(a - b), jnp.linalg.norm(a + b)))
 
 
-def _unit_and_norm(A: Float[AnyArray, "..."]) -> tuple[Float[Array, "..."], Float[Array, ""]]:
-    """A / ||A|| and ||A||; by the largest entry first, since squares of small or large ones leave the dtype's range."""
-    largest = jnp.max(jnp.abs(A), initial=0)
-    scaled = A / largest
-    norm = jnp.linalg.norm(scaled)
-    return scaled / norm, jnp.where(largest == 0, 0, largest * norm)
-
-
-def _norm(A: Float[AnyArray, "..."]) -> Float[Array, ""]:
-    """||A||_F."""
-    return _unit_and_norm(A)[1]
+def _direction(A: Float[AnyArray, "..."]) -> Float[Array, "..."]:
+    """A / ||A||."""
+    scaled = A / scale_of(A)
+    return scaled / jnp.linalg.norm(scaled)
 
 
 def decided_rightly(AL: Float[Array, "n_L m"], Y: Float[Array, "n_L m"]) -> Bool[Array, "..."]:
@@ -98,8 +92,3 @@ def _transported(B: Feedback, parameters: Parameters, network: Network) -> Mappi
         return {}
     ideal = network.feedback.transport(parameters)
     return {name: value for name, value in ideal.items() if name in B and jnp.shape(B[name]) == value.shape}
-
-
-def _stacked(numbers: list[Array], like: Array) -> Float[Array, " hidden"]:
-    # A network of one layer has no hidden ones, and nothing cannot be stacked.
-    return jnp.stack(numbers) if numbers else jnp.zeros(0, like.dtype)

@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .network import COURSE, L_model_forward, Network, as_targets, backpropagate
+from .signals import stacked
 from .types import Inputs, Labels, Parameters
 
 
@@ -28,9 +28,4 @@ def layer_signals(X: Inputs, Y: Labels, parameters: Parameters, network: Network
     grads = backpropagate(network.loss.gradient(ZL, as_targets(Y, ZL)), caches, network.by_backprop)
     norms = [jnp.linalg.norm(grads[f"dW{l}"]) for l in range(1, len(caches) + 1)]
     hidden = [cache.linear_cache.A for cache in caches[1:]]
-    return LayerSignals(jnp.stack(norms), _stacked([jnp.mean(jnp.all(A == 0, axis=1)) for A in hidden]))
-
-
-def _stacked(shares: list[jax.Array]) -> Float[Array, " L_minus_1"]:
-    # A network of one layer has no hidden ones, and nothing cannot be stacked.
-    return jnp.stack(shares) if shares else jnp.zeros(0)
+    return LayerSignals(jnp.stack(norms), stacked([jnp.mean(jnp.all(A == 0, axis=1)) for A in hidden]))

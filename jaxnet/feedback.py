@@ -32,7 +32,7 @@ class Crossing(NamedTuple):
     Y: Float[Array, "n_L m"] | None  # the targets, where the caller has any
 
 
-@runtime_checkable
+@runtime_checkable  # for checkers of annotations, as the tests have one
 class Functions(Protocol):
     """A `Network`, as far as rules know it."""
 

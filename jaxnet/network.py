@@ -209,15 +209,15 @@ def cost_and_grads(
     """
     wide = jnp.result_type(*parameters.values())
     if dtype is not None:
-        narrow = (X, dict(parameters), masks, B)
-        X, parameters, masks, B = jax.tree.map(lambda value: _in_dtype(value, dtype), narrow)
+        X, parameters, masks = jax.tree.map(lambda value: jnp.asarray(value, dtype), (X, dict(parameters), masks))
+        B = jax.tree.map(lambda value: _in_dtype(value, dtype), B)
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     ZL = caches[-1].Z if dtype is None else caches[-1].Z.astype(wide)
     Y = as_targets(Y, ZL)
-    dZL = network.loss.gradient(ZL, Y)
-    given = (dZL, Y) if dtype is None else (dZL.astype(dtype), Y.astype(dtype))
-    grads = backpropagate(given[0], caches, network, masks=masks, B=B, Y=given[1])
-    return jnp.mean(network.loss.value(ZL, Y)), grads
+    J, dZL = jnp.mean(network.loss.value(ZL, Y)), network.loss.gradient(ZL, Y)
+    if dtype is not None:
+        dZL, Y = dZL.astype(dtype), Y.astype(dtype)
+    return J, backpropagate(dZL, caches, network, masks=masks, B=B, Y=Y)
 
 
 def _in_dtype(value: Any, dtype: DTypeLike) -> Any:

@@ -53,22 +53,22 @@ def signal_sizes(X: Inputs, Y: Labels, parameters: Parameters, network: Network 
     Z = [cache.Z for cache in caches]
     A = [cache.linear_cache.A for cache in caches]  # A_0 ... A_{L-1}
     dZ, dA = backward_signals(network.loss.gradient(Z[-1], as_targets(Y, Z[-1])), caches, network.by_backprop)
-    W = _stacked([_norm(cache.linear_cache.W) for cache in caches])
-    dW = _stacked([_norm(linear_gradient(dZ_l, jnp.asarray(A_prev))[0]) for dZ_l, A_prev in zip(dZ, A, strict=True)])
+    W = stacked([norm(cache.linear_cache.W) for cache in caches])
+    dW = stacked([norm(linear_gradient(dZ_l, jnp.asarray(A_prev))[0]) for dZ_l, A_prev in zip(dZ, A, strict=True)])
     # relu makes 0 of an error that meets NaN, so that an explosion would look like a signal that vanished.
     came_back = jnp.where(jnp.all(jnp.stack([jnp.all(jnp.isfinite(Z_l)) for Z_l in Z])), 1.0, jnp.nan).astype(dW.dtype)
     closed = [_is_closed(Z_l, network.hidden) for Z_l in Z[:-1]]
     return SignalSizes(
-        Z=_stacked(map(root_mean_square, Z)),
-        A=_stacked(map(root_mean_square, [*A[1:], AL])),
-        spread=_stacked(map(_spread, Z)),
-        dZ=_stacked(map(root_mean_square, dZ)) * came_back,
-        dA_prev=_stacked(map(root_mean_square, dA)) * came_back,
+        Z=stacked(map(root_mean_square, Z)),
+        A=stacked(map(root_mean_square, [*A[1:], AL])),
+        spread=stacked(map(_spread, Z)),
+        dZ=stacked(map(root_mean_square, dZ)) * came_back,
+        dA_prev=stacked(map(root_mean_square, dA)) * came_back,
         W=W,
         dW=dW * came_back,
         ratio=dW / W * came_back,
-        closed=_stacked([jnp.mean(entries) for entries in closed]),
-        dead=_stacked([jnp.mean(jnp.all(entries, axis=1)) for entries in closed]),
+        closed=stacked([jnp.mean(entries) for entries in closed]),
+        dead=stacked([jnp.mean(jnp.all(entries, axis=1)) for entries in closed]),
     )
 
 
@@ -140,8 +140,8 @@ def singular_values(parameters: Parameters) -> SingularValues:
     """
     L = len(layer_dims(parameters)) - 1
     s = [jnp.linalg.svd(jnp.asarray(parameters[f"W{l}"]), compute_uv=False) for l in range(1, L + 1)]
-    largest, smallest = _stacked([s_l[0] for s_l in s]), _stacked([s_l[-1] for s_l in s])
-    return SingularValues(largest, smallest, largest / smallest, _stacked(map(root_mean_square, s)))
+    largest, smallest = stacked([s_l[0] for s_l in s]), stacked([s_l[-1] for s_l in s])
+    return SingularValues(largest, smallest, largest / smallest, stacked(map(root_mean_square, s)))
 
 
 def map_singular_values(
@@ -172,17 +172,22 @@ def root_mean_square(A: Float[AnyArray, "..."], weights: Float[AnyArray, "..."] 
 
     It is inf or NaN where an entry is.
     """
-    A = jnp.asarray(A)
-    largest, limits = jnp.max(jnp.abs(A)), jnp.finfo(A.dtype)
-    # A number whose reciprocal is a normal number too, as a compiler may multiply by that instead.
-    scale = jnp.clip(largest, float(limits.tiny), float(limits.max) / 8)
+    A, largest, scale = jnp.asarray(A), jnp.max(jnp.abs(A)), scale_of(A)
     squares = (A / scale) ** 2
     root = jnp.sqrt(jnp.mean(squares) if weights is None else jnp.sum(weights * squares))
     return jnp.where(jnp.isfinite(largest), scale * root, largest)
 
 
-def _norm(W: AnyArray) -> Float[Array, ""]:
-    return root_mean_square(W) * math.sqrt(W.size)
+def norm(A: Float[AnyArray, "..."]) -> Float[Array, ""]:
+    """||A||_F, where no square leaves the dtype's range."""
+    return root_mean_square(A) * math.sqrt(A.size)
+
+
+def scale_of(A: Float[AnyArray, "..."]) -> Float[Array, ""]:
+    """The largest |entry|, or the nearest number to it by which A is divided well: then squares stay in range."""
+    limits = jnp.finfo(A.dtype)
+    # One whose reciprocal is a normal number too, as a compiler may multiply by that instead.
+    return jnp.clip(jnp.max(jnp.abs(A)), float(limits.tiny), float(limits.max) / 8)
 
 
 def _spread(Z: Float[Array, "n m"]) -> Float[Array, ""]:
@@ -211,7 +216,7 @@ def _expected_size(function: Callable[[Array], Array], size: Float[Array, ""]) -
     return root_mean_square(function(size * x), density)
 
 
-def _stacked(numbers: Iterable[Float[Array, ""]]) -> Float[Array, " _"]:
-    # A network of one layer has no hidden ones, and nothing cannot be stacked.
+def stacked(numbers: Iterable[Float[Array, ""]]) -> Float[Array, " _"]:
+    """A number for every layer, as one array: also none, as of the hidden layers where there is one layer."""
     numbers = list(numbers)
     return jnp.stack(numbers) if numbers else jnp.zeros(0)

@@ -161,6 +161,13 @@ def test_a_saved_model_on_drawn_pixels(folder, said):
     assert size_of_X(text) == pytest.approx(3**-0.5, rel=0.05)  # of numbers that are as likely anywhere from 0 to 1
 
 
+def test_an_activation_that_only_estimates_its_slope_is_inspected_too(folder, said):
+    """Saved by `jaxnet train --activation sign`, or drawn: sign passes the error on where |Z| is at most 1."""
+    save_model("m.safetensors", model(network=Network("sign")))
+    assert said("m.safetensors").startswith("network   12-4-1, sign, in m.safetensors\n")
+    assert said("--layers", 12, 4, 1, "--activation", "sign").startswith("network   12-4-1, sign, drawn")
+
+
 def test_a_saved_model_on_its_rows_and_with_its_statistics(folder, said):
     scaling = Scaling(1 / 255, np.full((12, 1), 5, np.float32), np.full((12, 1), 0.1, np.float32))
     save_model("m.safetensors", model(shape=(12,), scaling=scaling))

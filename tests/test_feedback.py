@@ -25,7 +25,7 @@ KEY = jax.random.key(4)
 EVERY_RULE = pytest.mark.parametrize("name", RULES)
 DIRECT = ("direct_feedback_alignment", "direct_random_target")
 DRAWING = [name for name in RULES if name not in ("backprop", "uniform_sign")]
-cost_and_grads = compiled(jaxnet.cost_and_grads)
+cost_and_grads = jax.jit(jaxnet.cost_and_grads, static_argnames=("network", "dtype"))
 initialize, change = compiled(initialize_feedback), compiled(update_feedback)
 record, gradient_of_cost = compiled(jaxnet.readouts.record), compiled(jax.grad(autodiff_cost, argnums=2))
 
@@ -539,6 +539,20 @@ def test_backpropagation_is_known_by_what_it_is_and_takes_no_feedback(x64):
         np.testing.assert_array_equal(grads[name], value)
     with pytest.raises(InputError, match="B are given, but this network goes by backpropagation"):
         jaxnet.cost_and_grads(X, Y, parameters, plain, B=B)
+
+
+def test_masks_of_whole_numbers_are_of_the_layers_dtype(default_promotion):
+    """What a rule keeps beside its weights is left as it is, but not so the factors on the activations."""
+    X, Y, parameters, network, _ = given("backprop")
+    masks = [None, *(np.arange(n * M).reshape(n, M) % 2 for n in DIMS[1:-1])]
+    as_floats = [mask if mask is None else mask.astype(float) for mask in masks]
+    grads, wanted = (
+        cost_and_grads(X, Y, parameters, network=network, masks=each, dtype="bfloat16")[1]
+        for each in (masks, as_floats)
+    )
+    for name, value in wanted.items():
+        assert grads[name].dtype == jnp.bfloat16
+        np.testing.assert_array_equal(np.asarray(grads[name], float), np.asarray(value, float))
 
 
 def test_a_rule_may_keep_more_than_its_weights(default_promotion):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from .inspect_inputs import Subject, drawn_examples, inputs_for
 from .inspect_text import advice_for, depth_text, network_text, written
-from .options import ACTIVATIONS, DONE, LOSSES, SCALINGS, positive_float, positive_int, seed
+from .options import ACTIVATIONS, DONE, LOSSES, SCALINGS, STRAIGHT_THROUGH, positive_float, positive_int, seed
 
 
 if TYPE_CHECKING:
@@ -71,7 +71,9 @@ def add(commands: Any) -> None:
         help=f"how the first weights are drawn: {', '.join(SCALINGS)}, or their standard deviation, such as 0.01 "
         f"(default: he; with --depth {' '.join(map(written, DEPTH_SCALINGS))})",
     )
-    drawn.add_argument("--activation", choices=ACTIVATIONS, help="of the hidden layers (default: relu)")
+    drawn.add_argument(
+        "--activation", choices=ACTIVATIONS + STRAIGHT_THROUGH, help="of the hidden layers (default: relu)"
+    )
     drawn.add_argument(
         "--loss", choices=LOSSES, help="over the output (default: binary, or softmax for --layers with several outputs)"
     )
@@ -239,7 +241,7 @@ def _drawn(options: argparse.Namespace) -> tuple[Subject, str | None]:
 
 
 def _saved(options: argparse.Namespace) -> tuple[Subject, str | None]:
-    from ..activations import ACTIVATIONS as KNOWN
+    from ..activations import ACTIVATIONS as DERIVED, STRAIGHT_THROUGH as ESTIMATED
     from ..model import load_model
     from ..parameters import layer_dims
 
@@ -249,7 +251,7 @@ def _saved(options: argparse.Namespace) -> tuple[Subject, str | None]:
     if given:
         raise InputError(f"--{given[0]} is for networks that are drawn; a MODEL has its own: leave it out")
     model = load_model(Path(options.what))
-    activation = next(name for name, member in KNOWN.items() if member is model.network.hidden)
+    activation = next(name for name, member in (DERIVED | ESTIMATED).items() if member is model.network.hidden)
     name = f"{_chain(layer_dims(model.parameters))}, {activation}, in {options.what}"
     return Subject(name, activation, model.network, model.parameters, model=model), options.data
 

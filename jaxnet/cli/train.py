@@ -12,6 +12,7 @@ from .train_options import add_settings, settings_of, typed
 
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoints
+    from ..crosscheck import Report
     from ..data import Dataset
     from ..runs import History, Row, Run
     from ..settings import Settings
@@ -149,14 +150,20 @@ def _train_and_write(
     print(f"accuracy  train {row.train_accuracy:.4f}{watched}, test {test_accuracy:.4f}")
     if history.alignment and run.settings.layers:
         print(f"angles    {_angles(history.alignment[-1])}")
-    agrees, checked = _check(run, parameters)
-    print("\n          ".join(checked))
-    drawn = run_folder.draw(folder, run, parameters, history, probabilities, "\n".join(checked[2:]))
+    report = _check(run, parameters)
+    if report is None:
+        print("check     none: a straight-through backward is no derivative, and autodiff's is 0")
+    else:
+        verdict = "agrees with" if report.agrees else "does not agree with"
+        print(f"check     L_model_backward {verdict} jax.grad, in float64 on some of the training examples:")
+        print("\n".join(f"          {line}" for line in [report.reason, *report.table().splitlines()]))
+    table = "" if report is None else str(report.table())
+    drawn = run_folder.draw(folder, run, parameters, history, probabilities, table)
     write_settings(folder, run.settings, run.dataset.fingerprint, finished=history.rows[-1].iteration)
     print(f"saved     {folder}: {', '.join([*written, *drawn])}")
     if not drawn:
         print("          (for a report and pictures of the run: pip install 'jaxnet[demo]')")
-    return DONE if agrees else FAILED
+    return DONE if report is None or report.agrees else FAILED
 
 
 def _angles(row: dict[str, float]) -> str:
@@ -257,20 +264,17 @@ def _train_with_progress(
         return runs.execute(run, history, show, keep, options.checkpoint_every)
 
 
-def _check(run: "Run", parameters: "Parameters") -> tuple[bool, list[str]]:
-    """Is L_model_backward right for this network, and what is to be said of it."""
+def _check(run: "Run", parameters: "Parameters") -> "Report | None":
+    """Is L_model_backward right for this network? None where its backward is meant to be no derivative."""
     import numpy as np
 
     from ..crosscheck import check_backward
     from ..data import targets
 
     if run.settings.layers and run.settings.activation in STRAIGHT_THROUGH:
-        return True, ["check     none: a straight-through backward is no derivative, and autodiff's is 0"]
+        return None
     m = len(run.train.labels)
     some = run.train.take(np.arange(0, m, -(-m // CHECKED_EXAMPLES)))
     X = run.scaling.columns(some.rows[:], run.dtype)
     Y = targets(some.labels, run.dataset.classes)
-    report = check_backward(X, Y, parameters, run.network.by_backprop, thorough=False)
-    verdict = "agrees with" if report.agrees else "does not agree with"
-    said = f"check     L_model_backward {verdict} jax.grad, in float64 on some of the training examples:"
-    return report.agrees, [said, report.reason, *report.table().splitlines()]
+    return check_backward(X, Y, parameters, run.network.by_backprop, thorough=False)

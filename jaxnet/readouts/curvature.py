@@ -1,7 +1,8 @@
 """The generalized Gauss-Newton matrix (GGN), mean over the examples of J_i^T H_i J_i, and the Hessian of the cost.
 
 J_i is the Jacobian of example i's logits in the parameters and H_i the Hessian of its loss in them. The GGN is the
-Fisher matrix of these losses, and the Hessian's part without second derivatives of the network. Schraudolph 2002,
+Fisher matrix of these losses, and the Hessian's part without second derivatives of the network. The products with
+vectors are those of the cost under every feedback rule; what a record holds is what its rule sends. Schraudolph 2002,
 "Fast curvature matrix-vector products for second-order gradient descent"; Pearlmutter 1994, "Fast exact multiplication
 by the Hessian"; both in Neural Computation.
 """
