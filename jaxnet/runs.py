@@ -221,14 +221,14 @@ def execute(
 
     def record(progress: Progress) -> bool:
         nonlocal best, saved_at
-        costs = progress.costs.tolist()
+        costs, aligned = progress.costs.tolist(), progress.alignment.rows()
         row = Row(progress.iteration, costs[-1], *measured(progress.parameters))
         is_best = History(rows=[*history.rows, row]).best() == len(history.rows)
         best = progress.parameters if is_best and best is not None else best
         # Ctrl-C is looked for in calls and loops, so it cannot part these.
         history.costs += costs
         history.rows += [row]
-        history.alignment += progress.alignment.rows()
+        history.alignment += aligned
         history.state = (progress.parameters, progress.opt_state, progress.B, best)
         on_row(row)
         if checkpoints is not None and time.monotonic() - saved_at >= seconds:

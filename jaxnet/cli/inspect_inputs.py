@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError
-from .pictures import find_pictures, printable, read_batches
+from ..text import printable
+from .pictures import find_pictures, read_batches
 
 
 if TYPE_CHECKING:

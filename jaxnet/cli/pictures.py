@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..text import printable
 
 
 if TYPE_CHECKING:
@@ -14,11 +15,6 @@ if TYPE_CHECKING:
 
 
 MOST_THREADS = 8
-
-
-def printable(text: str) -> str:
-    """The text on one line, whatever bytes or line ends a name holds."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def find_pictures(names: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError
+from ..text import printable
 from .options import DONE, FAILED
 from .output import add_output, check_output
-from .pictures import find_pictures, printable, read_batches
+from .pictures import find_pictures, read_batches
 
 
 if TYPE_CHECKING:
