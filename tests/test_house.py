@@ -13,7 +13,7 @@ import jaxnet
 PACKAGE = Path(jaxnet.__file__).parent
 # Imports go downwards only; what stands on one floor does not know of its neighbours.
 FLOORS = [
-    {"errors", "types", "durable", "text"},
+    {"errors", "types", "durable", "text", "programs"},
     {"parameters", "activations", "losses"},
     {"layers", "regularization"},
     {"feedback"},
