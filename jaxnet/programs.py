@@ -22,8 +22,8 @@ class _Count:
     maps = 0  # after the last clearing
 
 
-def _count(event: str, duration: float, **_: object) -> None:
-    del duration
+def _count(event: str, duration_secs: float, **_: object) -> None:
+    del duration_secs
     if event == "/jax/core/compile/backend_compile_duration":
         _Count.since_clearing += 1
         _Count.since_look += 1
