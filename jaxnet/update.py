@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from .arguments import check_number
 from .errors import InputError
 from .feedback import Feedback
 from .network import COURSE, Network, cost, cost_and_grads, parameter_grads
@@ -29,8 +30,7 @@ def update_parameters(parameters: Parameters, grads: Grads, learning_rate: float
     Raises `InputError`, naming the entry, for a gradient that is missing or would broadcast.
     """
     layer_dims(parameters)
-    if np.shape(learning_rate) != ():
-        raise InputError(f"learning_rate has shape {np.shape(learning_rate)}; expected one number")
+    check_number("learning_rate", learning_rate, "one number")
     for name, value in parameters.items():
         _check_gradient(name, np.shape(value), grads)
     return FrozenDict({name: value - learning_rate * grads[f"d{name}"] for name, value in parameters.items()})

@@ -14,6 +14,7 @@ PACKAGE = Path(jaxnet.__file__).parent
 # Imports go downwards only; what stands on one floor does not know of its neighbours.
 FLOORS = [
     {"errors", "types", "durable", "text", "programs"},
+    {"arguments"},
     {"parameters", "activations", "losses"},
     {"layers", "regularization"},
     {"feedback"},

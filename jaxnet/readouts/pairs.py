@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
+from ..arguments import check_number
 from ..errors import InputError
 from ..feedback import Feedback, backprop
 from ..layers import LayerCache, LinearCache
@@ -139,8 +139,17 @@ def loss_piece(loss: Loss, name: str) -> Callable:
     return piece
 
 
+def check_record(record: Record) -> None:
+    """Raises `InputError` for anything else, such as the parameters."""
+    if not isinstance(record, Record):
+        raise InputError(
+            f"the record is of type {type(record).__name__}; expected what readouts.record(X, Y, parameters) returns"
+        )
+
+
 def check_one_column(record: Record) -> None:
     """Raises `InputError` where an example has more than one column, so that none is its gradient."""
+    check_record(record)
     if record.columns != 1:
         raise InputError(
             f"the record has {record.columns} columns an example; expected one, as from seed=loss_gradient"
@@ -149,6 +158,8 @@ def check_one_column(record: Record) -> None:
 
 def check_same_layers(record: Record, other: Record) -> None:
     """Raises `InputError` where two records are not of one architecture."""
+    check_record(record)
+    check_record(other)
     if record.layer_dims != other.layer_dims:
         raise InputError(
             f"the records are of networks of {record.layer_dims} and {other.layer_dims} units; expected one network"
@@ -162,6 +173,5 @@ def check_direction(V: Parameters, dims: tuple[int, ...]) -> None:
 
 
 def check_positive(name: str, value: float | Array) -> None:
-    """Raises `InputError` for a number that is not above 0; what is traced, or an array of JAX, is let pass."""
-    if isinstance(value, int | float | np.number) and not value > 0:
-        raise InputError(f"{name} is {value}; expected a number above 0")
+    """Raises `InputError` for anything but one number above 0; of a tracer only the shape is known."""
+    check_number(name, value, "a number above 0", lambda number: number > 0)
