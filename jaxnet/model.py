@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from .activations import ACTIVATIONS, STRAIGHT_THROUGH
@@ -22,6 +21,7 @@ from .network import Network
 from .parameters import FrozenDict, layer_dims
 from .scaling import Scaling
 from .types import Parameters
+from .untrusted import read_safetensors
 
 
 FORMAT = 2  # raised when an older jaxnet could not read the file rightly
@@ -102,12 +102,7 @@ def load_model(path: str | os.PathLike) -> Model:
         path = path / "model.safetensors"
     if not path.is_file():
         raise InputError(f"{path} is no file; expected a model.safetensors, or the run folder that holds one")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is cut off or no safetensors file: {error}") from error
+    arrays, metadata = read_safetensors(path)
     if "jaxnet_format" not in metadata:
         raise InputError(f"{path} is a safetensors file, but no model of jaxnet: its metadata has no jaxnet_format")
     try:
@@ -116,7 +111,7 @@ def load_model(path: str | os.PathLike) -> Model:
             raise InputError(f"it has format {settings['jaxnet_format']}, but not both of {' and '.join(STATISTICS)}")
         return model_of(settings, arrays)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error!s:.999}") from error
 
 
 def _settings(metadata: dict[str, str]) -> dict[str, Any]:
@@ -125,7 +120,7 @@ def _settings(metadata: dict[str, str]) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InputError(f"the metadata cannot be read: {error}") from error
     number, writer = settings["jaxnet_format"], settings.get("jaxnet_version")
-    if not isinstance(number, int) or not 0 < number <= FORMAT:
+    if type(number) is not int or not 0 < number <= FORMAT:
         raise InputError(
             f"it has format {number!r:.99}, from jaxnet {writer!s:.99}; this is jaxnet {version('jaxnet')}, which "
             f"reads up to {FORMAT}: upgrade jaxnet"
@@ -138,14 +133,15 @@ def _settings(metadata: dict[str, str]) -> dict[str, Any]:
 
 def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Model:
     """The model, once what is said of it fits the arrays and itself: whoever wrote the file may have meant harm."""
-    # `jnp.asarray` would compile a program for every shape.
-    parameters = FrozenDict({name: jax.device_put(array) for name, array in arrays.items() if name not in STATISTICS})
-    dims = layer_dims(parameters)
+    given = {name: array for name, array in arrays.items() if name not in STATISTICS}
+    dims = layer_dims(given)
     if settings["layer_dims"] != list(dims):
         raise InputError(f"layer_dims says {settings['layer_dims']!r:.99}, but the arrays are those of {list(dims)}")
-    for name, value in parameters.items():
+    for name, value in given.items():
         if not jnp.issubdtype(value.dtype, jnp.floating) or not np.isfinite(np.asarray(value)).all():
             raise InputError(f"{name} is {value.dtype} or has entries that are not finite; expected finite floats")
+    # `jnp.asarray` would compile a program for every shape.
+    parameters = FrozenDict({name: jax.device_put(array) for name, array in given.items()})
     shape, classes = settings["input_shape"], settings["classes"]
     is_shape = isinstance(shape, list) and len(shape) in (1, 2, 3) and all(type(n) is int and n > 0 for n in shape)
     if not is_shape or math.prod(shape) != dims[0] or shape[2:] not in ([], [3]):
@@ -154,8 +150,8 @@ def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> M
             f"n_x = {dims[0]} in all"
         )
     is_names = isinstance(classes, list) and all(isinstance(name, str) and name.isprintable() for name in classes)
-    if not is_names or len(classes) != max(2, dims[-1]):
-        raise InputError(f"classes says {classes!r:.99}; expected {max(2, dims[-1])} printable names")
+    if not is_names or len(classes) != max(2, dims[-1]) or len(set(classes)) < len(classes):
+        raise InputError(f"classes says {classes!r:.99}; expected {max(2, dims[-1])} printable names, all different")
     if not isinstance(settings["hidden"], str) or not isinstance(settings["loss"], str):
         raise InputError("hidden and loss are no names")
     network = Network(settings["hidden"], settings["loss"])
@@ -163,7 +159,7 @@ def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> M
 
 
 def _scaling(scale: Any, arrays: Mapping[str, np.ndarray], n_x: int) -> Scaling:
-    if not isinstance(scale, float | int) or not SMALLEST <= scale <= LARGEST:
+    if type(scale) not in (float, int) or not SMALLEST <= scale <= LARGEST:
         raise InputError(f"scale says {scale!r:.99}; expected a positive number")
     statistics = [arrays[name] for name in STATISTICS if name in arrays]
     if not statistics:

@@ -129,17 +129,23 @@ def _weights(parameters: Mapping[str, Any]) -> FrozenDict:
 
 def read_config(path: Path) -> dict[str, Any]:
     """The options in a TOML file, by the names they have on the command line, without the dashes in front."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} cannot be read as TOML: {error}") from error
+    values = _parsed(path)
     names = {name.replace("_", "-") for name in NAMES}
     strange = [name for name in values if name not in names and name != "run"]
     if strange:
         raise InputError(
-            f"{path} has {', '.join(strange)}; expected options of `jaxnet train`: {', '.join(sorted(names))}"
+            f"{path} has {', '.join(strange)!s:.199}; expected options of `jaxnet train`: {', '.join(sorted(names))}"
         )
     return {name: value for name, value in values.items() if name != "run"}
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise InputError(f"{path} cannot be read as TOML: it is nested too deeply") from error
+    except (OSError, ValueError) as error:  # such as a number of 5,000 digits
+        raise InputError(f"{path} cannot be read as TOML: {error}") from error
 
 
 def digest(settings: Settings) -> str:
@@ -167,10 +173,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     path = folder / FILE
     if not path.is_file():
         raise InputError(f"{folder} has no {FILE}; expected the folder of a run, to resume it")
-    try:
-        run = tomllib.loads(path.read_text(encoding="utf-8")).get("run")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+    run = _parsed(path).get("run")
     if not isinstance(run, dict):
         raise InputError(f"{path} cannot be read: it has no table [run]")
     return run

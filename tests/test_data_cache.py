@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxnet.data import MappedRows, load_dataset, read_pixels
+from jaxnet.data import MappedRows, cache, load_dataset, read_pixels
 from jaxnet.data.cache import cache_folder
 from jaxnet.errors import InputError
 
@@ -88,9 +88,17 @@ def test_mapped_rows_are_read_when_indexed(pets):
         np.testing.assert_array_equal(rows[which], everything[which])
     taken = rows.take(np.array([3, 1]))
     np.testing.assert_array_equal(taken[[1]], everything[[1]])
-    shutil.rmtree(rows.path.parent)
-    with pytest.raises(InputError, match=r"rows\.npy cannot be read any more"):
-        taken[:]
+    assert rows[[]].shape == (0, 48) and rows.take([]).shape == (0, 48)
+
+
+def test_rows_outlive_the_name_of_their_file_but_not_its_bytes(pets):
+    rows = load(pets).train.rows
+    everything = rows[:]
+    rows.path.rename(rows.path.with_name("elsewhere"))
+    np.testing.assert_array_equal(rows[:], everything)
+    os.truncate(rows.path.with_name("elsewhere"), 100)
+    with pytest.raises(InputError, match="rows was cut off while it was read; start again"):
+        rows[:]
 
 
 def test_the_second_time_nothing_is_decoded(counted):
@@ -133,8 +141,8 @@ SPOILT = {
     "no manifest": lambda entry: (entry / "manifest.json").unlink(),
     "half a manifest": lambda entry: os.truncate(entry / "manifest.json", 40),
     "another manifest": lambda entry: (entry / "manifest.json").write_text("[1, 2]"),
-    "half of the rows": lambda entry: os.truncate(entry / "rows.npy", 200),
-    "no rows": lambda entry: os.truncate(entry / "rows.npy", 0),
+    "half of the rows": lambda entry: os.truncate(entry / "rows", 200),
+    "no rows": lambda entry: os.truncate(entry / "rows", 0),
     "an empty entry": lambda entry: (shutil.rmtree(entry), entry.mkdir()),
 }
 
@@ -192,7 +200,7 @@ def test_a_full_disk_is_said_and_nothing_stays(pets, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:  # a disk of a chosen size needs root
-        patched.setattr(np.lib.format, "write_array_header_1_0", full)
+        patched.setattr(cache, "sync", full)
         with pytest.raises(InputError, match="cannot be kept in .*cache: No space left on device; make room, or set"):
             load(pets)
     assert [*(pets.parent / "cache").iterdir()] == []

@@ -258,8 +258,8 @@ def objects(path):
         ("a.safetensors", lambda path: path.write_bytes(b"\xff" * 64), "cannot be read as a safetensors file"),
         ("a.npz", lambda path: path.write_bytes(b"PK"), "cannot be read as an .npz file"),
         ("none.npz", lambda path: None, "cannot be read as an .npz file"),
-        ("a.npz", objects, "cannot be read as an .npz file of plain arrays"),
-        ("a.npz", npy, "the layers named are none"),
+        ("a.npz", objects, "W1 is object, not a plain array of numbers or of text"),
+        ("a.npz", npy, "holds one array, as an .npy file does"),
     ],
 )
 def test_files_of_another_kind_are_told(name, write, message, tmp_path):

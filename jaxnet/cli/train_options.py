@@ -1,6 +1,8 @@
 """What `jaxnet train` takes, from the command line and from files of settings."""
 
 import argparse
+import reprlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,17 +138,30 @@ def _as_typed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
 
     parser = Refusing(prog="jaxnet train", add_help=False, allow_abbrev=False)
     add_settings(parser)
-    data, words = values.pop("data", None), []
+    words = []
     for name, value in values.items():
-        if (name in FLAGS) != isinstance(value, bool) or (isinstance(value, list) and name != "layers"):
-            kind = "true or false" if name in FLAGS else "numbers in a list" if name == "layers" else "one value"
-            raise InputError(f"{path}: {name} is {value!r}; expected {kind}")
+        kind, fits = _kind_of(name)
+        if not fits(value):
+            raise InputError(f"{path}: {name} is {reprlib.repr(value)}; expected {kind}")
         if isinstance(value, bool):
             words.append(f"--{'' if value else 'no-'}{name}")
-        else:
-            words += [f"--{name}", *(map(str, value) if isinstance(value, list) else [str(value)])]
+        elif isinstance(value, list):
+            words += [f"--{name}", *map(str, value)]
+        elif name != "data":
+            words.append(f"--{name}={value}")  # as one word, so that no value is taken for an option
     found = typed(parser.parse_args(words))
-    return found if data is None else found | {"data": str(data)}
+    return found | ({"data": values["data"]} if "data" in values else {})
+
+
+def _kind_of(name: str) -> tuple[str, Callable[[Any], bool]]:
+    """What an option's value has to be in a file, in words, and whether a value is."""
+    if name in FLAGS:
+        return "true or false", lambda value: type(value) is bool
+    if name == "layers":
+        return "numbers in a list", lambda value: type(value) is list and all(type(units) is int for units in value)
+    if name == "data":
+        return "a path", lambda value: type(value) is str
+    return "one value, a number or a name", lambda value: type(value) in (int, float, str)
 
 
 def _units(text: str) -> int:
