@@ -225,6 +225,8 @@ SAID = {"jaxnet_version": "0.1"}
         (GOOD, SAID | {"hidden": "relu"}, {}, "the metadata cannot be read"),
         (GOOD, SAID | {"hidden": "[1]"}, {}, "hidden and loss are no names"),
         (GOOD, SAID | {"input_shape": "4"}, {}, "input_shape says 4"),
+        (GOOD, SAID | {"channels_first": '"false"'}, {}, "channels_first says 'false'; expected true or false"),
+        (GOOD, SAID | {"classes": '["a", "a"]'}, {}, "expected 2 printable names, all different"),
         (GOOD, SAID | {"scale": "NaN"}, {}, "scale says nan"),
         (GOOD, SAID | {"classes": "[" * 9999}, {}, "the metadata cannot be read"),
         (GOOD, SAID | {"input_mean": "[[1], 2]", "input_std": "1"}, {}, "its input_mean or input_std is no list"),

@@ -158,6 +158,12 @@ def test_a_heavy_dependency_has_one_home(package, homes):
     assert [name for name in FILES if package in imports(name)[1]] == homes
 
 
+def test_headers_of_arrays_are_read_in_one_place():
+    """NumPy parses them by `ast`, which fails where two threads do so at once."""
+    parsing = {"np.load", "np.lib.format.read_array", "np.lib.format.open_memmap", "ast.literal_eval"}
+    assert [name for name in FILES if calls(name) & parsing] == ["untrusted"]
+
+
 def test_progress_is_shown_by_commands():
     assert all(name.startswith("cli.") for name in FILES if "tqdm" in imports(name)[1])
 

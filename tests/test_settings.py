@@ -42,6 +42,11 @@ def test_settings_that_contradict_each_other(changes, message):
         (b"learning-rate = ", "cannot be read as TOML"),
         (b"learning_rat = 1", "has learning_rat; expected options"),
         (b"\xff\xfe", "cannot be read as TOML"),
+        (b"size = " + b"[" * 3000 + b"]" * 3000, "nested too deeply"),
+        (b"size = " + b"{a = " * 3000 + b"1" + b"}" * 3000, "nested too deeply"),
+        (b"size = " + b"9" * 5000, "cannot be read as TOML: Exceeds the limit"),
+        (b"run = 2020-99-99", "cannot be read as TOML"),
+        (b'"\\u001b[2J" = 1', r"has \\x1b\[2J; expected options"),
     ],
 )
 def test_a_config_that_cannot_be_used(tmp_path, content, message):

@@ -5,6 +5,10 @@ filter that is loaded from a shared library. All of these are refused by name, b
 for: asking a virtual dataset for its shape opens its sources.
 """
 
+import json
+import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,9 @@ from ..errors import InputError
 from ..untrusted import check_fits, listed, open_file, refuse
 
 
+MOST_DEFLATED = 1032  # bytes that one packed byte can stand for (zlib, "Maximum compression factor")
+NAMES = "list_classes"
+SECONDS = 20  # for the names, which take half a second
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf"}
 
 
@@ -30,7 +37,7 @@ def read_h5(path: Path, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray 
             missing = [name for name in (f"{split}_set_x", f"{split}_set_y") if name not in found]
             if missing:
                 raise InputError(f"{path} has no {' and no '.join(missing)}; it has {listed(found) or 'nothing'}")
-            names = _values(path, h5, "list_classes") if "list_classes" in found else None
+            names = _values(path, h5, NAMES) if NAMES in found else None
             return _values(path, h5, f"{split}_set_x"), _values(path, h5, f"{split}_set_y"), names
     except InputError:
         raise
@@ -56,9 +63,28 @@ def _values(path: Path, h5: Any, name: str) -> np.ndarray:
     if dataset.shape is None:
         raise InputError(f"{path}: {name} has no values, not even a shape; expected an array")
     check_fits(path, f"{name} of shape {dataset.shape!s:.99}", dataset.size * dataset.dtype.itemsize)
+    if dataset.chunks is not None:
+        _check_chunks(path, name, dataset, bool(layout.get_nfilters()))
     if dataset.size and not dataset.id.get_storage_size():
         raise InputError(f"{path}: {name} has the shape {dataset.shape!s:.99}, but no values were ever written to it")
+    if h5py.check_string_dtype(dataset.dtype) is not None and dataset.dtype.hasobject:
+        return _texts(path, name)
     return np.asarray(dataset[()])
+
+
+def _texts(path: Path, name: str) -> np.ndarray:
+    """Text of varying length, read by another process: in a damaged file HDF5 may look for its end for ever."""
+    code = (
+        "import h5py, json, numpy, sys; values = h5py.File(sys.argv[1], 'r')[sys.argv[2]][()]; "
+        "print(json.dumps([v.decode(errors='surrogateescape') for v in numpy.ravel(values).tolist()]))"
+    )
+    try:
+        reading = subprocess.run(
+            [sys.executable, "-P", "-c", code, path, name], capture_output=True, timeout=SECONDS, check=True
+        )
+        return np.array(json.loads(reading.stdout))
+    except (subprocess.SubprocessError, ValueError) as error:
+        raise InputError(f"{path}: {name} cannot be read: its text is damaged") from error
 
 
 def _check_filters(path: Path, name: str, layout: Any) -> None:
@@ -72,12 +98,23 @@ def _check_filters(path: Path, name: str, layout: Any) -> None:
             )
 
 
+def _check_chunks(path: Path, name: str, dataset: Any, packed: bool) -> None:
+    """HDF5 unpacks a chunk as far as it goes, whatever size is declared, and holds a whole one."""
+    largest = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    if packed:
+        stored = [0]
+        dataset.id.chunk_iter(lambda chunk: stored.append(chunk.size))  # which ends where something is returned
+        largest = max(largest, MOST_DEFLATED * max(stored))
+    check_fits(path, f"the largest chunk of {name}", largest)
+
+
 def _check_dtype(path: Path, name: str, dataset: Any) -> None:
     """Numbers or text: others, such as references to regions of datasets, are no arrays of values."""
     import h5py
 
-    if dataset.dtype.kind not in "biufSU" and h5py.check_string_dtype(dataset.dtype) is None:
-        raise InputError(f"{path}: {name} is {dataset.dtype!s:.60}; expected plain numbers, or text for names")
+    is_text = name == NAMES and h5py.check_string_dtype(dataset.dtype) is not None
+    if dataset.dtype.kind not in "biuf" and not is_text:
+        raise InputError(f"{path}: {name} is {dataset.dtype!s:.60}; expected plain numbers, or text for {NAMES}")
 
 
 def _refuse_reference(path: Path, what: str) -> None:
