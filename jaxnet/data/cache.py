@@ -33,7 +33,7 @@ from .pictures import Picture, content_of, quiet_decoders, try_picture
 
 
 FORMAT = 2  # raised when files are decoded in another way, or the entries look different
-TOGETHER = 16  # pictures decoded by a thread at a time, as handing over a single one costs as much as a tenth of it
+TOGETHER = 16  # pictures hashed or decoded by a thread at a time, as handing over a single one costs as much as a tenth of it
 AHEAD = 2  # such groups for each thread
 MOST_WAITING = 2**29  # bytes of pixels that are decoded and not yet written
 BLOCK = 2**22  # bytes of rows that are hashed at a time by a thread
@@ -135,8 +135,14 @@ def _key(files: Labelled, input_shape: tuple[int, ...], contents: Sequence[str])
 
 
 def _contents(folder: Path, names: Sequence[str]) -> list[str]:
+    groups = _groups(names, TOGETHER)
     with ThreadPoolExecutor(processors()) as threads:
-        return list(threads.map(lambda name: content_of(folder / name), names))
+        hashed = threads.map(lambda group: [content_of(folder / name) for name in group], groups)
+        return [content for contents in hashed for content in contents]
+
+
+def _groups(names: Sequence[str], length: int) -> list[Sequence[str]]:
+    return [names[i : i + length] for i in range(0, len(names), length)]
 
 
 def _hash(content: bytes | memoryview) -> str:
@@ -178,8 +184,7 @@ def _decoded(folder: Path, names: Sequence[str], input_shape: tuple[int, ...]) -
     waiting = max(1, MOST_WAITING // math.prod(input_shape))  # so many pictures
     threads = min(processors(), max(1, waiting // (1 + AHEAD)))
     together = min(TOGETHER, max(1, waiting // ((1 + AHEAD) * threads)))
-    groups = [names[i : i + together] for i in range(0, len(names), together)]
-    for pictures in prefetched(decode, groups, threads=threads, ahead=AHEAD * threads):
+    for pictures in prefetched(decode, _groups(names, together), threads=threads, ahead=AHEAD * threads):
         yield from pictures
 
 
