@@ -15,6 +15,7 @@ from .errors import InputError
 from .feedback import Feedback, backprop, initialize_feedback, update_feedback
 from .network import COURSE, L_model_forward, Network, as_targets, check_is_array, outputs_like
 from .parameters import FrozenDict, initialize_parameters_deep, layer_dims
+from .programs import let_go
 from .recording import Recorded, joined, recorded
 from .reduction import expand, pays, reduce
 from .regularization import dropout_masks
@@ -130,6 +131,7 @@ def train(
     rounding.
     Raises `InputError` before any work, `NotFiniteError` at the first cost or parameter that is not finite.
     """
+    let_go()
     n_L = layer_dims(parameters)[-1]
     parameters = FrozenDict(jax.tree.map(jnp.asarray, dict(parameters)))
     check_data(X, Y, n_L, network)

@@ -1,7 +1,7 @@
 """Steps down the gradient: the course's update, and the compiled one with any optax optimizer."""
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any, cast
 
 import jax
@@ -19,7 +19,7 @@ from .types import Cost, DTypeLike, Grads, Inputs, Labels, Masks, Parameters
 
 LEARNING_RATE = 0.0075  # the course's
 # One optimizer a rate: a function that has it as a static argument is compiled anew for every new one.
-gradient_descent = cache(optax.sgd)
+gradient_descent = lru_cache(maxsize=64)(optax.sgd)
 GRADIENT_DESCENT = gradient_descent(LEARNING_RATE)
 
 

@@ -13,7 +13,7 @@ import jaxnet
 PACKAGE = Path(jaxnet.__file__).parent
 # Imports go downwards only; what stands on one floor does not know of its neighbours.
 FLOORS = [
-    {"types", "durable", "text", "machine"},
+    {"types", "durable", "text", "machine", "programs"},
     {"errors"},
     {"parameters", "activations", "losses", "untrusted"},
     {"layers", "regularization"},

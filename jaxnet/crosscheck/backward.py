@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import lru_cache, partial
 
 import jax
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..feedback import backprop
 from ..network import COURSE, L_model_backward, Network, cost_and_grads
+from ..programs import let_go
 from ..types import Inputs, Labels, Parameters
 from .answers import Answer, as_answer, compare, judge_leaf
 from .functions import Function
@@ -41,6 +42,7 @@ def check_backward(
     batch) and how many known errors would have shown at this point; for large networks these take longest.
     Raises `InputError` where X, Y and parameters do not fit; what `backward` raises is passed on.
     """
+    let_go()
     if dtype not in ROUNDOFF:
         raise InputError(f"dtype is {dtype!r}; expected one of {', '.join(ROUNDOFF)}")
     own = backward is None
@@ -81,7 +83,7 @@ def check_backward(
     )
 
 
-@cache
+@lru_cache(maxsize=64)
 def _library_backward(network: Network) -> Backward:
     """`L_model_backward` of a network; one object, so that it is compiled once."""
     return partial(L_model_backward, network=network)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import InputError
+from ..programs import let_go
 from .fits import Array, fitted
 from .functions import Function, make_function
 from .report import Finding, LeafCheck, ProtocolCheck, Report, Verdict, overall
@@ -45,6 +46,7 @@ def check_gradient(
     `thorough` adds the protocol: the same twice, arguments untouched, `jit`, `vmap`, linear in the cotangent.
     Raises `InputError` for arguments that cannot be differentiated; what `fun` and `grad` raise is passed on.
     """
+    let_go()
     rule = fun if isinstance(fun, jax.custom_vjp) else None
     if grad is None and rule is None:
         raise InputError("without grad, fun must be a jax.custom_vjp, whose rule is then checked; or pass grad=")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -37,7 +37,7 @@ class Point:
         return (self.relu if activation == "relu" else self.sigmoid).step(2)
 
 
-@cache
+@lru_cache(maxsize=8)
 def make_point(dims: tuple[int, ...], m: int) -> Point:
     """A good point of these sizes."""
     X, Y, parameters = good_point(dims, key=jax.random.key(0), m=m)

@@ -16,6 +16,7 @@ from ..layers import LayerCache, LinearCache
 from ..losses import Loss, Outputs, diagonal
 from ..network import COURSE, L_model_forward, Network, as_targets, backward_signals
 from ..parameters import layer_dims
+from ..programs import let_go
 from ..types import Inputs, Labels, Masks, Parameters, PRNGKeyArray
 
 
@@ -92,6 +93,7 @@ def record(
     that rule sends to layer l. Cost terms of the weights alone, such as L2, belong to no example.
     Raises `InputError` where the shapes do not fit, or the loss lacks what the seed asks for.
     """
+    let_go()
     if not callable(seed):
         raise InputError(f"seed is {seed!r:.60}; expected a function of (loss, ZL, Y), such as readouts.loss_gradient")
     _, caches = L_model_forward(X, parameters, network, masks=masks)
