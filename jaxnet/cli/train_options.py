@@ -1,8 +1,9 @@
 """What `jaxnet train` takes, from the command line and from files of settings."""
 
 import argparse
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import InputError
 from .options import (
@@ -20,10 +21,6 @@ from .options import (
     probability,
     seed,
 )
-
-
-if TYPE_CHECKING:
-    from ..settings import Settings
 
 
 FLAGS = ("grey", "standardise", "reduce")
@@ -106,17 +103,24 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "train in as many inputs as the examples have directions, where that is exact and faster (default: yes)",
         action=argparse.BooleanOptionalAction,
     )
+    option(
+        "init-from",
+        "start from the parameters of a trained model, a file or the folder of a run; --layers, --activation and "
+        "--standardise are then its own",
+        type=_model_path,
+        metavar="MODEL",
+    )
     option("seed", "of the weights, the splits, the batches and dropout (default: 1)", type=seed, metavar="S")
 
 
-def settings_of(options: argparse.Namespace, config: Path | None) -> "Settings":
-    """The defaults, then what the file says, then what was typed; the later wins."""
-    from ..settings import Settings, read_config
+def settings_of(options: argparse.Namespace, config: Path | None) -> dict[str, Any]:
+    """What the file says, then what was typed; the later wins."""
+    from ..settings import read_config
 
     chosen, said = typed(options), {} if config is None else _as_typed(config, read_config(config))
     if {"iterations", "epochs"} & set(chosen):  # one of them in the file does not contradict the other, typed
         said = {name: value for name, value in said.items() if name not in ("iterations", "epochs")}
-    return Settings(**said | chosen)
+    return said | chosen
 
 
 def typed(options: argparse.Namespace) -> dict[str, Any]:
@@ -137,16 +141,23 @@ def _as_typed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     parser = Refusing(prog="jaxnet train", add_help=False, allow_abbrev=False)
     add_settings(parser)
     data, words = values.pop("data", None), []
+    if not isinstance(data, str | None):
+        raise InputError(f"{path}: data is {data!r:.99}; expected the path of a file or a folder, as a string")
     for name, value in values.items():
         if (name in FLAGS) != isinstance(value, bool) or (isinstance(value, list) and name != "layers"):
             kind = "true or false" if name in FLAGS else "numbers in a list" if name == "layers" else "one value"
-            raise InputError(f"{path}: {name} is {value!r}; expected {kind}")
+            raise InputError(f"{path}: {name} is {value!r:.99}; expected {kind}")
         if isinstance(value, bool):
             words.append(f"--{'' if value else 'no-'}{name}")
         else:
             words += [f"--{name}", *(map(str, value) if isinstance(value, list) else [str(value)])]
     found = typed(parser.parse_args(words))
-    return found if data is None else found | {"data": str(data)}
+    return found if data is None else found | {"data": data}
+
+
+def _model_path(text: str) -> str:
+    """Kept as an absolute path, as the settings of a run may be used from another folder."""
+    return os.path.abspath(text)
 
 
 def _units(text: str) -> int:

@@ -2,16 +2,16 @@
 
     CACHE/<key>/rows.npy, manifest.json         key = sha256 of names, labels, contents, size, and FORMAT
 
-An entry is written to a folder beside it, whose name holds host and process, and renamed when it is complete.
+An entry is written to a folder beside it, under a lock that ends with its process, and renamed when it is complete.
 """
 
 import hashlib
 import json
 import os
 import shutil
-import socket
-import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ from .pictures import Picture, quiet_decoders, try_picture
 FORMAT = 1  # raised when files are decoded in another way, or the entries look different
 TOGETHER = 16  # pictures decoded by a thread at a time, as handing over a single one costs as much as a tenth of it
 AHEAD = 2  # such groups for each thread, which bounds the memory
-PARTIAL = ".partial"
+PARTIAL, LOCK = ".partial", ".lock"
 
 
 class Cached(NamedTuple):
@@ -71,14 +71,9 @@ def cached_pictures(
     try:
         cache.mkdir(parents=True, exist_ok=True)
         _sweep(cache)
-        partial = Path(
-            tempfile.mkdtemp(suffix=PARTIAL, prefix=f"{key}.{socket.gethostname()}.{os.getpid()}.", dir=cache)
-        )
-        try:
+        with _partial(cache, key) as partial:
             _decode(folder, files.names, input_shape, partial, on_picture or (lambda done, total: None))
             _rename(partial, entry, key)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise InputError(
             f"decoded pictures cannot be kept in {cache}: {error.strerror or error}; make room, or set JAXNET_CACHE to "
@@ -177,15 +172,30 @@ def _opened(entry: Path, key: str) -> Cached | None:
     return Cached(key, rows, hashes, problems, sizes) if whole else None
 
 
+@contextmanager
+def _partial(cache: Path, key: str) -> Iterator[Path]:
+    """A folder to write an entry to, locked for as long as that takes."""
+    from filelock import FileLock
+
+    partial = cache / f"{key}.{uuid.uuid4().hex}{PARTIAL}"
+    lock = Path(f"{partial}{LOCK}")
+    try:
+        with FileLock(lock):
+            partial.mkdir()
+            yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        lock.unlink(missing_ok=True)
+
+
 def _sweep(cache: Path) -> None:
-    """Removes what runs of this machine left that were killed."""
-    if os.name != "posix":  # elsewhere, asking for a process by signal 0 may end it
-        return
-    for leftover in cache.glob(f"*.{socket.gethostname()}.*{PARTIAL}"):
-        pid = leftover.name.removesuffix(PARTIAL).split(".")[-2]
+    """Removes what runs left that were killed: the locks of those that write are held, whatever their machine."""
+    from filelock import FileLock, Timeout
+
+    for leftover in cache.glob(f"*{PARTIAL}{LOCK}"):
         try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            shutil.rmtree(leftover, ignore_errors=True)
-        except (ValueError, OverflowError, PermissionError):  # no number of ours, or a process of another user
+            with FileLock(leftover, blocking=False):
+                shutil.rmtree(str(leftover).removesuffix(LOCK), ignore_errors=True)
+            leftover.unlink(missing_ok=True)
+        except (Timeout, OSError):  # it is being written, or belongs to another user
             continue

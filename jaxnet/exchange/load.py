@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
+from .. import tensors
 from ..errors import InputError
 from ..model import STATISTICS, Model, described, model_of
 from ..parameters import FrozenDict, layer_dims
@@ -160,12 +160,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]
         )
     if not path.is_file():
         raise InputError(f"{path} is no file; expected a .safetensors file of a state dict, or an .npz file")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, *BROKEN) as error:
-        raise InputError(f"{path} cannot be read as a safetensors file: {error}") from error
+    arrays, metadata, _ = tensors.read(path)
     if "jaxnet_format" in metadata:
         raise InputError(f"{path} is a model of jaxnet already: read it with load_model, or as MODEL of a command")
     if "jaxnet_version" not in metadata:
