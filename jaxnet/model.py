@@ -1,6 +1,5 @@
 """A trained network as one safetensors file, with everything needed to use it again in the file's metadata."""
 
-import contextlib
 import json
 import math
 import os
@@ -12,8 +11,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors.numpy import save
 
+from . import durable, tensors
 from .activations import ACTIVATIONS, STRAIGHT_THROUGH
 from .errors import InputError
 from .losses import LOSSES
@@ -21,7 +20,6 @@ from .network import Network
 from .parameters import FrozenDict, layer_dims
 from .scaling import Scaling
 from .types import Parameters
-from .untrusted import read_safetensors
 
 
 FORMAT = 2  # raised when an older jaxnet could not read the file rightly
@@ -51,7 +49,7 @@ def save_model(path: str | os.PathLike, model: Model) -> None:
         "jaxnet_version": version("jaxnet"),
         **settings,
     }
-    replace_file(path, save(arrays, {name: json.dumps(value) for name, value in settings.items()}))
+    replace_file(path, tensors.encode(arrays, {name: json.dumps(value) for name, value in settings.items()}))
 
 
 def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -80,29 +78,24 @@ def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def replace_file(path: str | os.PathLike, content: bytes) -> None:
-    """Writes the file; one that is there is replaced at once or not at all. Raises `InputError` where it cannot be."""
-    path = Path(path)
-    beside = path.parent / f".{os.getpid()}{path.suffix}"
+    """`durable.write`, which raises `InputError` where the file cannot be written."""
     try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
+        durable.write(path, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise InputError(f"{path} cannot be written: {error}") from error
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def load_model(path: str | os.PathLike) -> Model:
     """The model in a file that `save_model` wrote, or in a run folder.
 
-    Raises `InputError` for a file that is missing, cut off, no safetensors, not of jaxnet, or of a newer jaxnet.
+    Raises `InputError` for a file that is missing, damaged, no safetensors, not of jaxnet, or of a newer jaxnet.
     """
     path = Path(path)
     if path.is_dir():
         path = path / "model.safetensors"
     if not path.is_file():
         raise InputError(f"{path} is no file; expected a model.safetensors, or the run folder that holds one")
-    arrays, metadata = read_safetensors(path)
+    arrays, metadata, _ = tensors.read(path)
     if "jaxnet_format" not in metadata:
         raise InputError(f"{path} is a safetensors file, but no model of jaxnet: its metadata has no jaxnet_format")
     try:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-from safetensors import safe_open
 
 from .errors import InputError
 from .machine import memory
@@ -22,7 +21,6 @@ from .machine import memory
 
 LISTED = 12  # names in a message
 NPY = b"\x93NUMPY"
-KNOWN = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL", "C64")
 _ONE_HEADER = threading.Lock()  # NumPy parses headers by `ast`, which fails in two threads of CPython 3.11
 
 
@@ -113,26 +111,3 @@ def _declared(path: Path, name: str, archive: zipfile.ZipFile, member: zipfile.Z
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     with archive.open(member) as file:
         return np.lib.format.read_array(file, allow_pickle=False)
-
-
-def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The arrays of a safetensors file by name, and its metadata. Raises `InputError` for anything else."""
-    try:
-        with open_file(path) as file:
-            check_fits(path, "what it holds", os.fstat(file.fileno()).st_size)
-        with safe_open(path, framework="numpy") as tensors:
-            return {name: _tensor(path, name, tensors) for name in tensors.keys()}, tensors.metadata() or {}
-    except InputError:
-        raise
-    except Exception as error:  # see `read_npz`
-        refuse(path, "a safetensors file, or is cut off", error)
-
-
-def _tensor(path: Path, name: str, tensors) -> np.ndarray:
-    dtype = tensors.get_slice(name).get_dtype()
-    if dtype not in KNOWN:
-        raise InputError(
-            f"{path}: {name:.60} is {dtype}, which cannot be computed with; expected one of "
-            f"{', '.join(KNOWN)}: convert it to float32"
-        )
-    return tensors.get_tensor(name)

@@ -75,6 +75,8 @@ def test_iterations_that_are_typed_win_over_epochs_in_a_file(tmp_path, data, cap
         ("layers = true", "a.toml: layers is True; expected numbers in a list"),
         ("layers = [[1], [2]]", "a.toml: layers is [[1], [2]]; expected numbers in a list"),
         ('layers = ["--seed", "3"]', "a.toml: layers is ['--seed', '3']; expected numbers in a list"),
+        (f"size = 0x{'f' * 5000}", "a.toml: size is a number of thousands of digits; expected one value"),
+        (f"layers = [0x{'f' * 99}]", "expected numbers in a list"),
         ("layers = [1.5]", "a.toml: layers is [1.5]; expected numbers in a list"),
         ("size = 1979-05-27", "a.toml: size is datetime.date(1979, 5, 27); expected one value"),
         ("size.a.b.c = 1", "a.toml: size is {'a': {'b': {'c': 1}}}; expected one value"),

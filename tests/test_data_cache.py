@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from jaxnet.data import MappedRows, cache, load_dataset, pictures, read_pixels
 from jaxnet.data.cache import cache_folder
@@ -281,16 +281,21 @@ def test_an_interrupted_run_leaves_nothing(pets, counted):
 
 
 def test_leftovers_of_killed_runs_are_removed_and_others_are_not(pets):
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    cache, host = pets.parent / "cache", socket.gethostname()
-    killed = cache / f"key.{host}.{ended.pid}.abc.partial"
-    kept = [cache / f"key.{host}.{os.getpid()}.abc.partial", cache / f"key.elsewhere.{ended.pid}.abc.partial"]
-    kept += [cache / f"key.{host}.no-number.abc.partial"]
-    for folder in (killed, *kept):
-        folder.mkdir(parents=True)
-    load(pets)
-    assert not killed.exists() and all(folder.exists() for folder in kept)
+    """A process that writes holds a lock, and the system lets go of it when that is killed."""
+    cache = pets.parent / "cache"
+    for name in ("killed", "written"):
+        (cache / f"{name}.partial").mkdir(parents=True)
+    code = (
+        "import sys, time; from filelock import FileLock\n"
+        f"with FileLock({str(cache / 'killed.partial.lock')!r}): print(flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as writer:
+        writer.stdout.readline()
+        writer.kill()
+    with FileLock(cache / "written.partial.lock"):
+        load(pets)
+        left = {path.name for path in cache.iterdir() if "partial" in path.name}
+    assert left == {"written.partial", "written.partial.lock"}
 
 
 def test_a_full_disk_is_said_and_nothing_stays(pets, monkeypatch):

@@ -2,8 +2,8 @@
 
     CACHE/<key>/rows, manifest.json         key = sha256 of names, labels, contents, size, and FORMAT
 
-An entry is written to a folder beside it, whose name holds host and process, and renamed when it is complete and on
-disk. It is filed under the contents that were decoded, also where files changed meanwhile.
+An entry is written to a folder beside it, under a lock that ends with its process, and renamed when it is complete and
+on disk. It is filed under the contents that were decoded, also where files changed meanwhile.
 
 When it is opened, every row is compared with its hash, and the manifest with its own: a disk or a person may have
 changed either. That reads the whole entry once, at about 1 GB/s and processor, less than hashing the files it is made
@@ -16,10 +16,10 @@ import json
 import math
 import os
 import shutil
-import socket
-import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,11 +33,11 @@ from .pictures import Picture, content_of, quiet_decoders, try_picture
 
 
 FORMAT = 2  # raised when files are decoded in another way, or the entries look different
-TOGETHER = 16  # pictures hashed or decoded by a thread at a time, as handing over a single one costs as much as a tenth of it
+TOGETHER = 16  # pictures hashed or decoded by a thread at a time, as handing one over costs as much as a tenth of it
 AHEAD = 2  # such groups for each thread
 MOST_WAITING = 2**29  # bytes of pixels that are decoded and not yet written
 BLOCK = 2**22  # bytes of rows that are hashed at a time by a thread
-PARTIAL = ".partial"
+PARTIAL, LOCK = ".partial", ".lock"
 
 
 class Cached(NamedTuple):
@@ -112,8 +112,7 @@ def _made(
     """Decodes the files into an entry, and returns its key, which is another one if they changed meanwhile."""
     cache.mkdir(parents=True, exist_ok=True)
     _sweep(cache)
-    partial = Path(tempfile.mkdtemp(suffix=PARTIAL, prefix=f"{key}.{socket.gethostname()}.{os.getpid()}.", dir=cache))
-    try:
+    with _partial(cache, key) as partial:
         manifest, contents = _decode(folder, files.names, input_shape, partial, on_picture)
         key = _key(files, input_shape, contents)
         text = json.dumps({"key": key, **manifest})
@@ -121,9 +120,7 @@ def _made(
         for path in (partial / "rows", partial / "manifest.json", partial):
             sync(path)
         _rename(partial, cache / key, key, input_shape)
-        sync(cache)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    sync(cache)
     return key
 
 
@@ -234,15 +231,30 @@ def _verify(rows: MappedRows, hashes: Sequence[str]) -> None:
         raise _Damaged(f"{len(damaged)} of its {len(rows)} rows have changed")
 
 
+@contextmanager
+def _partial(cache: Path, key: str) -> Iterator[Path]:
+    """A folder to write an entry to, locked for as long as that takes."""
+    from filelock import FileLock
+
+    partial = cache / f"{key}.{uuid.uuid4().hex}{PARTIAL}"
+    lock = Path(f"{partial}{LOCK}")
+    try:
+        with FileLock(lock):
+            partial.mkdir()
+            yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        lock.unlink(missing_ok=True)
+
+
 def _sweep(cache: Path) -> None:
-    """Removes what runs of this machine left that were killed."""
-    if os.name != "posix":  # elsewhere, asking for a process by signal 0 may end it
-        return
-    for leftover in cache.glob(f"*.{socket.gethostname()}.*{PARTIAL}"):
-        pid = leftover.name.removesuffix(PARTIAL).split(".")[-2]
+    """Removes what runs left that were killed: the locks of those that write are held, whatever their machine."""
+    from filelock import FileLock, Timeout
+
+    for leftover in cache.glob(f"*{PARTIAL}{LOCK}"):
         try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            shutil.rmtree(leftover, ignore_errors=True)
-        except (ValueError, OverflowError, PermissionError):  # no number of ours, or a process of another user
+            with FileLock(leftover, blocking=False):
+                shutil.rmtree(str(leftover).removesuffix(LOCK), ignore_errors=True)
+            leftover.unlink(missing_ok=True)
+        except (Timeout, OSError):  # it is being written, or belongs to another user
             continue

@@ -96,7 +96,9 @@ def _table(classes: Sequence[str], train: Examples, test: Examples) -> list[str]
 def _damage(cached: Cached) -> list[str]:
     if not cached.damage:
         return []
-    return [f"warning: decoded images that were kept had been damaged, and were decoded anew: {printable(cached.damage)}"]
+    return [
+        f"warning: decoded images that were kept had been damaged, and were decoded anew: {printable(cached.damage)}"
+    ]
 
 
 def _sizes(cached: Cached) -> str:

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from .. import tensors
 from ..errors import InputError
 from ..model import STATISTICS, Model, described, model_of
 from ..parameters import FrozenDict, layer_dims
 from ..scaling import Scaling
-from ..untrusted import LISTED, read_npz, read_safetensors
+from ..untrusted import LISTED, read_npz
 from .export import SETTINGS, channels_first_order, of_a_known_type
 
 
@@ -161,7 +162,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]
         )
     if not path.is_file():
         raise InputError(f"{path} is no file; expected a .safetensors file of a state dict, or an .npz file")
-    arrays, metadata = read_safetensors(path)
+    arrays, metadata, _ = tensors.read(path)
     if "jaxnet_format" in metadata:
         raise InputError(f"{path} is a model of jaxnet already: read it with load_model, or as MODEL of a command")
     if "jaxnet_version" not in metadata:
