@@ -4,7 +4,6 @@ Shapes are checked where they are used, at no cost under `jit`; values can only 
 """
 
 import itertools
-import os
 from collections.abc import Sequence
 
 import jax
@@ -14,6 +13,7 @@ import numpy as np
 from .arguments import check_count, check_key, check_number
 from .errors import InputError
 from .losses import binary_cross_entropy, softmax_cross_entropy
+from .machine import memory as machine_memory
 from .network import Network, as_targets, check_is_array, check_network
 from .parameters import layer_dims
 from .types import Inputs, Labels, Parameters, PRNGKeyArray
@@ -63,7 +63,7 @@ def check_memory(sizes: Sequence[int], m: int) -> None:
     parameters = sum((n_prev + 1) * n for n_prev, n in itertools.pairwise(sizes))
     # The parameters before and after a step and the gradient; and the widest layer, for all examples.
     needed = (3 * parameters + m * max(sizes)) * np.dtype(np.float32).itemsize
-    memory = _machine_memory()
+    memory = machine_memory()
     if memory is not None and needed > memory:
         raise InputError(
             f"layers of {', '.join(map(str, sizes))} units need at least {needed / 2**30:,.1f} GiB for {m} examples, "
@@ -95,15 +95,6 @@ def check_regularization(lambd: float, keep_prob: float, input_keep_prob: float,
         check_number(name, keep, "a number above 0 and up to 1", lambda keep: 0 < keep <= 1)
         if keep < 1 and key is None:
             raise InputError("units are dropped at random: pass key=jax.random.key(0), or any other seed")
-
-
-def _machine_memory() -> int | None:
-    """Bytes, or None where the system does not tell."""
-    try:
-        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None
-    return pages * size if pages > 0 and size > 0 else None
 
 
 def _check_finite(name: str, values: np.ndarray, row: str) -> None:

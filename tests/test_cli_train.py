@@ -73,6 +73,18 @@ def test_iterations_that_are_typed_win_over_epochs_in_a_file(tmp_path, data, cap
         ("standardise = 0", "a.toml: standardise is 0; expected true or false"),
         ("size = [32, 64]", "a.toml: size is [32, 64]; expected one value"),
         ("layers = true", "a.toml: layers is True; expected numbers in a list"),
+        ("layers = [[1], [2]]", "a.toml: layers is [[1], [2]]; expected numbers in a list"),
+        ('layers = ["--seed", "3"]', "a.toml: layers is ['--seed', '3']; expected numbers in a list"),
+        (f"size = 0x{'f' * 5000}", "a.toml: size is a number of thousands of digits; expected one value"),
+        (f"layers = [0x{'f' * 99}]", "expected numbers in a list"),
+        ("layers = [1.5]", "a.toml: layers is [1.5]; expected numbers in a list"),
+        ("size = 1979-05-27", "a.toml: size is datetime.date(1979, 5, 27); expected one value"),
+        ("size.a.b.c = 1", "a.toml: size is {'a': {'b': {'c': 1}}}; expected one value"),
+        (f"size{'.a' * 3000} = 1", "expected one value, a number or a name"),
+        ("size = 64.0", "argument --size: '64.0' is no positive whole number"),
+        ("learning-rate = nan", "argument --learning-rate: 'nan' is no positive number"),
+        ("data = ['a.npz']", "a.toml: data is ['a.npz']; expected a path"),
+        ('activation = "--grey"', "argument --activation: invalid choice: '--grey'"),
     ],
 )
 def test_a_config_that_is_wrong_is_told_by_name(tmp_path, data, capsys, content, message):
