@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import optax
+from jaxtyping import Float
 
 from .checkpoint import Checkpoints, Saved
 from .data import Dataset, Examples, held_out, targets
@@ -34,10 +35,12 @@ from .training import (
     in_all_inputs,
     make_steps,
     resident,
+    with_weights,
     worth_reducing,
 )
 from .types import AnyArray, Parameters
 from .validation import check_memory, check_regularization, check_schedule
+from .weighting import class_weights
 
 
 FULL_BATCH = 2048  # up to so many examples, every step sees all of them; beyond, minibatches of MINIBATCH
@@ -99,6 +102,7 @@ class Run(NamedTuple):
     key: jax.Array
     B: Feedback
     reduced: Reduced | None  # X and the parameters of a run in fewer inputs
+    by_class: Float[np.ndarray, " classes"] | None  # what the losses of each class are multiplied by
 
     @property
     def step(self) -> Step:
@@ -160,6 +164,7 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) 
     layer_dims = (n_x, *settings.layers, outputs)
     dtype = storage_dtype(settings.dtype)
     stays = is_resident(train.rows, dtype)
+    by_class = _class_weights(train, dataset.classes, settings)
     check_memory(layer_dims, m if stays else MINIBATCH)
     parameters, batches_key = _draw(settings.seed, layer_dims, settings.scaling, dtype)
     check_regularization(settings.lambd, settings.keep_prob, settings.input_keep_prob, batches_key)
@@ -181,8 +186,16 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) 
             reduced = reduce(X, parameters)
     return Run(
         dataset, settings, scaling, train, watched, watched_name, network, parameters, optimizer, steps, batch_size,
-        batches_key, B, reduced,
+        batches_key, B, reduced, by_class,
     )  # fmt: skip
+
+
+def _class_weights(train: Examples, classes: Sequence[str], settings: Settings) -> np.ndarray | None:
+    """Of the examples that are trained on."""
+    if settings.class_weight is None:
+        return None
+    chosen = settings.class_weight if isinstance(settings.class_weight, str) else dict(settings.class_weight)
+    return class_weights(chosen, np.bincount(train.labels, minlength=len(classes)).tolist(), classes)
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))  # one compilation instead of one for every operation
@@ -207,6 +220,7 @@ def _step(settings: Settings, network: Network, optimizer: optax.GradientTransfo
         settings.input_keep_prob,
         dtype,
         settings.recorded_every,
+        settings.class_weight is not None,
     )
 
 
@@ -226,7 +240,7 @@ def execute(
     start = history.rows[-1].iteration if history.rows else 0
     state = first_state(run) if history.state is None else history.state
     best = state[-1]
-    measured = measure(run.train, run.watched, run.network, run.columns, run.dataset.classes, run.dtype)
+    measured = measure(run.train, run.watched, run.network, run.columns, run.dataset.classes, run.dtype, run.by_class)
     saved_at = time.monotonic()
 
     def record(progress: Progress) -> bool:
@@ -258,6 +272,7 @@ def execute(
 
 def _feed(run: Run) -> Feed:
     Y = targets(run.train.labels, run.dataset.classes, run.dtype)
+    Y = with_weights(Y, None if run.by_class is None else run.by_class[run.train.labels])
     if run.reduced is None:
         return feed_of(run.train.rows, Y, run.columns, run.batch_size, run.key, run.dtype)
     return resident(run.reduced.X, Y, run.batch_size, run.key)

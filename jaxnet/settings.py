@@ -52,6 +52,7 @@ class Settings:
     iterations: int | None = None
     epochs: int | None = None
     batch_size: int | None = None
+    class_weight: str | tuple[tuple[str, float], ...] | None = None  # "balanced", or weights by the name of the class
     weight_decay: float | None = None
     lambd: float = 0.0
     early_stopping: int | None = None
@@ -71,6 +72,14 @@ class Settings:
             raise InputError("adam has no weight decay of its own; choose --optimizer adamw, or the penalty --lambd")
         if (self.step_every is not None) != (self.schedule == "step"):
             raise InputError("--schedule step and --step-every N go together: the rate falls every N steps")
+        if isinstance(self.class_weight, tuple):
+            names = [name for name, _ in self.class_weight]
+            twice = [name for name in names if names.count(name) > 1]
+            if twice:
+                raise InputError(f"--class-weight names {twice[0]!a} {names.count(twice[0])} times; expected once")
+            strange = [name for name in names if name.encode(errors="replace").decode() != name]
+            if strange:
+                raise InputError(f"the class {strange[0]!a} cannot be kept in {FILE}; rename it")
 
     @property
     def watched_fraction(self) -> float:
@@ -169,6 +178,8 @@ def write_settings(folder: Path, settings: Settings, run: Mapping[str, Any]) -> 
         for field in dataclasses.fields(settings)
         if (value := getattr(settings, field.name)) is not None
     }
+    if isinstance(settings.class_weight, tuple):
+        options["class-weight"] = dict(settings.class_weight)
     table = {"jaxnet": version("jaxnet"), **run}
     table |= {"digest": _digest(options, table)}
     durable.write(folder / FILE, tomli_w.dumps(options | {"run": table}).encode())

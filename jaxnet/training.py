@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Int
+from jaxtyping import Array, Float, Int
 
 from .angles import Alignment, alignment
 from .errors import InputError
@@ -23,6 +23,7 @@ from .rotation import commutes_with_rotation
 from .types import AnyArray, Inputs, Labels, Masks, Parameters, PRNGKeyArray
 from .update import GRADIENT_DESCENT, LEARNING_RATE, gradient_descent, update
 from .validation import check_data, check_parameters, check_regularization, check_schedule, check_sizes
+from .weighting import ClassWeight, SampleWeight, as_sample_weight, class_weights, classes_of
 
 
 # What is folded into the run's key: for the masks, for the first feedback weights, and for their changes. The
@@ -82,6 +83,7 @@ class Step(NamedTuple):
     input_keep_prob: float = 1.0
     dtype: str | None = None
     record_every: int | None = None
+    weighted: bool = False  # the last entry of every row of labels is the weight of the example: see `with_weights`
 
 
 # (start, length) -> pieces of those steps: examples and labels as rows, and which of them are in each step; or None,
@@ -110,6 +112,8 @@ def train(
     chunk: int = 100,
     on_chunk: Callable[[Progress], bool | None] | None = None,
     reduce_inputs: bool = True,
+    sample_weight: SampleWeight = None,
+    class_weight: ClassWeight = None,
 ) -> Trained:
     """Steps of `optimizer` from `parameters`, which are not touched, until `num_iterations` are made.
 
@@ -122,6 +126,11 @@ def train(
     Where the examples have fewer directions than inputs, the same steps are made in as many inputs as there are
     directions, if that is exact for this optimizer and pays: see `reduction`. It changes roundings and nothing else;
     `reduce_inputs=False` makes every step in all inputs.
+
+    `sample_weight`, (m,) numbers from 0, multiplies the loss and the gradient of each example, as in `cost_and_grads`;
+    `class_weight` does by class, 0 and 1 or the index of a softmax's output: a mapping, in which a class that is left
+    out has weight 1, or "balanced", m / (number of classes * examples of the class). Both together multiply. The costs
+    are those of the weighted loss.
 
     Under a feedback rule, `B` are its first weights, drawn from `key` unless given. Before step 0 and every
     `record_every` steps on, the `alignment` of the step's own examples is recorded.
@@ -145,17 +154,41 @@ def train(
         raise InputError(f"the run goes on from step {start} without its feedback weights; pass B=trained.B")
     B = first_feedback(parameters, network, key) if B is None else _as_feedback(B, parameters, network)
     Y = as_targets(Y, outputs_like(X, parameters, n_L))
-    step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype, record_every)
+    weight = _weights(Y, network, sample_weight, class_weight)
+    step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype, record_every, weight is not None)
     Q = None
     if reduce_inputs and worth_reducing(X, parameters, step, batch_size or m, num_iterations - start):
         X, (parameters, opt_state), Q = reduce(X, (parameters, opt_state))
-    feed = resident(X, np.asarray(Y), batch_size, key)
+    feed = resident(X, with_weights(np.asarray(Y), weight), batch_size, key)
     told = None if on_chunk is None else lambda progress: on_chunk(_in_all_inputs(progress, Q))
     try:
         trained = make_steps(feed, parameters, opt_state, B, step, start, num_iterations, chunk, key, told)
     except NotFiniteError as error:
         raise error.in_all_inputs(Q) from None
     return _in_all_inputs(trained, Q)
+
+
+def _weights(
+    Y: Float[Array, "n_L m"], network: Network, sample_weight: SampleWeight, class_weight: ClassWeight
+) -> Float[Array, " m"] | None:
+    """What the loss of each example is multiplied by, if anything."""
+    weight = as_sample_weight(sample_weight, Y)
+    if class_weight is None:
+        return weight
+    n_L = len(Y)
+    if n_L > 1 and network.loss.output is jax.nn.sigmoid:
+        raise InputError(
+            f"class_weight is given, but each of the {n_L} sigmoid outputs is a label of its own, and an example of "
+            "no one class; pass sample_weight"
+        )
+    classes, n = classes_of(np.asarray(Y, np.float64)), max(n_L, 2)
+    by_class = class_weights(class_weight, np.bincount(classes, minlength=n).tolist(), range(n))[classes]
+    return as_sample_weight(by_class if weight is None else by_class * np.asarray(weight, np.float64), Y)
+
+
+def with_weights(Y: Float[np.ndarray, "n_L m"], weight: AnyArray | None) -> Float[np.ndarray, "_ m"]:
+    """Y, with a last row of the examples' weights where they have any: so they go wherever labels go."""
+    return Y if weight is None else np.concatenate([Y, np.asarray(weight, Y.dtype)[None]])
 
 
 _expand = jax.jit(expand)
@@ -279,9 +312,10 @@ def run_chunk(
     def make_step(state, given):
         iteration, batch = given
         X, Y = (rows.T, Y_rows.T) if batch is None else (rows[batch].T, Y_rows[batch].T)
+        Y, weight = (Y[:-1], Y[-1]) if step.weighted else (Y, None)
         before, opt_state, B = state
         masks = _masks(iteration, X, before, key, step)
-        aligned = _aligned(iteration, X, Y, before, B, masks, step)
+        aligned = _aligned(iteration, X, Y, before, B, masks, weight, step)
         parameters, opt_state, J = update(
             before,
             opt_state,
@@ -293,6 +327,7 @@ def run_chunk(
             masks=masks,
             B=B,
             dtype=step.dtype,
+            sample_weight=weight,
         )
         B = update_feedback(B, before, parameters, step.network, key=_feedback_key(iteration, key))
         return (parameters, opt_state, B), (J, aligned)
@@ -313,13 +348,13 @@ def _feedback_key(iteration: jax.Array, key: PRNGKeyArray | None) -> PRNGKeyArra
     return None if key is None else jax.random.fold_in(jax.random.fold_in(key, FEEDBACK), iteration)
 
 
-def _aligned(iteration, X, Y, parameters, B, masks, step: Step) -> Alignment | None:
+def _aligned(iteration, X, Y, parameters, B, masks, weight, step: Step) -> Alignment | None:
     """The alignment of a step that is recorded; of the others, zeros that cost nothing."""
     if step.record_every is None:
         return None
 
     def look():
-        return alignment(X, Y, parameters, step.network, masks=masks, B=B)
+        return alignment(X, Y, parameters, step.network, masks=masks, B=B, sample_weight=weight)
 
     def pass_by():
         return jax.tree.map(lambda value: jnp.zeros(value.shape, value.dtype), jax.eval_shape(look))

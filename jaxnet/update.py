@@ -16,6 +16,7 @@ from .network import COURSE, Network, cost, cost_and_grads, parameter_grads
 from .parameters import FrozenDict, layer_dims
 from .regularization import l2_cost, l2_gradient
 from .types import Cost, DTypeLike, Grads, Inputs, Labels, Masks, Parameters
+from .weighting import SampleWeight
 
 
 LEARNING_RATE = 0.0075  # the course's
@@ -55,15 +56,16 @@ def update(
     masks: Masks = None,
     B: Feedback = None,
     dtype: DTypeLike | None = None,
+    sample_weight: SampleWeight = None,
 ) -> tuple[Parameters, Any, Cost]:
     """One step of `optimizer` along the hand-written gradient: new parameters, new state, and the cost before it.
 
     Pure and not compiled: `make_update_step` compiles it alone, the training loop inside its scan. `parameters` keep
     their tree structure. Optimizers that look at the cost (line searches, Polyak steps) are given it.
-    `l2` is the course's lambd / m: l2 / 2 sum ||W_l||^2 is added to the cost. `masks`, `B` and `dtype` are those of
-    `cost_and_grads`.
+    `l2` is the course's lambd / m: l2 / 2 sum ||W_l||^2 is added to the cost. `masks`, `B`, `dtype` and `sample_weight`
+    are those of `cost_and_grads`.
     """
-    J, grads = cost_and_grads(X, Y, parameters, network, masks=masks, B=B, dtype=dtype)
+    J, grads = cost_and_grads(X, Y, parameters, network, masks=masks, B=B, dtype=dtype, sample_weight=sample_weight)
     gradient = parameter_grads(grads, parameters)
     if l2:
         J = J + l2_cost(parameters, l2, 1)
@@ -71,7 +73,7 @@ def update(
         gradient = jax.tree.map(jnp.add, gradient, parameter_grads(penalty, parameters))
 
     def objective(parameters):
-        J = cost(X, Y, parameters, network, masks=masks)
+        J = cost(X, Y, parameters, network, masks=masks, sample_weight=sample_weight)
         return J + l2_cost(parameters, l2, 1) if l2 else J
 
     updates, opt_state = optax.with_extra_args_support(optimizer).update(
@@ -91,7 +93,8 @@ def make_update_step(
     A buffer can be donated once: where an optimizer's first state holds an array twice (L-BFGS, Prodigy, ...),
     start from `jax.tree.map(jnp.copy, optimizer.init(parameters))`.
 
-    A network with a feedback rule needs its weights, `step(..., B=B)`. For those that learn too use `train`: what
-    `update_feedback` compares with the new parameters is donated here.
+    `step(..., sample_weight=w)` weights the examples. A network with a feedback rule needs its weights,
+    `step(..., B=B)`. For those that learn too use `train`: what `update_feedback` compares with the new parameters is
+    donated here.
     """
     return jax.jit(partial(update, optimizer=optimizer, network=network), donate_argnums=(0, 1))

@@ -15,7 +15,7 @@ PACKAGE = Path(jaxnet.__file__).parent
 FLOORS = [
     {"types", "durable", "text", "machine", "programs"},
     {"errors"},
-    {"untrusted", "arguments"},
+    {"untrusted", "arguments", "companions", "weighting"},
     {"parameters", "activations", "losses", "tensors"},
     {"layers", "regularization"},
     {"feedback"},
@@ -63,7 +63,7 @@ FLOORS = [
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 MATHEMATICS = ["parameters", "activations", "losses", "layers", "regularization", "feedback", "network", "update"]
-MATHEMATICS += ["reduction", "angles", "diagnosis", "signals"]
+MATHEMATICS += ["reduction", "angles", "diagnosis", "signals", "companions", "weighting"]
 READOUTS = ["pairs", "examples", "batch", "curvature", "kronecker", "clipping", "noise", "influence", "preconditioner"]
 MATHEMATICS += [f"readouts.{name}" for name in READOUTS]
 FILES = sorted(

@@ -14,7 +14,15 @@ from jaxnet.settings import NAMES, Settings, learning_rate, make_optimizer, read
 
 
 def test_what_was_written_is_what_is_read(tmp_path):
-    settings = Settings(data="a b/ö.npz", layers=(3, 2), optimizer="adamw", epochs=3, learning_rate=1e-300, grey=True)
+    settings = Settings(
+        data="a b/ö.npz",
+        layers=(3, 2),
+        optimizer="adamw",
+        epochs=3,
+        learning_rate=1e-300,
+        grey=True,
+        class_weight="balanced",
+    )
     write_settings(tmp_path, settings, {"fingerprint": "abc"})
     options = {name.replace("-", "_"): value for name, value in read_config(tmp_path / "settings.toml").items()}
     assert Settings(**options | {"layers": tuple(options["layers"])}) == settings
@@ -24,6 +32,13 @@ def test_what_was_written_is_what_is_read(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["settings.toml"]
 
 
+def test_weights_of_classes_are_a_table_of_their_names(tmp_path):
+    weights = (("a=b", 2.0), ("c, ö", 0.1))
+    write_settings(tmp_path, Settings(class_weight=weights), "abc")
+    assert read_config(tmp_path / "settings.toml")["class-weight"] == dict(weights)
+    assert read_run(tmp_path)["fingerprint"] == "abc"
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
@@ -31,6 +46,8 @@ def test_what_was_written_is_what_is_read(tmp_path):
         ({"optimizer": "adam", "weight_decay": 0.1}, "choose --optimizer adamw"),
         ({"schedule": "step"}, "--schedule step and --step-every N go together"),
         ({"step_every": 3}, "--schedule step and --step-every N go together"),
+        ({"class_weight": (("a", 1.0), ("b", 2.0), ("a", 1.0))}, "--class-weight names 'a' 2 times; expected once"),
+        ({"class_weight": (("a\udcff", 1.0),)}, "cannot be kept in settings.toml; rename it"),
     ],
 )
 def test_settings_that_contradict_each_other(changes, message):

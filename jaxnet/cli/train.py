@@ -286,6 +286,7 @@ def _load(settings: "Settings") -> "Dataset":
 def _print_plan(run: "Run") -> None:
     from ..losses import binary_cross_entropy
     from ..parameters import layer_dims
+    from ..text import printable
 
     dataset, settings, dims = run.dataset, run.settings, layer_dims(run.parameters)
     m, held_out = len(run.train.labels), len(dataset.test.labels)
@@ -298,6 +299,10 @@ def _print_plan(run: "Run") -> None:
     for note in dataset.notes:
         _say(f"          {note}")
     print(f"network   {'-'.join(map(str, dims))}, {settings.activation}, {head} output, {size:,} parameters")
+    if run.by_class is not None:
+        by_name = zip(map(printable, dataset.classes), run.by_class, strict=True)
+        weights = ", ".join(f"{name} {weight:.6g}" for name, weight in by_name)
+        print(f"weights   {weights}: times the loss of each example of the class, in all costs")
     batch = f"batches of {run.batch_size}" if run.batch_size else f"all {m} examples"
     method = "gradient descent" if settings.optimizer == "sgd" else settings.optimizer
     if settings.feedback != "backprop":

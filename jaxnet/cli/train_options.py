@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import reprlib
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,8 @@ from .options import (
 )
 
 
+# NAME=W. A name may hold commas and equals signs: only a comma after a number ends a pair.
+PAIR = re.compile(r"(.+?)=([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?=,)|[^=,]*$)(?:,|$)", re.IGNORECASE)
 FLAGS = ("grey", "standardise", "reduce")
 
 
@@ -85,6 +88,13 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         type=positive_int,
         metavar="M",
     )
+    option(
+        "class-weight",
+        "multiplies the loss of each class (default: 1): balanced, which makes all count alike, or weights by name",
+        nargs="+",
+        action=_ClassWeight,
+        metavar="CLASS=W",
+    )
     option("weight-decay", "decoupled (default: 0; 0.0001 with adamw)", type=from_zero, metavar="F")
     option("lambd", "the course's L2 penalty, lambd / (2 m) ||W||^2 (default: 0)", type=from_zero, metavar="F")
     option(
@@ -143,6 +153,7 @@ def _as_typed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     parser = Refusing(prog="jaxnet train", add_help=False, allow_abbrev=False)
     add_settings(parser)
     words = []
+    by_class = values.pop("class-weight", None)
     for name, value in values.items():
         kind, fits = _kind_of(name)
         if not fits(value):
@@ -154,6 +165,8 @@ def _as_typed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
         elif name != "data":
             words.append(f"--{name}={value}")  # as one word, so that no value is taken for an option
     found = typed(parser.parse_args(words))
+    if by_class is not None:
+        found["class_weight"] = _class_weight_in_file(path, by_class)
     return found | ({"data": values["data"]} if "data" in values else {})
 
 
@@ -182,6 +195,52 @@ def _kind_of(name: str) -> tuple[str, Callable[[Any], bool]]:
 def _model_path(text: str) -> str:
     """Kept as an absolute path, as the settings of a run may be used from another folder."""
     return os.path.abspath(text)
+
+
+class _ClassWeight(argparse.Action):
+    """`balanced`, or NAME=W in words of their own or with commas between them."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        try:
+            setattr(namespace, self.dest, _class_weight(values))
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentError(self, str(error)) from None
+
+
+def _class_weight(words: list[str]) -> str | tuple[tuple[str, float], ...]:
+    if words == ["balanced"]:
+        return "balanced"
+    pairs = []
+    for word in words:
+        parts = PAIR.findall(word)
+        if not parts or ",".join(map("=".join, parts)) != word.removesuffix(","):
+            raise argparse.ArgumentTypeError(
+                f"{word!r} is neither balanced nor CLASS=W, such as cat=2; DATA goes before --class-weight"
+            )
+        for name, weight in parts:
+            try:
+                pairs.append((name, from_zero(weight)))
+            except argparse.ArgumentTypeError:
+                raise argparse.ArgumentTypeError(
+                    f"the weight of {name!r} is {weight!r}; expected a number from 0"
+                ) from None
+    return tuple(sorted(pairs))
+
+
+def _class_weight_in_file(path: Path, value: Any) -> str | tuple[tuple[str, float], ...]:
+    """A table of weights by name, or the words of the command line."""
+    if isinstance(value, dict):
+        for name, weight in value.items():
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
+                raise InputError(f"{path}: class-weight has {weight!r:.60} for {name!a}; expected a number from 0")
+        return tuple(sorted((name, float(weight)) for name, weight in value.items()))
+    words = [value] if isinstance(value, str) else value
+    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+        raise InputError(f"{path}: class-weight is {value!r:.60}; expected 'balanced' or a table of weights by class")
+    try:
+        return _class_weight(words)
+    except argparse.ArgumentTypeError as error:
+        raise InputError(f"{path}: class-weight: {error}") from None
 
 
 def _units(text: str) -> int:

@@ -1,5 +1,6 @@
 """Is this backward pass of an L-layer network right, and if not, where and why."""
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -12,6 +13,7 @@ from ..feedback import backprop
 from ..network import COURSE, L_model_backward, Network, cost_and_grads
 from ..programs import let_go
 from ..types import Inputs, Labels, Parameters
+from ..weighting import SampleWeight
 from .answers import Answer, as_answer, compare, judge_leaf
 from .functions import Function
 from .localization import find, kink_convention, with_findings
@@ -32,6 +34,7 @@ def check_backward(
     backward: Backward | None = None,
     dtype: str = "float64",
     thorough: bool = True,
+    sample_weight: SampleWeight = None,
 ) -> Report:
     """|got - autodiff| / (u S) of every dW_l, db_l and dA_l of `backward(AL, Y, caches)`, and each step by itself.
 
@@ -40,6 +43,8 @@ def check_backward(
     rounding of the type it came in. A step that is wrong for the signal it was given is a finding: where, what, and
     the line to write. `thorough` adds the protocol (deterministic, inputs unchanged, jit, vmap, additive over the
     batch) and how many known errors would have shown at this point; for large networks these take longest.
+    With `sample_weight`, (m,) weights of the examples, the cost is that of `cost_and_grads`, and `backward` is called
+    as `backward(AL, Y, caches, sample_weight=...)`.
     Raises `InputError` where X, Y and parameters do not fit; what `backward` raises is passed on.
     """
     let_go()
@@ -51,8 +56,9 @@ def check_backward(
             "under this network's feedback rule, L_model_backward makes no derivative of the cost; check "
             "network.by_backprop, and see `alignment` for the angle between the two"
         )
-    call = Caller(_library_backward(network) if backward is None else backward, dtype)
-    reference = make_reference(X, Y, parameters, network)
+    reference = make_reference(X, Y, parameters, network, sample_weight)
+    called = _library_backward(network) if backward is None else backward
+    call = Caller(called if sample_weight is None else _with_weights(called), dtype)
     answer = as_answer(call(reference), reference, dtype)
     with np.errstate(all="ignore"):
         leaves = [judge_leaf(name, answer, reference) for name in reference.leaves if name in answer.grads]
@@ -83,6 +89,20 @@ def check_backward(
     )
 
 
+def _with_weights(backward: Backward) -> Backward:
+    """Called with the weights as the last row of Y, so that they stay with their examples."""
+    try:
+        inspect.signature(backward).bind(None, None, None, sample_weight=None)
+    except TypeError as error:
+        raise InputError(
+            f"sample_weight is given, but the backward pass takes no argument of that name ({error}); expected "
+            "backward(AL, Y, caches, sample_weight)"
+        ) from None
+    except ValueError:  # it has no signature to look at
+        pass
+    return lambda AL, Y, caches: backward(AL, Y[:-1], caches, sample_weight=Y[-1])
+
+
 @lru_cache(maxsize=64)
 def _library_backward(network: Network) -> Backward:
     """`L_model_backward` of a network; one object, so that it is compiled once."""
@@ -95,7 +115,8 @@ def _by_differences(
     """Finite differences as the third witness; where they contradict autodiff, no verdict is due."""
     parameters = reference.parameters
     X, Y = reference.layers[0].A_prev, reference.Y
-    function = Function(partial(_compiled_cost, reference.network), (parameters, X, Y), 0, compiled=True)
+    cost = partial(_compiled_cost, reference.network, weight=reference.sample_weight)
+    function = Function(cost, (parameters, X, Y), 0, compiled=True)
     by_name, triangles = {leaf.name: leaf for leaf in leaves}, []
     for i, name in enumerate(f"d{name}" for name in parameters):
         if name not in by_name:
@@ -114,7 +135,11 @@ def _training_agrees(reference: Reference) -> ProtocolCheck:
     """`cost_and_grads`, which training uses, goes through the logits instead of AL: is it right as well?"""
     X = reference.layers[0].A_prev
     with jax.enable_x64(True):
-        _, grads = jax.device_get(_compiled_cost_and_grads(X, reference.Y, reference.parameters, reference.network))
+        _, grads = jax.device_get(
+            _compiled_cost_and_grads(
+                X, reference.Y, reference.parameters, reference.network, sample_weight=reference.sample_weight
+            )
+        )
     checks = [
         compare(n, np.asarray(grads[n]), reference.grads[n], reference.S[n], ROUNDOFF["float64"], reference.bound)
         for n in reference.leaves

@@ -126,9 +126,10 @@ class Caller:
         return self.on(*self.arguments(reference))
 
     def arguments(self, reference: Reference) -> tuple:
-        """AL, Y and caches in the dtype asked for; fresh arrays."""
-        dtype = jnp.dtype(self.dtype)
-        return jax.tree.map(lambda x: np.asarray(x).astype(dtype), (reference.AL, reference.Y, reference.caches))
+        """AL, Y and caches in the dtype asked for; fresh arrays. A last row of Y holds weights, if any."""
+        dtype, Y = jnp.dtype(self.dtype), reference.Y
+        Y = Y if reference.sample_weight is None else np.concatenate([Y, reference.sample_weight[None]])
+        return jax.tree.map(lambda x: np.asarray(x).astype(dtype), (reference.AL, Y, reference.caches))
 
     def on(self, AL: np.ndarray, Y: np.ndarray, caches: list) -> dict[str, np.ndarray]:
         """The grads, made in the first way that works; what the last of them raises is passed on."""

@@ -19,11 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..activations import ACTIVATIONS
+from ..companions import per_example
 from ..errors import InputError
 from ..losses import LOSSES
 from ..network import L_model_forward, Network, as_targets
 from ..parameters import FrozenDict, layer_dims
 from ..types import Inputs, Labels, Parameters
+from ..weighting import SampleWeight, as_sample_weight, weighted
 from .slopes import SLOPES
 from .steps import RIGHT, Layer, Step, place, sizes
 
@@ -48,6 +50,7 @@ class Reference(NamedTuple):
     slope_size: tuple[np.ndarray, ...]  # what a slope may be off by, in roundings of the cached Z; of layer 1 ... L - 1
     one_sided: tuple[tuple[np.ndarray, np.ndarray], ...]  # slopes just left and right of Z; of layer 1 ... L - 1
     network: Network
+    sample_weight: np.ndarray | None = None  # (m,), which grads, dZ and S hold already
 
     @property
     def m(self) -> int:
@@ -83,9 +86,23 @@ class Reference(NamedTuple):
         else:
             dZ = self.layers[l - 1].slope * dA
         slope_at = SLOPES[hidden] if hidden else partial(_numpy_slope_of, self.network.hidden.forward)
-        return Step(
-            l, self.layers, self.Y, dA, dZ, _known_by("value", self.network.loss, LOSSES), hidden, slope_at, self.grads
-        )
+        loss, head = _known_by("value", self.network.loss, LOSSES), self._head()
+        # The errors that are known by name are those of a head without weights.
+        loss = loss if self.sample_weight is None else ""
+        return Step(l, self.layers, self.Y, dA, dZ, loss, head, hidden, slope_at, self.grads)
+
+    def _head(self) -> str:
+        """The right line of dZ_L."""
+        L = len(self.layers)
+        entropy = f"A{L} - Y"
+        lines = {
+            "binary_cross_entropy": entropy,
+            "softmax_cross_entropy": entropy,
+            "squared_error": f"Z{L} - Y",
+            "": f"(the derivative of each example's loss with respect to Z{L})",
+        }
+        line = lines[_known_by("value", self.network.loss, LOSSES)]
+        return f"dZ{L} = {line}" if self.sample_weight is None else f"dZ{L} = ({line.strip('()')}) * sample_weight"
 
     def backward(self, slopes: Mapping[int, np.ndarray]) -> dict[str, np.ndarray]:
         """The grads with other slopes in some layers, by the right lines of `steps`."""
@@ -99,7 +116,9 @@ class Reference(NamedTuple):
         return grads
 
 
-def make_reference(X: Inputs, Y: Labels, parameters: Parameters, network: Network) -> Reference:
+def make_reference(
+    X: Inputs, Y: Labels, parameters: Parameters, network: Network, sample_weight: SampleWeight = None
+) -> Reference:
     """Casts everything to float64, exactly, and differentiates there. Raises `InputError` where nothing fits."""
     dims = layer_dims(parameters)
     X, parameters = np.asarray(X, np.float64), {k: np.asarray(v, np.float64) for k, v in parameters.items()}
@@ -107,18 +126,19 @@ def make_reference(X: Inputs, Y: Labels, parameters: Parameters, network: Networ
         raise InputError(f"X has shape {X.shape}; expected ({dims[0]}, m) with at least one example")
     with jax.enable_x64(True):
         targets = as_targets(np.asarray(Y), jax.ShapeDtypeStruct((dims[-1], X.shape[1]), np.float64))
-        found = jax.device_get(_differentiate(X, targets, parameters, network))
-    return _assemble(X, np.asarray(targets), parameters, network, found)
+        weight = as_sample_weight(sample_weight, targets)
+        found = jax.device_get(_differentiate(X, targets, parameters, network, weight))
+    return _assemble(X, np.asarray(targets), parameters, network, found, jax.device_get(weight))
 
 
-def cost_of(network: Network, parameters: Parameters, X: Any, Y: Any) -> jax.Array:
+def cost_of(network: Network, parameters: Parameters, X: Any, Y: Any, weight: Any = None) -> jax.Array:
     """The cost from values alone, which finite differences differentiate."""
     _, caches = L_model_forward(X, parameters, network)
-    return jnp.mean(network.loss.value(caches[-1].Z, Y))
+    return jnp.mean(weighted(per_example(network.loss.value, caches[-1].Z, Y), weight))
 
 
 @partial(jax.jit, static_argnames="network")
-def _differentiate(X, Y, parameters, network):
+def _differentiate(X, Y, parameters, network, weight):
     """Everything that needs JAX: the forward pass, g' and g'', the loss's second derivative, and autodiff's grads.
 
     dA_l and dZ_l come from zeros that are added to A_l and Z_l, and are m times the derivative, since their columns
@@ -136,7 +156,7 @@ def _differentiate(X, Y, parameters, network):
             if l < L:
                 A = network.hidden.forward(Zs[-1]) + zeros[f"A{l}"]
                 As.append(A)
-        return jnp.mean(network.loss.value(Zs[-1], Y)), (Zs, As)
+        return jnp.mean(weighted(per_example(network.loss.value, Zs[-1], Y), weight)), (Zs, As)
 
     (by_parameters, by_zeros), (Zs, As) = jax.grad(cost, argnums=(0, 1), has_aux=True)(parameters, zeros)
     grads = {f"d{name}": g for name, g in by_parameters.items()} | {f"d{name}": m * g for name, g in by_zeros.items()}
@@ -146,7 +166,7 @@ def _differentiate(X, Y, parameters, network):
     def one_gradient(z, y):
         return jax.grad(lambda z: network.loss.value(z[:, None], y[:, None])[0])(z)
 
-    hessian = jax.vmap(jax.jacrev(one_gradient), 1, 2)(Zs[-1], Y)  # d dZL_j / d ZL_k of each example
+    hessian = weighted(jax.vmap(jax.jacrev(one_gradient), 1, 2)(Zs[-1], Y), weight)  # d dZL_j / d ZL_k of each example
     return Zs, As, network.loss.output(Zs[-1]), grads, slopes, hessian
 
 
@@ -155,7 +175,7 @@ def _slope_of(g, Z):
     return jax.vjp(g, jnp.asarray(Z))[1](jnp.ones_like(Z))[0]
 
 
-def _assemble(X, Y, parameters, network, found) -> Reference:
+def _assemble(X, Y, parameters, network, found, weight) -> Reference:
     Zs, As, AL, grads, slopes, hessian = found
     L, A_prevs = len(Zs), [X, *As]
     layers = tuple(
@@ -171,7 +191,7 @@ def _assemble(X, Y, parameters, network, found) -> Reference:
     )
     dZ = tuple(grads.pop(f"dZ{l}") for l in range(1, L + 1))
     one_sided = tuple((left, right) for _, left, right, _ in slopes)
-    reference = Reference(layers, AL, Y, dZ, grads, {}, (), (), one_sided, network)
+    reference = Reference(layers, AL, Y, dZ, grads, {}, (), (), one_sided, network, weight)
     with np.errstate(all="ignore"):
         return _with_magnitudes(reference, [curvature for *_, curvature in slopes], hessian)
 
@@ -188,7 +208,8 @@ def _with_magnitudes(reference: Reference, curvatures: list[np.ndarray], hessian
         own.append(1 + np.abs(layer.slope) + np.abs(curvature * layer.Z))
     last, dZL = reference.layers[-1], reference.dZ[-1]
     Z_size = np.abs(last.W) @ A_sizes[-1] + np.abs(last.b)
-    size = np.abs(reference.AL) + np.abs(reference.Y) + np.einsum("jkm,km->jm", np.abs(hessian), Z_size)
+    weight = 1.0 if reference.sample_weight is None else reference.sample_weight
+    size = (np.abs(reference.AL) + np.abs(reference.Y)) * weight + np.einsum("jkm,km->jm", np.abs(hessian), Z_size)
     # Autodiff of softplus and of log-softmax makes its slope as exp(Z - softplus(Z)), which rounds relative to Z.
     size = size + np.abs(last.Z * dZL)
     S, dZ_size = {}, []
