@@ -34,7 +34,7 @@ def test_what_was_written_is_what_is_read(tmp_path):
 
 def test_weights_of_classes_are_a_table_of_their_names(tmp_path):
     weights = (("a=b", 2.0), ("c, ö", 0.1))
-    write_settings(tmp_path, Settings(class_weight=weights), "abc")
+    write_settings(tmp_path, Settings(class_weight=weights), {"fingerprint": "abc"})
     assert read_config(tmp_path / "settings.toml")["class-weight"] == dict(weights)
     assert read_run(tmp_path)["fingerprint"] == "abc"
 
