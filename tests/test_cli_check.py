@@ -75,9 +75,9 @@ def test_what_cannot_be_told_has_a_code_of_its_own(module, capsys):
     "arguments, message",
     [
         (["somebodys:cost"], "a function needs arguments: --args MODULE:NAME"),
-        (["somebodys:cost", "--args", "somebodys"], "'somebodys' names nothing; expected FILE.py or MODULE:NAME"),
+        (["somebodys:cost", "--args", "somebodys"], "'somebodys' names nothing; expected FILE or MODULE:NAME"),
         (["nobodys:cost", "--args", "nobodys:point"], "nobodys cannot be imported"),
-        (["somebodys:nothing", "--args", "somebodys:point"], "somebodys has no nothing"),
+        (["somebodys:nothing", "--args", "somebodys:point"], "has no nothing"),
         (["somebodys:cost", "--args", "somebodys:point"], "fun must be a jax.custom_vjp"),
         (["--json", "no/such/folder.json"], "no/such is no folder; expected one to write folder.json to"),
         (["--layers", "3"], "expected the inputs and at least one layer"),

@@ -103,7 +103,7 @@ SLIPS = {
     "dW transposed": ("dZ @ A_prev.T / m", "A_prev @ dZ.T / m", "linear_backward", "dW is transposed"),
     "W not transposed": ("W.T @ dZ", "W @ dZ", "linear_backward", "it raised ValueError: matmul"),
     "two returned": ("return dA_prev, dW, db", "return dW, db", "linear_backward", "2 things; expected three"),
-    "nothing returned": ("return dA_prev, dW, db", "pass", "linear_backward", "it returned NoneType; expected three"),
+    "nothing returned": ("return dA_prev, dW, db", "pass", "linear_backward", "it returned None; expected three"),
     "relu without a gate": ("dA * (cache > 0)", "dA", "relu_backward", "the derivative of the activation is missing"),
     "relu gate of the signal": ("dA * (cache > 0)", "dA * (dA > 0)", "relu_backward", "the derivative is taken at dA"),
     "relu turned round": ("(cache > 0)", "(cache < 0)", "relu_backward", "the derivative is turned round"),

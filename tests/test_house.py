@@ -13,7 +13,7 @@ import jaxnet
 PACKAGE = Path(jaxnet.__file__).parent
 # Imports go downwards only; what stands on one floor does not know of its neighbours.
 FLOORS = [
-    {"errors", "types", "durable", "text"},
+    {"errors", "types", "durable", "text", "process_tree"},
     {"parameters", "activations", "losses"},
     {"layers", "regularization"},
     {"feedback"},
@@ -24,6 +24,7 @@ FLOORS = [
     {"readouts.preconditioner"},
     {"readouts"},
     {"crosscheck.report", "crosscheck.steps", "crosscheck.slopes", "crosscheck.fits", "crosscheck.differences"},
+    {"crosscheck.numbers", "crosscheck.raised", "crosscheck.notebook"},
     {"crosscheck.bugs.base", "crosscheck.recovery"},
     {"crosscheck.bugs.activation", "crosscheck.bugs.linear"},
     {"crosscheck.bugs.head"},
@@ -33,7 +34,8 @@ FLOORS = [
     {"crosscheck.rules", "crosscheck.witnesses", "crosscheck.localization"},
     {"crosscheck.verdicts"},
     {"crosscheck.backward", "crosscheck.gradient"},
-    {"crosscheck.files", "crosscheck.trying"},
+    {"crosscheck.supervision", "crosscheck.trying"},
+    {"crosscheck.files"},
     {"crosscheck.coursework_forward", "crosscheck.coursework_backward"},
     {"crosscheck.coursework"},
     {"crosscheck.sandbox"},

@@ -51,7 +51,7 @@ def check_backward(
         )
     call = Caller(_library_backward(network) if backward is None else backward, dtype)
     reference = make_reference(X, Y, parameters, network)
-    answer = as_answer(call(reference), reference, dtype)
+    answer = as_answer(call(reference), reference, dtype, call.unusable)
     with np.errstate(all="ignore"):
         leaves = [judge_leaf(name, answer, reference) for name in reference.leaves if name in answer.grads]
         findings = find(answer, reference)
