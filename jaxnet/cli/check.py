@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import durable
 from ..errors import InputError
+from ..text import printable
 from .options import ACTIVATIONS, DONE, FAILED, INCONCLUSIVE, LOSSES, positive_float, positive_int, seed
 
 
@@ -164,7 +165,7 @@ def _named(name: str) -> Any:
 def _text_of(error: BaseException) -> str:
     from ..crosscheck.raised import error_text
 
-    return error_text(error)
+    return printable(error_text(error))
 
 
 def _place_in(name: str, error: Exception) -> str:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
+from .raised import cut
 from .reference import ROUNDOFF, Reference
 from .report import LeafCheck, Verdict
 
@@ -34,7 +35,7 @@ def as_answer(grads: Mapping[str, np.ndarray], reference: Reference, dtype: str,
     arrays = {name: value for name, value in arrays.items() if name in reference.leaves}
     unusable = {name: reason for name, reason in unusable.items() if name in reference.leaves}
     if not any(name[:2] in ("dW", "db") for name in (*arrays, *unusable)):
-        names = ", ".join(grads) or "none"
+        names = cut(", ".join(grads)) or "none"
         raise InputError(f"the backward pass returned the keys {names}; expected dW1, db1, ..., dW{L}, db{L}")
     found = {name: value.astype(np.float64) for name, value in arrays.items()}
     if _carries_the_mean(found, reference):

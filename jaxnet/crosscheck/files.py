@@ -84,7 +84,8 @@ def check_file(path: str | os.PathLike, *, time_limit: float = 60.0) -> FileRepo
     if not 0 < time_limit < math.inf:
         raise InputError(f"time_limit is {time_limit}; expected seconds, more than 0")
     messages, end = answers_of(path.resolve(), time_limit)
-    functions, notes, running, importing, finished = [], [], None, "import", False
+    results: dict[str, FunctionReport | None] = {}  # None until it is told
+    notes, importing, finished = [], "import", False
     for message in messages:
         match message:
             case {"unusable": str(reason)}:
@@ -92,33 +93,41 @@ def check_file(path: str | os.PathLike, *, time_limit: float = 60.0) -> FileRepo
             case {"importing": str(cell)}:
                 importing = cell or importing
             case {"running": str(function)}:
-                running = function
+                results[function] = None
             case {"note": str(note)}:
                 notes.append(note)
             case {"result": dict(result)}:
-                functions.append(_function(result))
+                results |= _function(result)
             case {"finished": True}:
                 finished = True
-    if running is None:
+    if not results:
         raise InputError(f"{name}: its {importing} {printable(end)}")
-    if not finished and running not in [function.name for function in functions]:
-        functions.append(FunctionReport(running, Verdict.DISAGREE, f"it {end}; what comes after it was not checked"))
-    elif not finished:  # between two functions: by a thread of its own, say
-        reason = f"the file {end}; what comes after `{running}` was not checked"
+    return FileReport(str(path), _functions(results, "" if finished else end), tuple(notes))
+
+
+def _functions(results: Mapping[str, FunctionReport | None], end: str) -> tuple[FunctionReport, ...]:
+    """What was found of each function; `end` says how the process ended that did not come to its own."""
+    untold = Verdict.INCONCLUSIVE, "what was found of it could not be read"
+    functions = [found or FunctionReport(name, *untold) for name, found in results.items()]
+    last = functions[-1].name
+    if end and results[last] is None:
+        functions[-1] = FunctionReport(last, Verdict.DISAGREE, f"it {end}; what comes after it was not checked")
+    elif end:  # between two functions: by a thread of its own, say
+        reason = f"the file {end}; what comes after `{last}` was not checked"
         functions.append(FunctionReport("the rest", Verdict.INCONCLUSIVE, reason))
-    return FileReport(str(path), tuple(functions), tuple(notes))
+    return tuple(functions)
 
 
 def _check_source(path: Path, name: str) -> None:
     """Raises `InputError`, before any process is started, for what is no source of Python code."""
     expected = "expected a Python file with functions of the course, or a notebook"
-    if path.is_dir():
-        raise InputError(f"{name} is a folder; {expected}")
-    if not path.is_file():
-        raise InputError(f"{name} is no file; {expected}")
-    if path.suffix.lower() not in (".py", ".ipynb"):
-        raise InputError(f"{name} does not end in .py or .ipynb; {expected}")
     try:
+        if path.is_dir():
+            raise InputError(f"{name} is a folder; {expected}")
+        if not path.is_file():
+            raise InputError(f"{name} is no file; {expected}")
+        if path.suffix.lower() not in (".py", ".ipynb"):
+            raise InputError(f"{name} does not end in .py or .ipynb; {expected}")
         size = path.stat().st_size
         path.open("rb").close()
     except OSError as error:
@@ -127,17 +136,15 @@ def _check_source(path: Path, name: str) -> None:
         raise InputError(f"{name} has {size} bytes; expected source code, of at most {LARGEST}")
 
 
-def _function(result: Mapping[str, Any]) -> FunctionReport:
-    """What the process wrote, as records again."""
-    findings = tuple(
-        Finding(**finding | {"rivals": tuple(finding["rivals"]), "residual": float(finding["residual"])})
-        for finding in result["findings"]
-    )
-    return FunctionReport(
-        result["name"],
-        Verdict(result["verdict"]),
-        result["reason"],
-        findings,
-        tuple(result["notes"]),
-        result["table"],
-    )
+def _function(result: dict[str, Any]) -> dict[str, FunctionReport]:
+    """What the process wrote, as a record again, by name."""
+    try:
+        findings = tuple(
+            Finding(**finding | {"rivals": tuple(finding["rivals"]), "residual": float(finding["residual"])})
+            for finding in result["findings"]
+        )
+        verdict, notes = Verdict(result["verdict"]), tuple(result["notes"])
+        found = FunctionReport(result["name"], verdict, result["reason"], findings, notes, result["table"])
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return {found.name: found}

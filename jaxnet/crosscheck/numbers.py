@@ -35,5 +35,6 @@ def as_numbers(value: Any) -> np.ndarray:
     if type(value) in (list, tuple):
         raise NotNumbers(f"a {type(value).__name__} with entries that are not numbers")
     if isinstance(value, np.ndarray):
-        raise NotNumbers(f"an array of dtype {array.dtype.name}")
+        words = "text" if array.dtype.kind in "US" else f"dtype {array.dtype.name}"
+        raise NotNumbers(f"an array of {words}")
     raise NotNumbers(f"of type {type(value).__name__}")

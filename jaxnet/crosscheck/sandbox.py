@@ -28,7 +28,7 @@ from .report import FunctionReport, Verdict, plain
 from .supervision import UNHEARD
 
 
-MEMORY, FILE_SIZE = 8 * 2**30, 2**30  # bytes, of a process and of a file that it writes
+MEMORY, FILE_SIZE = 4 * 2**30, 2**30  # bytes, of a process and of a file that it writes
 
 
 class Answers:
@@ -117,7 +117,7 @@ def _limit(seconds: float) -> None:
         limits = {
             resource.RLIMIT_CORE: 0,
             resource.RLIMIT_CPU: processor,
-            resource.RLIMIT_DATA: max(min(MEMORY, physical // 2), 2 * 2**30),
+            resource.RLIMIT_DATA: min(MEMORY, max(physical // 2, MEMORY // 2)),
             resource.RLIMIT_FSIZE: FILE_SIZE,
         }
         for which, limit in limits.items():

@@ -1,17 +1,18 @@
 """Runs `sandbox` in a process of its own, for a limited time, and reads what it answers."""
 
 import contextlib
+import io
 import json
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from .raised import cut
 
 
-LINE, MESSAGES = 2**16, 1000  # bytes that are read at once, and lines that are kept
+LINE, MESSAGES = 2**16, 100_000  # bytes that are read at once, and lines that are kept
 UNHEARD = 77  # the exit code of a process whose answers cannot be written any more
 
 
@@ -66,7 +67,7 @@ def _ending(code: int, errors: bytearray) -> str:
     return f"ended the process with code {code}" + (f": {cut(lines[-1])}" if lines else "")
 
 
-def _read_answers(stream: IO[bytes], messages: list[Any]) -> None:
+def _read_answers(stream: io.BufferedIOBase, messages: list[Any]) -> None:
     """The lines that begin with the word of the first line; whatever else is written there is dropped."""
     with stream:
         word = stream.readline(LINE).strip()
@@ -76,7 +77,7 @@ def _read_answers(stream: IO[bytes], messages: list[Any]) -> None:
                     messages.append(json.loads(line.removeprefix(word)))
 
 
-def _read_tail(stream: IO[bytes], tail: bytearray) -> None:
+def _read_tail(stream: io.BufferedIOBase, tail: bytearray) -> None:
     with stream:
         while piece := stream.read(LINE):
             tail += piece

@@ -139,6 +139,8 @@ def _kind(returned: Any) -> str:
 def numbers(what: str, returned: Any, shape: tuple[int, ...]) -> np.ndarray:
     """In float64."""
     try:
+        if isinstance(returned, tuple):  # of arrays of one shape NumPy would make one
+            raise NotNumbers(f"a tuple of {len(returned)}")
         return as_numbers(returned).astype(np.float64)
     except NotNumbers as reason:
         raise Refused(f"{what} is {reason}; expected {f'an array of shape {shape}' if shape else 'a number'}") from None
