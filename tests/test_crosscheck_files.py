@@ -201,6 +201,7 @@ RETURNED = {
     "linear_backward": {
         "right[0], None, right[2]": "dW is None; expected an array of shape (3, 4)",
         "dict(dW=1)": "it returned dict; expected three things: dA_prev, dW, db",
+        "Unreadable(right)": "the Unreadable that it returned cannot be read: ValueError",
         "right[0].tolist(), right[1], [1, None]": "db is a list with entries that are not numbers",
     },
     "relu_backward": {
@@ -212,6 +213,9 @@ RETURNED = {
         "right if cache.size > 1 else None": "dZ is None; expected an array of shape (1, 1)",
         "right if cache.size > 1 else right[0, :0]": "dZ has shape (0,); expected (1, 1)",
         "right.astype(object)": "dZ is an array of dtype object",
+        "np.ones((10_000, 10_000), bool)": "dZ has shape (10000, 10000); expected an array of shape (3, 7)",
+        "every_second(right)": "it is not deterministic: called again, it raised KeyError",
+        "unnamed()": "dZ is of type object, which raised ValueError when read as an array",
     },
     "sigmoid_backward": {"[[1, 2], [3]]": "dZ is a ragged list", "{}": "dZ is of type dict"},
     "linear_activation_backward": {"None": "it returned None; expected three", "right[0], {}, 1": "dW is of type dict"},
@@ -239,6 +243,21 @@ import collections
 class Raising(collections.UserDict):
     def __getitem__(self, key):
         raise KeyError(key)
+
+class Unreadable(tuple):
+    def __iter__(self):
+        raise ValueError
+
+class Unnamed(type):
+    __name__ = property(lambda self: 1 / 0)
+
+class unnamed(metaclass=Unnamed):
+    def __array__(self, *args, **options):
+        raise ValueError
+
+def every_second(right, calls=[]):
+    calls.append(1)
+    return right if len(calls) % 2 else {}[3]
 """
 
 

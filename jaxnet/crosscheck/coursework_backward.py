@@ -78,8 +78,8 @@ def check_L_model_backward(functions: Functions, point: Point) -> FunctionReport
     entries(returned, f"dW1, db1, ..., dW{len(r.layers)}, db{len(r.layers)}")
     parameters = r.parameters
     report = check_backward(r.layers[0].A_prev, r.Y, parameters, backward=backward, thorough=not notes)
-    findings = tuple(report.findings)
-    return FunctionReport(name, report.verdict, report.reason, findings, (*notes, *report.conventions), report.table())
+    findings, table = tuple(report.findings), report.table() if report.leaves else ""
+    return FunctionReport(name, report.verdict, report.reason, findings, (*notes, *report.conventions), table)
 
 
 def _outputs(returned: Any, step: Step, where: str = "") -> dict[str, np.ndarray]:

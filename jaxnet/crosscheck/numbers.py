@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from .raised import kind_of_value
+
 
 COARSE = ("bfloat16", "float8_e4m3fn", "float8_e5m2")  # numbers that NumPy does not know as such
 
@@ -26,8 +28,8 @@ def as_numbers(value: Any) -> np.ndarray:
     except Exception as error:  # of any kind: `__array__` is somebody's own
         if type(value) in (list, tuple):
             raise NotNumbers(f"a ragged {type(value).__name__}") from error
-        kind = type(value).__name__
-        raise NotNumbers(f"of type {kind}, which raised {type(error).__name__} when read as an array") from error
+        words = f"of type {kind_of_value(value)}, which raised {kind_of_value(error)} when read as an array"
+        raise NotNumbers(words) from error
     if array.dtype.kind in "biuf" or array.dtype.name in COARSE:
         return array
     if array.dtype.kind == "c":
@@ -37,4 +39,4 @@ def as_numbers(value: Any) -> np.ndarray:
     if isinstance(value, np.ndarray):
         words = "text" if array.dtype.kind in "US" else f"dtype {array.dtype.name}"
         raise NotNumbers(f"an array of {words}")
-    raise NotNumbers(f"of type {type(value).__name__}")
+    raise NotNumbers(f"of type {kind_of_value(value)}")

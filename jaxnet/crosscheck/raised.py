@@ -9,7 +9,7 @@ CELL = "code cell "  # what the sources of a notebook are called: code cell 1, .
 
 def error_text(error: BaseException) -> str:
     """Its type and the first line of what it says."""
-    name = type(error).__name__
+    name = kind_of_value(error)
     try:
         lines = str(getattr(error, "msg", error)).strip().splitlines()
     except Exception:  # its `__str__` is somebody's own
@@ -19,6 +19,14 @@ def error_text(error: BaseException) -> str:
 
 def cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def kind_of_value(value: object) -> str:
+    """The name of its type; "None" of None."""
+    try:
+        return "None" if value is None else cut(str(type(value).__name__))
+    except Exception:  # a metaclass of somebody's own
+        return "object"
 
 
 def location(error: BaseException, source: object) -> str:

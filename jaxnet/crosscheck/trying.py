@@ -1,5 +1,6 @@
 """Somebody's function, called with right inputs, and what it returns held against what it should."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from ..network import Network
 from .fits import Array, fitted, residual
 from .numbers import NotNumbers, as_numbers
 from .points import good_point
-from .raised import error_text, location, source_of
+from .raised import error_text, kind_of_value, location, source_of
 from .reference import ROUNDOFF, Reference, make_reference
 from .report import Finding, FunctionReport, Verdict, overall
 from .steps import Step
@@ -65,19 +66,31 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
     Raises `Refused` for what it raises, and `NotDeterministic`.
     """
     again = _copied(arguments)
-    returned = _attempt(function, arguments)
-    if not _same(returned, _attempt(function, again)):
+    way, returned = _attempt(function, arguments)
+    try:
+        same = _same(returned, way(again))
+    except Exception as error:
+        raise NotDeterministic(f"it is not deterministic: called again, it raised {error_text(error)}") from error
+    if not same:
         raise NotDeterministic("it is not deterministic: called twice with the same inputs, its values differ")
     return returned
 
 
-def _attempt(function: Callable[..., Any], arguments: tuple) -> Any:
+def _attempt(function: Callable[..., Any], arguments: tuple) -> tuple[Callable[[tuple], Any], Any]:
+    """The way to call it that works, and what it returned."""
     fresh_ones = _copied(arguments)  # it may write into them before it fails
+
+    def plainly(given: tuple) -> Any:
+        return function(*given)
+
+    def with_jax_arrays(given: tuple) -> Any:
+        return function(*jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, np.ndarray) else x, given))
+
     try:
-        return function(*arguments)
+        return plainly, plainly(arguments)
     except Exception as first:
         try:
-            return function(*jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, np.ndarray) else x, fresh_ones))
+            return with_jax_arrays, with_jax_arrays(fresh_ones)
         except Exception:
             raise Refused(f"it raised {error_text(first)}{location(first, source_of(function))}") from first
 
@@ -93,10 +106,9 @@ def _copied(arguments: tuple) -> tuple:
 def _same(one: Any, other: Any) -> bool:
     """Are all numbers in two answers equal? Objects that cannot be looked into are refused later, by name."""
     try:
-        pairs = zip(_arrays_in(one), _arrays_in(other), strict=True)
-        return all(a.dtype == b.dtype and np.array_equal(a, b, equal_nan=True) for a, b in pairs)
-    except ValueError:  # more in the one than in the other
-        return False
+        ones, others = list(_arrays_in(one)), list(_arrays_in(other))
+        pairs = zip(ones, others, strict=False)
+        return len(ones) == len(others) and all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
     except Exception:  # methods of somebody's own; what they hold itself, endlessly
         return True
 
@@ -116,34 +128,38 @@ def parts(returned: Any, names: str) -> tuple:
     count = len(names.split(", "))
     expected = f"expected {('two', 'three')[count - 2]} things: {names}"
     if not isinstance(returned, tuple | list):
-        raise Refused(f"it returned {_kind(returned)}; {expected}")
-    if len(returned) != count:
-        raise Refused(f"it returned {len(returned)} thing{'s' if len(returned) != 1 else ''}; {expected}")
-    return tuple(returned)
+        raise Refused(f"it returned {kind_of_value(returned)}; {expected}")
+    try:
+        found = tuple(returned)
+    except Exception as error:  # a subclass of somebody's own
+        raise Refused(f"the {kind_of_value(returned)} that it returned cannot be read: {error_text(error)}") from None
+    if len(found) != count:
+        raise Refused(f"it returned {len(found)} thing{'s' if len(found) != 1 else ''}; {expected}")
+    return found
 
 
 def entries(returned: Any, keys: str) -> dict[str, Any]:
     """What a function returned as a dict; what it should have in it is said by `keys`."""
     if not isinstance(returned, Mapping):
-        raise Refused(f"it returned {_kind(returned)}; expected a dict with the keys {keys}")
+        raise Refused(f"it returned {kind_of_value(returned)}; expected a dict with the keys {keys}")
     try:
         return {key: value for key, value in returned.items() if isinstance(key, str)}
     except Exception as error:  # a mapping of somebody's own
-        raise Refused(f"the {_kind(returned)} that it returned cannot be read: {error_text(error)}") from None
-
-
-def _kind(returned: Any) -> str:
-    return "None" if returned is None else type(returned).__name__
+        raise Refused(f"the {kind_of_value(returned)} that it returned cannot be read: {error_text(error)}") from None
 
 
 def numbers(what: str, returned: Any, shape: tuple[int, ...]) -> np.ndarray:
     """In float64."""
+    expected = f"expected {f'an array of shape {shape}' if shape else 'a number'}"
     try:
-        if isinstance(returned, tuple):  # of arrays of one shape NumPy would make one
+        if type(returned) is tuple:  # of arrays of one shape NumPy would make one
             raise NotNumbers(f"a tuple of {len(returned)}")
-        return as_numbers(returned).astype(np.float64)
+        array = as_numbers(returned)
     except NotNumbers as reason:
-        raise Refused(f"{what} is {reason}; expected {f'an array of shape {shape}' if shape else 'a number'}") from None
+        raise Refused(f"{what} is {reason}; {expected}") from None
+    if array.size > 1000 * max(1, math.prod(shape)):  # nothing fits it, and trying would take long
+        raise Refused(f"{what} has shape {array.shape}; {expected}")
+    return array.astype(np.float64)
 
 
 def fresh(parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
