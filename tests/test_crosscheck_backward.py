@@ -285,9 +285,33 @@ def subtracts_the_batch_mean(AL, Y, caches):
     return grads | {"dW3": grads["dW3"] - np.mean(AL) * grads["dW3"]}
 
 
-def test_what_is_no_number_was_not_returned():
-    report = check(spoiled(dW2=lambda g: "a word"))
-    assert [(finding.place, finding.code) for finding in report.findings] == [("dW2", "missing")]
+@pytest.mark.parametrize(
+    "leaf, value, text",
+    [
+        ("dW2", "a word", "dW2 is of type str; expected an array of shape (3, 4)"),
+        ("dW2", None, "dW2 is None; expected an array of shape (3, 4)"),
+        ("db1", [[1.0], [2.0, 3.0]], "db1 is a ragged list; expected an array of shape (4, 1)"),
+        ("db3", {}, "db3 is of type dict; expected an array of shape (1, 1)"),
+        ("dA1", np.ones((4, M)) * 1j, "dA1 is complex, of dtype complex128; expected an array of shape (4, 6)"),
+        ("dW3", np.ma.masked_array(np.ones((1, 3)), [[0, 1, 0]]), "dW3 is a masked array with masked entries"),
+        ("dA1", None, None),
+        ("more", None, None),
+        (("a", 1), "a word", None),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_a_finding(leaf, value, text):
+    report = check(lambda *given: course.backward(*given) | {leaf: value})
+    assert report.agrees if text is None else [f.place for f in report.findings] == [leaf]
+    assert text is None or (text in report.findings[0].text and "reproduces" not in str(report))
+
+
+def test_a_backward_that_returns_nothing_of_use_is_a_report():
+    X, Y, parameters = drawn.problem(DIMS, M)
+    report = jaxnet.check_backward(
+        X, Y, parameters, backward=lambda *given: dict.fromkeys(course.backward(*given)), thorough=True
+    )
+    assert [f.place for f in report.findings] == ["dW3", "db3", "dW2", "db2", "dW1", "db1"]
+    assert report.verdict is Verdict.DISAGREE and "dW3 is None" in str(report) and report.first_bad == "dW3"
 
 
 def without_db1(AL, Y, caches):

@@ -13,7 +13,7 @@ import jaxnet
 PACKAGE = Path(jaxnet.__file__).parent
 # Imports go downwards only; what stands on one floor does not know of its neighbours.
 FLOORS = [
-    {"types", "durable", "text", "machine", "programs"},
+    {"types", "durable", "text", "machine", "programs", "process_tree"},
     {"errors"},
     {"untrusted", "arguments", "companions", "weighting"},
     {"parameters", "activations", "losses", "tensors"},
@@ -26,6 +26,8 @@ FLOORS = [
     {"readouts.preconditioner"},
     {"readouts"},
     {"crosscheck.report", "crosscheck.steps", "crosscheck.slopes", "crosscheck.fits", "crosscheck.differences"},
+    {"crosscheck.raised", "crosscheck.notebook"},
+    {"crosscheck.numbers"},
     {"crosscheck.bugs.base", "crosscheck.recovery"},
     {"crosscheck.bugs.activation", "crosscheck.bugs.linear"},
     {"crosscheck.bugs.head"},
@@ -35,7 +37,8 @@ FLOORS = [
     {"crosscheck.rules", "crosscheck.witnesses", "crosscheck.localization"},
     {"crosscheck.verdicts"},
     {"crosscheck.backward", "crosscheck.gradient"},
-    {"crosscheck.files", "crosscheck.trying"},
+    {"crosscheck.supervision", "crosscheck.trying"},
+    {"crosscheck.files"},
     {"crosscheck.coursework_forward", "crosscheck.coursework_backward"},
     {"crosscheck.coursework"},
     {"crosscheck.sandbox"},

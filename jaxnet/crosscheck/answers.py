@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
+from .raised import cut
 from .reference import ROUNDOFF, Reference
 from .report import LeafCheck, Verdict
 
@@ -16,26 +17,25 @@ class Answer(NamedTuple):
     grads: dict[str, np.ndarray]
     roundoff: dict[str, float]  # u of the type each came in or, where it is coarser, of what the code was given
     conventions: tuple[str, ...]
+    unusable: Mapping[str, str]  # what is no array of numbers, and what it is: "None"
 
 
-def as_answer(grads: Mapping[str, np.ndarray], reference: Reference, dtype: str = "float64") -> Answer:
+def as_answer(grads: Mapping[str, np.ndarray], reference: Reference, dtype: str, unusable: Mapping[str, str]) -> Answer:
     """The grads as float64 arrays under this library's names; the older keys and scales of `dA` are recognised.
 
     `dtype` is the type in which the code was given its arguments.
     Raises `InputError` where there is nothing to compare.
     """
-    if not isinstance(grads, Mapping):
-        raise InputError(f"the backward pass returned {type(grads).__name__}; expected a dict with dW1, db1, ...")
-    L, conventions = len(reference.layers), []
-    arrays = {name: np.asarray(value) for name, value in grads.items() if isinstance(name, str)}
+    L, conventions, arrays = len(reference.layers), [], dict(grads)
     if f"dA{L}" in arrays and "dA0" not in arrays:
         arrays |= {f"dA{l - 1}": arrays[f"dA{l}"] for l in range(1, L + 1) if f"dA{l}" in arrays}
         conventions.append(
             f"your dA{L} is what is called dA{L - 1} here: the older notebooks number dA_prev by the layer it leaves"
         )
-    arrays = {name: value for name, value in arrays.items() if name in reference.leaves and _is_numeric(value)}
-    if not any(name[:2] in ("dW", "db") for name in arrays):
-        names = ", ".join(map(str, grads)) or "none"
+    arrays = {name: value for name, value in arrays.items() if name in reference.leaves}
+    unusable = {name: reason for name, reason in unusable.items() if name in reference.leaves}
+    if not any(name[:2] in ("dW", "db") for name in (*arrays, *unusable)):
+        names = cut(", ".join(grads)) or "none"
         raise InputError(f"the backward pass returned the keys {names}; expected dW1, db1, ..., dW{L}, db{L}")
     found = {name: value.astype(np.float64) for name, value in arrays.items()}
     if _carries_the_mean(found, reference):
@@ -45,11 +45,7 @@ def as_answer(grads: Mapping[str, np.ndarray], reference: Reference, dtype: str 
         found = {name: value * reference.m if name.startswith("dA") else value for name, value in found.items()}
     given = ROUNDOFF[dtype]
     roundoff = {name: max(given, ROUNDOFF.get(str(value.dtype), 0.0)) for name, value in arrays.items()}
-    return Answer(found, roundoff, tuple(conventions))
-
-
-def _is_numeric(array: np.ndarray) -> bool:
-    return array.dtype.kind in "biuf" or str(array.dtype) in ROUNDOFF
+    return Answer(found, roundoff, tuple(conventions), unusable)
 
 
 def _carries_the_mean(found: Mapping[str, np.ndarray], reference: Reference) -> bool:

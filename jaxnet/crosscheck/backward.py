@@ -59,7 +59,7 @@ def check_backward(
     reference = make_reference(X, Y, parameters, network, sample_weight)
     called = _library_backward(network) if backward is None else backward
     call = Caller(called if sample_weight is None else _with_weights(called), dtype)
-    answer = as_answer(call(reference), reference, dtype)
+    answer = as_answer(call(reference), reference, dtype, call.unusable)
     with np.errstate(all="ignore"):
         leaves = [judge_leaf(name, answer, reference) for name in reference.leaves if name in answer.grads]
         findings = find(answer, reference)

@@ -157,6 +157,8 @@ def _example_terms(name: str, s: Step) -> np.ndarray | None:
 
 def _added(name: str, s: Step) -> list[tuple[str, str, np.ndarray]]:
     """Terms that may have been added to an output, with a factor c."""
+    if name == "dZ":
+        return []
     if name == "dA":
         after = (
             "updated-weights",

@@ -29,15 +29,22 @@ def find(answer: Answer, reference: Reference) -> list[Finding]:
         size = {name: float(np.max(value)) for name, value in sizes(step, size, A_size).items()}
         found = explain(step, got, size, reference.bound, u)
         findings.extend(found.findings)
-        findings.extend(_missing(answer, l))
+        findings.extend(_missing(answer, reference, l))
         signal = answer.grads.get(f"dA{l - 1}", step.layer.W.T @ found.dZ)
     return findings
 
 
-def _missing(answer: Answer, l: int) -> list[Finding]:
-    """The gradients of layer l's parameters that were not returned."""
-    names = [f"{name}{l}" for name in ("dW", "db") if f"{name}{l}" not in answer.grads]
-    return [Finding(n, "missing", f"{n} was not returned", f'grads["{n}"]', 0.0) for n in names]
+def _missing(answer: Answer, reference: Reference, l: int) -> list[Finding]:
+    """The outputs of layer l that are no arrays of numbers, and the gradients of its parameters that are not there."""
+    findings = []
+    for n in (f"dW{l}", f"db{l}", f"dA{l - 1}"):
+        is_parameter, reason = not n.startswith("dA"), answer.unusable.get(n)
+        if reason is not None and (is_parameter or reason != "None"):
+            text = f"{n} is {reason}; expected an array of shape {reference.grads[n].shape}"
+            findings.append(Finding(n, "no-numbers", text, f'grads["{n}"]'))
+        elif is_parameter and n not in answer.grads:
+            findings.append(Finding(n, "missing", f"{n} was not returned", f'grads["{n}"]'))
+    return findings
 
 
 def _usable(signal: np.ndarray | None, reference: Reference, l: int) -> np.ndarray | None:

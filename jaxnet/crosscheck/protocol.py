@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import InputError
+from .numbers import NotNumbers, as_numbers
 from .reference import ROUNDOFF, Reference
 from .report import ProtocolCheck, Verdict
 
@@ -119,6 +120,7 @@ class Caller:
     def __init__(self, backward: Backward, dtype: str):
         self.backward, self.dtype = backward, dtype
         self._compiled = jax.jit(backward)
+        self.unusable: dict[str, str] = {}  # what was returned last that is no array of numbers, and what it is
         self.way: Callable[[tuple], dict[str, np.ndarray]] | None = None
 
     def __call__(self, reference: Reference) -> dict[str, np.ndarray]:
@@ -176,5 +178,10 @@ class Caller:
             grads = function(*arguments)
         if not isinstance(grads, Mapping):
             raise InputError(f"the backward pass returned {type(grads).__name__}; expected a dict with dW1, db1, ...")
-        arrays = {str(name): np.asarray(value) for name, value in grads.items()}
-        return {name: array for name, array in arrays.items() if array.dtype.kind not in "OSU"}  # no words, no objects
+        arrays, self.unusable = {}, {}
+        for name, value in grads.items():
+            try:
+                arrays[str(name)] = as_numbers(value)
+            except NotNumbers as reason:
+                self.unusable[str(name)] = str(reason)
+        return arrays
