@@ -208,7 +208,7 @@ def explained(finding: Finding) -> list[str]:
     lines = [f"  {finding.place}: {finding.text}"]
     if finding.remedy:
         lines.append(f"      write {finding.remedy}")
-    if finding.code == "unknown":
+    if finding.code == "unknown" or math.isnan(finding.residual):
         return lines
     fit = f"      this reproduces your numbers to {finding.residual:.2g} of the bound"
     lines.append(fit + (f"; so would: {'; '.join(finding.rivals)}" if finding.rivals else ""))
