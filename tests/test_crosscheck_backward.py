@@ -347,3 +347,30 @@ def test_a_forward_with_a_wrong_rule_of_its_own_is_not_blamed_on_the_backward():
     report = jaxnet.check_backward(X, Y, parameters, network)
     assert any("is not the derivative of its values" in leaf.reason for leaf in report.leaves)
     assert {leaf.name: leaf.verdict for leaf in report.leaves}["dW1"] is Verdict.INCONCLUSIVE
+
+
+def test_a_random_backward_is_reported_first():
+    random = np.random.default_rng(0)
+
+    def dropped(AL, Y, caches):
+        grads = dict(jaxnet.L_model_backward(AL, Y, caches))
+        return grads | {"dW1": grads["dW1"] * random.integers(1, 100)}
+
+    for thorough in (True, False):
+        report = jaxnet.check_backward(
+            *jaxnet.good_point((3, 4, 1), key=jax.random.key(0)), backward=dropped, thorough=thorough
+        )
+        assert report.verdict is Verdict.DISAGREE
+        assert report.reason.startswith(
+            "called twice with the same arguments, dW1 differ: does it draw random numbers?"
+        )
+        assert report.protocol[0].name == "deterministic" and report.protocol[0].verdict is Verdict.DISAGREE
+
+
+@pytest.mark.parametrize("name", ["X", "Y", "W1"])
+def test_points_that_are_not_finite_are_refused(name, no_shape_checks):
+    X, Y, parameters = jaxnet.good_point((3, 4, 1), key=jax.random.key(0))
+    given = {"X": X, "Y": Y, "W1": parameters["W1"]}
+    given[name] = given[name] * np.nan
+    with pytest.raises(jaxnet.InputError, match=f"{name} has entries that are not finite; choose another point"):
+        jaxnet.check_backward(given["X"], given["Y"], parameters | {"W1": given["W1"]})

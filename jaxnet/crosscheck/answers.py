@@ -1,14 +1,19 @@
 """What a backward pass under test returned, in this library's names and scales; each leaf of it against autodiff."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from ..errors import InputError
 from .raised import cut
 from .reference import ROUNDOFF, Reference
 from .report import LeafCheck, Verdict
+
+
+LARGEST = {u: float(jnp.finfo(name).max) for name, u in ROUNDOFF.items()}
 
 
 class Answer(NamedTuple):
@@ -71,20 +76,35 @@ def compare(name: str, got: np.ndarray, want: np.ndarray, S: np.ndarray, u: floa
     if got.shape != want.shape:
         reason = f"shape {got.shape}; expected {want.shape}"
         return LeafCheck(name, got.shape, Verdict.DISAGREE, reason, np.inf, np.inf, bound)
-    if not np.isfinite(S).all() or not np.isfinite(want).all():
-        reason = "the magnitudes overflow float64 here: choose smaller parameters"
-        return LeafCheck(name, got.shape, Verdict.INCONCLUSIVE, reason, np.nan, np.nan, bound)
+    known = np.isfinite(S) & np.isfinite(want)
+    if not known.any():
+        return LeafCheck(name, got.shape, Verdict.INCONCLUSIVE, _unknown(want, known), np.nan, np.nan, bound)
     with np.errstate(all="ignore"):
-        return _compared(name, got, want, S, u, bound)
+        leaf = _compared(name, got, want, S, u, bound)
+    if leaf.agrees and not known.all():
+        return replace(leaf, verdict=Verdict.INCONCLUSIVE, reason=_unknown(want, known))
+    return leaf
+
+
+def _unknown(want: np.ndarray, known: np.ndarray) -> str:
+    if np.isnan(want).any():
+        return (
+            f"autodiff gives NaN at {np.count_nonzero(~known)} of {known.size} entries: look for a `where` around a "
+            "function that is undefined in the branch not taken, or choose another point"
+        )
+    return "the magnitudes overflow float64 here: choose smaller parameters"
 
 
 def _compared(name: str, got: np.ndarray, want: np.ndarray, S: np.ndarray, u: float, bound: float) -> LeafCheck:
-    error = np.abs(got - want)
+    known = np.isfinite(S) & np.isfinite(want)
+    # Beyond the largest number of its type, right code gives inf.
+    overflow = np.isinf(got) & (np.sign(got) == np.sign(want)) & (np.abs(want) + bound * u * S >= LARGEST[u])
+    error = np.where(known & ~overflow, np.abs(got - want), 0.0)
     # Below the smallest normal number nothing has digits.
-    units = np.nan_to_num(error / np.maximum(u * S, np.finfo(np.float64).tiny), nan=np.inf)
+    units = np.nan_to_num(error / np.maximum(u * np.where(known, S, 1.0), np.finfo(np.float64).tiny), nan=np.inf)
     worst = tuple(int(i) for i in np.unravel_index(int(np.argmax(units)), units.shape))
     wrong = int(np.count_nonzero(units > bound))
-    condition = float(np.max(S / np.maximum(np.abs(want), np.finfo(np.float64).tiny)))
+    condition = float(np.max((S / np.maximum(np.abs(want), np.finfo(np.float64).tiny))[known]))
     return LeafCheck(
         name,
         got.shape,
@@ -98,5 +118,5 @@ def _compared(name: str, got: np.ndarray, want: np.ndarray, S: np.ndarray, u: fl
         got=float(got[worst]),
         want=float(want[worst]),
         wrong_entries=wrong,
-        entries=units,
+        entries=np.where(known, units, np.nan),
     )

@@ -18,11 +18,11 @@ from .answers import Answer, as_answer, compare, judge_leaf
 from .functions import Function
 from .localization import find, kink_convention, with_findings
 from .points import measure_power
-from .protocol import Backward, Caller, backward_protocol, promise
+from .protocol import Backward, Caller, backward_protocol, deterministic, promise
 from .reference import ROUNDOFF, Reference, cost_of, make_reference
 from .report import LeafCheck, ProtocolCheck, Report, Triangle, Verdict, overall
-from .verdicts import Case, doubt
-from .witnesses import Witness, triangle
+from .verdicts import Case, doubt, judge
+from .witnesses import Witness, completed, triangle
 
 
 def check_backward(
@@ -59,17 +59,18 @@ def check_backward(
     reference = make_reference(X, Y, parameters, network, sample_weight)
     called = _library_backward(network) if backward is None else backward
     call = Caller(called if sample_weight is None else _with_weights(called), dtype)
-    answer = as_answer(call(reference), reference, dtype, call.unusable)
+    first = call(reference)
+    answer = as_answer(first, reference, dtype, call.unusable)
     with np.errstate(all="ignore"):
         leaves = [judge_leaf(name, answer, reference) for name in reference.leaves if name in answer.grads]
         findings = find(answer, reference)
-        notes = list(answer.conventions)
+        notes = [*answer.conventions, *_undefined(reference)]
         if findings and (kinked := kink_convention(answer, reference)):
             leaves, findings, notes = kinked[0], [], [*notes, kinked[1]]
         leaves = with_findings(leaves, findings)
-    protocol, triangles = [], []
+    protocol, triangles = [deterministic(call, reference, first)], []
     if thorough:
-        protocol = backward_protocol(call, reference, answer.grads)
+        protocol += backward_protocol(call, reference, answer.grads)
         triangles, leaves = _by_differences(reference, answer, leaves)
     if own:
         protocol.append(_training_agrees(reference))
@@ -122,13 +123,29 @@ def _by_differences(
         if name not in by_name:
             continue
         unit = answer.roundoff[name] * reference.S[name]
-        witness = Witness(reference.grads[name], unit, "calibrated")
-        found = triangle(function, i, answer.grads[name], witness)
+        got, witness = answer.grads[name], Witness(reference.grads[name], unit, "calibrated")
+        if not np.isfinite(witness.want).all():
+            witness = completed(function, i, got, witness.want, np.nan_to_num(unit))
+        found = triangle(function, i, got, witness)
         triangles.append(replace(found, leaf=name))
-        reason = doubt(Case(function, i, answer.grads[name], witness, found), by_name[name])
-        if reason:
+        case = Case(function, i, got, witness, found)
+        if witness.undefined is not None:
+            by_name[name] = replace(judge(case)[0], name=name)
+        elif reason := doubt(case, by_name[name]):
             by_name[name] = replace(by_name[name], verdict=Verdict.INCONCLUSIVE, reason=reason)
     return triangles, list(by_name.values())
+
+
+def _undefined(reference: Reference) -> list[str]:
+    """A note on slopes at which autodiff is of no use."""
+    if not reference.undefined:
+        return []
+    return [
+        f"autodiff of the activation or of the loss gives NaN or inf at {reference.undefined} entries; finite "
+        f"differences decide {reference.undefined - reference.unknown} of them. The usual cause is a `where` around a "
+        "function that is infinite or undefined in the branch not taken: give that function an argument that is safe, "
+        "f(where(ok, Z, 1)), inside of the outer `where`"
+    ]
 
 
 def _training_agrees(reference: Reference) -> ProtocolCheck:
@@ -157,6 +174,11 @@ def _reason(verdict, leaves, findings, protocol, reference: Reference) -> str:
     if verdict is Verdict.AGREE:
         worst = max(leaves, key=lambda leaf: leaf.units)
         return f"{len(leaves)} gradients are autodiff's, at most {worst.units:.2g} roundings off, in {worst.name}"
+    unsteady = [check.text for check in protocol if check.name == "deterministic" and check.text]
+    if unsteady:
+        others = [check for check in protocol if check.text not in unsteady]
+        besides = _reason(verdict, leaves, findings, others, reference)
+        return f"{unsteady[0]}; besides, {besides}" if besides else unsteady[0]
     if findings:
         count = "1 error" if len(findings) == 1 else f"{len(findings)} errors"
         l = int(findings[0].place.lstrip("dAWbZ")) + (findings[0].place.startswith("dA"))

@@ -22,6 +22,10 @@ def find(answer: Answer, reference: Reference) -> list[Finding]:
     signal: np.ndarray | None = None
     for l in range(len(reference.layers), 0, -1):
         step = reference.step(l, _usable(signal, reference, l))
+        if not np.isfinite(step.dZ).all():  # the step cannot be judged; those below it can, for a signal of the user's
+            findings.extend(_missing(answer, reference, l))
+            signal = answer.grads.get(f"dA{l - 1}")
+            continue
         got = {name: answer.grads[place(name, l)] for name in ("dW", "db", "dA") if place(name, l) in answer.grads}
         u = max((answer.roundoff[place(name, l)] for name in got), default=ROUNDOFF["float64"])
         size = reference.dZ_size[l - 1] if step.is_head else reference.slope_size[l - 1] * np.abs(step.dA)
