@@ -13,8 +13,8 @@ import jaxnet
 PACKAGE = Path(jaxnet.__file__).parent
 # Imports go downwards only; what stands on one floor does not know of its neighbours.
 FLOORS = [
-    {"errors", "types", "durable", "text"},
-    {"parameters", "activations", "losses"},
+    {"errors", "types", "durable", "text", "covariance"},
+    {"parameters", "activations", "losses", "pairing"},
     {"layers", "regularization"},
     {"feedback"},
     {"network"},
