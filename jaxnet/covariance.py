@@ -15,7 +15,7 @@ products, norms and W W^T are sums of these, hence invariant. A row is finite in
 same numbers times finite ones. What an equation makes of invariant values alone, with the same constants, is invariant:
 Adam for W2, a draw from a key. A mean over the inputs is not, since it divides by n_x and by r. A `select` must ask for
 an invariant value. Everything else is unknown: an entry of W1, its sign, its largest value, a draw of its shape, a
-rounding to fewer digits than W1 has.
+rounding to fewer digits than W1 has, and whole numbers made of floats, such as seeds.
 
 All of this is in real numbers that do not overflow: roundings differ, and so may a decision at a tie.
 """

@@ -215,6 +215,9 @@ UNREAD = {
     "L-BFGS": optax.lbfgs(),
     "all as one vector": optax.flatten(optax.sgd(0.1, momentum=0.9)),
     "bits of a norm": of(lambda g, W, n: g * (jax.lax.bitcast_convert_type(norm(g), jnp.int32) % 2)),
+    "a seed of a norm": of(
+        lambda g, W, n: g * jax.random.normal(jax.random.key((1e6 * norm(g)).astype(jnp.int32)), dtype=g.dtype)
+    ),
     "a callback": of(
         lambda g, W, n: (
             g * jax.pure_callback(np.tanh, jax.ShapeDtypeStruct((), g.dtype), norm(g), vmap_method="sequential")
