@@ -182,7 +182,7 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) 
     reduced = None
     if settings.reduce and stays:
         X = scaling.columns(train.rows[:], dtype)
-        if worth_reducing(X, parameters, _step(settings, network, optimizer, m), batch_size or m, steps):
+        if worth_reducing(X, parameters, None, _step(settings, network, optimizer, m), batch_size or m, steps):
             reduced = reduce(X, parameters)
     return Run(
         dataset, settings, scaling, train, watched, watched_name, network, parameters, optimizer, steps, batch_size,

@@ -17,7 +17,7 @@ from .network import COURSE, L_model_forward, Network, as_targets, check_is_arra
 from .parameters import FrozenDict, initialize_parameters_deep, layer_dims
 from .programs import let_go
 from .recording import Recorded, joined, recorded
-from .reduction import expand, pays, reduce
+from .reduction import directions, expand, pays, reduce
 from .regularization import dropout_masks
 from .rotation import commutes_with_rotation
 from .types import AnyArray, Inputs, Labels, Masks, Parameters, PRNGKeyArray
@@ -124,8 +124,9 @@ def train(
     such as "bfloat16", layers are computed in it; parameters and cost keep their own.
 
     Where the examples have fewer directions than inputs, the same steps are made in as many inputs as there are
-    directions, if that is exact for this optimizer and pays: see `reduction`. It changes roundings and nothing else;
-    `reduce_inputs=False` makes every step in all inputs.
+    directions, if that pays and is proven, from the optimizer's own program, to be exact for all steps and values: see
+    `reduction` and `rotation`. It changes roundings and nothing else; `reduce_inputs=False` makes every step in all
+    inputs.
 
     `sample_weight`, (m,) numbers from 0, multiplies the loss and the gradient of each example, as in `cost_and_grads`;
     `class_weight` does by class, 0 and 1 or the index of a softmax's output: a mapping, in which a class that is left
@@ -157,7 +158,7 @@ def train(
     weight = _weights(Y, network, sample_weight, class_weight)
     step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype, record_every, weight is not None)
     Q = None
-    if reduce_inputs and worth_reducing(X, parameters, step, batch_size or m, num_iterations - start):
+    if reduce_inputs and worth_reducing(X, parameters, opt_state, step, batch_size or m, num_iterations - start):
         X, (parameters, opt_state), Q = reduce(X, (parameters, opt_state))
     feed = resident(X, with_weights(np.asarray(Y), weight), batch_size, key)
     told = None if on_chunk is None else lambda progress: on_chunk(_in_all_inputs(progress, Q))
@@ -199,7 +200,9 @@ def in_all_inputs(tree: Any, Q: AnyArray | None) -> Any:
     return tree if Q is None else _expand(tree, Q)
 
 
-def worth_reducing(X: AnyArray, parameters: Parameters, step: Step, batch_size: int, steps: int) -> bool:
+def worth_reducing(
+    X: AnyArray, parameters: Parameters, opt_state: Any, step: Step, batch_size: int, steps: int
+) -> bool:
     """Is the run the same in reduced inputs, and are its steps worth the reduction?"""
     n_1, n_x = parameters["W1"].shape
     return (
@@ -207,7 +210,7 @@ def worth_reducing(X: AnyArray, parameters: Parameters, step: Step, batch_size: 
         and step.input_keep_prob == 1  # an input that is dropped is no direction of the examples
         and step.dtype is None  # rounded inputs span other directions than those that are rounded later
         and jnp.result_type(X) == jnp.result_type(parameters["W1"]) in (jnp.float32, jnp.float64)
-        and commutes_with_rotation(step.optimizer, len(parameters) // 2)
+        and commutes_with_rotation(step.optimizer, parameters, directions(X, (parameters, opt_state)))
     )
 
 

@@ -76,10 +76,23 @@ def update(
         J = cost(X, Y, parameters, network, masks=masks, sample_weight=sample_weight)
         return J + l2_cost(parameters, l2, 1) if l2 else J
 
+    parameters, opt_state = descend(optimizer, gradient, opt_state, parameters, J, objective)
+    return parameters, opt_state, J
+
+
+def descend(
+    optimizer: optax.GradientTransformation,
+    gradient: Parameters,
+    opt_state: Any,
+    parameters: Parameters,
+    J: Cost,
+    objective: Callable[[Parameters], Cost],
+) -> tuple[Parameters, Any]:
+    """New parameters and new state: what an optimizer makes of a gradient, the cost, and the cost as a function."""
     updates, opt_state = optax.with_extra_args_support(optimizer).update(
         gradient, opt_state, parameters, value=J, grad=gradient, value_fn=objective
     )
-    return cast(Parameters, optax.apply_updates(parameters, updates)), opt_state, J
+    return cast(Parameters, optax.apply_updates(parameters, updates)), opt_state
 
 
 def make_update_step(

@@ -14,9 +14,9 @@ PACKAGE = Path(jaxnet.__file__).parent
 # Imports go downwards only; what stands on one floor does not know of its neighbours.
 FLOORS = [
     {"types", "durable", "text", "machine", "programs", "process_tree"},
-    {"errors"},
+    {"errors", "covariance"},
     {"untrusted", "arguments", "companions", "weighting"},
-    {"parameters", "activations", "losses", "tensors"},
+    {"parameters", "activations", "losses", "tensors", "pairing"},
     {"layers", "regularization"},
     {"feedback"},
     {"network"},
