@@ -1,5 +1,6 @@
 """Signals that end a command."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -39,13 +40,19 @@ def test_a_signal_is_an_exit_code_and_a_line(capsys, monkeypatch, number, code, 
     assert [signal.getsignal(each) for each in SIGNALS] == before
 
 
-def test_a_signal_that_was_lost_is_raised_again():
+def test_a_signal_that_is_lost_in_a_callback_is_raised_again(capsys):
+    """An exception of a callback is printed and forgotten."""
+
+    def callback(phase, info):
+        if phase == "start":
+            os.kill(os.getpid(), signal.SIGTERM)
+
     with stopping() as stop:
         stop.check()
-        try:
-            os.kill(os.getpid(), signal.SIGTERM)
-        except Stopped:
-            pass
+        gc.callbacks.append(callback)
+        gc.collect()
+        gc.callbacks.remove(callback)
+        assert capsys.readouterr().err == ""
         with pytest.raises(Stopped):
             stop.check()
     assert stop.exit_code == 143

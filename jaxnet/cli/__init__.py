@@ -18,18 +18,21 @@ from .streams import GONE, tolerant
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 done, 1 it failed, 2 unusable input, 128 + n ended by signal n."""
     with tolerant() as out, stopping() as stop:
-        options = build_parser().parse_args(arguments, argparse.Namespace(stop=stop))
-        code = _run(options, stop)
-        out.flush()
+        try:
+            code = _run(arguments, stop)
+            out.flush()
+        except KeyboardInterrupt:  # when all was done
+            code = stop.exit_code
         if out.error is not None and out.error.errno not in GONE:
             _print_error(f"the output cannot be written: {out.error}")
-            return code or UNUSABLE_INPUT
+            code = code or UNUSABLE_INPUT
         return code
 
 
-def _run(options: argparse.Namespace, stop: Stop) -> int:
-    start.prepare()
+def _run(arguments: Sequence[str] | None, stop: Stop) -> int:
     try:
+        options = build_parser().parse_args(arguments, argparse.Namespace(stop=stop))
+        start.prepare()
         return options.command(options)
     except BrokenPipeError:  # whoever read the output has all that was wanted
         return DONE

@@ -94,6 +94,7 @@ def run(options: argparse.Namespace) -> int:
         if options.csv:
             print(_csv_line(["path", "class", "probability", *model.classes]), file=file)
         for results in _predictions(paths, model):
+            options.stop.check()
             for result in results:
                 if isinstance(result, Failure):
                     left_out += 1
@@ -102,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
                     print(line(result), file=file)
             file.flush()
             if isinstance(file, Tolerant) and file.error is not None:  # the rest would be for nobody
-                raise file.error
+                raise BrokenPipeError
             bar.update(len(results))
     if left_out and len(paths) > 1:
         print(f"jaxnet: {left_out} of {len(paths)} pictures or folders were left out", file=sys.stderr)

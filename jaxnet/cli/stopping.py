@@ -1,11 +1,13 @@
 """Signals that end a command, as an exception: what there is can then be saved."""
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -17,7 +19,11 @@ class Stopped(KeyboardInterrupt):
 
 
 class Stop:
-    """Whether a signal has come, and which: an exception raised in a callback of C code may be lost."""
+    """Whether a signal has come, and which.
+
+    Its exception may be lost: in a callback of C code, such as JAX's of `gc`, or in an import that forgives any error.
+    So what takes long calls `check` now and then.
+    """
 
     signal: int | None = None
 
@@ -57,11 +63,17 @@ def stopping() -> Iterator[Stop]:
         stop.signal = number
         raise Stopped
 
+    def forget(unraisable: Any) -> None:
+        if not issubclass(unraisable.exc_type, Stopped):  # `Stop.check` raises it again
+            report(unraisable)
+
+    report, sys.unraisablehook = sys.unraisablehook, forget
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, receive)
     try:
         yield stop
     finally:
+        sys.unraisablehook = report
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,6 +1,7 @@
 """jaxnet train"""
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import sys
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..text import printable_lines
 from .options import DONE, FAILED, STRAIGHT_THROUGH, from_zero
+from .stopping import Stop
 from .train_options import add_settings, settings_of, typed
 
 
@@ -71,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
         initial = _initial(Path(chosen["init_from"]))
         chosen = _network_of(initial) | chosen
     settings = Settings(**chosen)
-    dataset = _load(settings)
+    dataset = _load(settings, options.stop)
     if settings.data is not None:  # the run may be resumed in another folder
         settings = dataclasses.replace(settings, data=os.path.abspath(settings.data))
     run = runs.prepare(dataset, settings, initial)
@@ -96,9 +98,9 @@ def _resume(options: argparse.Namespace) -> int:
     before = Settings(**settings_of(argparse.Namespace(), folder / FILE))
     settings = _continued(typed(options), before, folder)
     finished = facts.pop("finished", None)
-    is_longer = (settings.iterations, settings.epochs) != (before.iterations, before.epochs)
-    if finished is not None and not is_longer:
-        _say(f"finished  {folder}: all its {finished} steps are made; --iterations N or --epochs N makes more")
+    done = f"finished  {folder}: all its {finished} steps are made; --iterations N or --epochs N makes more"
+    if finished is not None and (settings.iterations, settings.epochs) == (before.iterations, before.epochs):
+        _say(done)
         return DONE
     if finished is not None and finished < facts["steps"]:
         raise InputError(
@@ -106,14 +108,12 @@ def _resume(options: argparse.Namespace) -> int:
             f"another from its model: --init-from {folder}"
         )
     _set_precision(settings.dtype)
-    dataset = _load(settings)
-    if dataset.fingerprint != facts["fingerprint"]:
-        raise InputError(
-            f"the data of {folder} has changed since: {settings.data} now has the fingerprint "
-            f"{dataset.fingerprint[:12]}, and had {facts['fingerprint'][:12]}; bring the old data back, or train anew"
-        )
+    dataset = _load_again(settings, facts["fingerprint"], folder, options.stop)
     run = runs.prepare(dataset, settings, run_folder.read_initial(folder, facts))
     _check_longer(run, facts["steps"], folder)
+    if finished is not None and run.iterations == facts["steps"]:  # in other words
+        _say(done)
+        return DONE
     with run_folder.locked(folder), Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
         run, history = runs.restore(checkpoints, run, _warn)
         if settings != before:
@@ -122,6 +122,16 @@ def _resume(options: argparse.Namespace) -> int:
         _print_plan(run)
         _say(f"resumed   {folder} after {history.rows[-1].iteration if history.rows else 0} steps")
         return _train_and_write(run, history, folder, checkpoints, facts, options)
+
+
+def _load_again(settings: "Settings", fingerprint: str, folder: Path, stop: Stop) -> "Dataset":
+    dataset = _load(settings, stop)
+    if dataset.fingerprint != fingerprint:
+        raise InputError(
+            f"the data of {folder} has changed since: {settings.data} now has the fingerprint "
+            f"{dataset.fingerprint[:12]}, and had {fingerprint[:12]}; bring the old data back, or train anew"
+        )
+    return dataset
 
 
 def _continued(chosen: dict[str, Any], before: "Settings", folder: Path) -> "Settings":
@@ -189,7 +199,7 @@ def _train_and_write(
 
     try:
         parameters = _train_with_progress(run, history, folder, checkpoints, options)
-        return _test_and_write(run, history, parameters, folder, facts)
+        return _test_and_write(run, history, parameters, folder, facts, options.stop)
     except NotFiniteError as error:
         stops_early = run.settings.early_stopping is not None and bool(history.rows)
         run_folder.write(folder, run, runs.kept(run, history) if stops_early else error.parameters, history)
@@ -197,8 +207,9 @@ def _train_and_write(
         _warn(f"{error}{kept}, in {folder}")
         return FAILED
     except (InputError, OSError):  # a checkpoint or a report that cannot be written is no reason to lose the model
-        if history.state is not None:
-            run_folder.write(folder, run, runs.kept(run, history), history)
+        with contextlib.suppress(InputError, OSError):
+            if history.state is not None:
+                run_folder.write(folder, run, runs.kept(run, history), history)
         raise
     except KeyboardInterrupt:
         if history.state is None:
@@ -212,7 +223,7 @@ def _train_and_write(
 
 
 def _test_and_write(
-    run: "Run", history: "History", parameters: "Parameters", folder: Path, facts: dict[str, Any]
+    run: "Run", history: "History", parameters: "Parameters", folder: Path, facts: dict[str, Any], stop: Stop
 ) -> int:
     """All of it is written before any of it is printed: whoever reads may leave at the first line."""
     from .. import run_folder
@@ -222,7 +233,9 @@ def _test_and_write(
     row = history.rows[history.best()] if run.settings.early_stopping else history.rows[-1]
     probabilities = run_folder.test_probabilities(run, parameters)
     test_accuracy = float((probabilities.argmax(axis=0) == run.dataset.test.labels).mean())
+    stop.check()
     report = _check(run, parameters)
+    stop.check()
     table = "" if report is None else str(report.table())
     drawn = run_folder.draw(folder, run, parameters, history, probabilities, table)
     write_settings(folder, run.settings, facts | {"finished": history.rows[-1].iteration})
@@ -262,7 +275,7 @@ def _angles(row: dict[str, float]) -> str:
     return f"{', '.join(said)} degrees from backpropagation's, before step {row['iteration']}"
 
 
-def _load(settings: "Settings") -> "Dataset":
+def _load(settings: "Settings", stop: Stop) -> "Dataset":
     from tqdm import tqdm
 
     from ..data import load_dataset
@@ -270,6 +283,7 @@ def _load(settings: "Settings") -> "Dataset":
     with tqdm(unit=" pictures", desc="decoding", delay=0.5, leave=False) as bar:
 
         def show(done: int, total: int) -> None:
+            stop.check()
             bar.total = total
             bar.update(done - bar.n)
 
