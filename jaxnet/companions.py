@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
@@ -53,6 +54,8 @@ def equal_to_rounding(AL: Outputs, P: Outputs, units: float | Array = 0.75) -> A
 def per_example(value: Function, ZL: Outputs, Y: Outputs) -> PerExample:
     """value(ZL, Y). Raises `InputError` unless that is a floating-point number for each example."""
     losses = value(ZL, Y)
+    if not isinstance(losses, jax.Array | np.ndarray):
+        raise InputError(f"the loss's value is of type {type(losses).__name__}; expected an array, a loss per example")
     shape, dtype, m = jnp.shape(losses), jnp.result_type(losses), ZL.shape[1]
     if shape != (m,) or not jnp.issubdtype(dtype, jnp.floating):
         hint = "; neither summed nor averaged over the examples" if shape == () else ""

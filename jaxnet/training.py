@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
 from .angles import Alignment, alignment
 from .errors import InputError
@@ -23,7 +23,7 @@ from .rotation import commutes_with_rotation
 from .types import AnyArray, Inputs, Labels, Masks, Parameters, PRNGKeyArray
 from .update import GRADIENT_DESCENT, LEARNING_RATE, gradient_descent, update
 from .validation import check_data, check_parameters, check_regularization, check_schedule, check_sizes
-from .weighting import ClassWeight, SampleWeight, as_sample_weight, class_weights, classes_of
+from .weighting import ClassWeight, SampleWeight, example_weights
 
 
 # What is folded into the run's key: for the masks, for the first feedback weights, and for their changes. The
@@ -155,7 +155,7 @@ def train(
         raise InputError(f"the run goes on from step {start} without its feedback weights; pass B=trained.B")
     B = first_feedback(parameters, network, key) if B is None else _as_feedback(B, parameters, network)
     Y = as_targets(Y, outputs_like(X, parameters, n_L))
-    weight = _weights(Y, network, sample_weight, class_weight)
+    weight = example_weights(Y, network.loss.output, sample_weight, class_weight)
     step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype, record_every, weight is not None)
     Q = None
     if reduce_inputs and worth_reducing(X, parameters, opt_state, step, batch_size or m, num_iterations - start):
@@ -167,24 +167,6 @@ def train(
     except NotFiniteError as error:
         raise error.in_all_inputs(Q) from None
     return _in_all_inputs(trained, Q)
-
-
-def _weights(
-    Y: Float[Array, "n_L m"], network: Network, sample_weight: SampleWeight, class_weight: ClassWeight
-) -> Float[Array, " m"] | None:
-    """What the loss of each example is multiplied by, if anything."""
-    weight = as_sample_weight(sample_weight, Y)
-    if class_weight is None:
-        return weight
-    n_L = len(Y)
-    if n_L > 1 and network.loss.output is jax.nn.sigmoid:
-        raise InputError(
-            f"class_weight is given, but each of the {n_L} sigmoid outputs is a label of its own, and an example of "
-            "no one class; pass sample_weight"
-        )
-    classes, n = classes_of(np.asarray(Y, np.float64)), max(n_L, 2)
-    by_class = class_weights(class_weight, np.bincount(classes, minlength=n).tolist(), range(n))[classes]
-    return as_sample_weight(by_class if weight is None else by_class * np.asarray(weight, np.float64), Y)
 
 
 def with_weights(Y: Float[np.ndarray, "n_L m"], weight: AnyArray | None) -> Float[np.ndarray, "_ m"]:

@@ -4,9 +4,8 @@ The 1/m stays: a weight of 2 is the same example twice, up to m. Weights of 1 ch
 be added up in another order.
 """
 
-import math
-import numbers
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import jax
@@ -73,6 +72,24 @@ def _check_values(weight: Float[np.ndarray, " m"]) -> None:
         raise InputError("sample_weight is 0 for every example; expected a weight above 0 for some")
 
 
+def example_weights(
+    Y: Float[Array, "n_L m"], output: Callable, sample_weight: SampleWeight, class_weight: ClassWeight
+) -> Float[Array, " m"] | None:
+    """What the loss of each example is multiplied by, if anything: its own weight, times that of its class."""
+    weight = as_sample_weight(sample_weight, Y)
+    if class_weight is None:
+        return weight
+    n_L = len(Y)
+    if n_L > 1 and output is jax.nn.sigmoid:
+        raise InputError(
+            f"class_weight is given, but each of the {n_L} sigmoid outputs is a label of its own, and an example of "
+            "no one class; pass sample_weight"
+        )
+    classes, n = classes_of(np.asarray(Y, np.float64)), max(n_L, 2)
+    by_class = class_weights(class_weight, np.bincount(classes, minlength=n).tolist(), range(n))[classes]
+    return as_sample_weight(by_class if weight is None else by_class * np.asarray(weight, np.float64), Y)
+
+
 def class_weights(class_weight: ClassWeight, counts: Sequence[int], names: Sequence[Any]) -> Float[np.ndarray, " n"]:
     """The weight of each class: "balanced" is m / (n count_c), which makes all n classes count alike; else as given.
 
@@ -104,7 +121,7 @@ def class_weights(class_weight: ClassWeight, counts: Sequence[int], names: Seque
 
 
 def _checked_weight(name: Any, weight: Any) -> float:
-    if not isinstance(weight, numbers.Real) or not 0 <= float(weight) < math.inf:
+    if not isinstance(weight, int | float | np.integer | np.floating) or not 0 <= weight <= sys.float_info.max:
         raise InputError(f"the weight of class {name} is {weight!r:.60}; expected a finite number from 0")
     return float(weight)
 

@@ -216,10 +216,11 @@ def test_a_root_of_saturated_float32_logits_is_not_taken_for_negative(scale):
         (lambda ZL, Y: (ZL - Y) ** 2, r"has shape \(3, 5\) .* expected \(5,\).* sum over the outputs, axis 0"),
         (lambda ZL, Y: jnp.sum((ZL - Y) ** 2, 0, keepdims=True), r"has shape \(1, 5\)"),
         (lambda ZL, Y: jnp.sum((ZL - Y) ** 2, 0)[:, None], r"has shape \(5, 1\)"),
+        (lambda ZL, Y: [0.0] * 5, "is of type list; expected an array"),
         (lambda ZL, Y: jnp.sum((ZL - Y) ** 2, 1), r"has shape \(3,\)"),
         (lambda ZL, Y: jnp.sum((ZL > 0) != (Y > 0), 0), "dtype int.*; expected .* floats"),
     ],
-    ids=["mean", "by output", "row", "column", "axis", "integer"],
+    ids=["mean", "by output", "row", "column", "list", "axis", "integer"],
 )
 def test_a_value_of_another_shape_is_refused_wherever_it_is_used(no_shape_checks, value, message):
     X, Y, parameters = problem([4, 3], 5, SQUARED, dtype=np.float32)

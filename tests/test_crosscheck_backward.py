@@ -374,3 +374,46 @@ def test_points_that_are_not_finite_are_refused(name, no_shape_checks):
     given[name] = given[name] * np.nan
     with pytest.raises(jaxnet.InputError, match=f"{name} has entries that are not finite; choose another point"):
         jaxnet.check_backward(given["X"], given["Y"], parameters | {"W1": given["W1"]})
+
+
+# ---- weights of the examples, and losses of one's own
+
+
+def weighted_backward(AL, Y, caches, sample_weight):
+    """The course's, in NumPy, of the weighted cost: its chain is linear in dAL, which the weights multiply."""
+    grads, m = {}, Y.shape[1]
+    for l in range(len(caches), 0, -1):
+        (A_prev, W, _), Z = caches[l - 1]
+        dZ = (AL - Y) * sample_weight[None] if l == len(caches) else grads[f"dA{l}"] * (Z > 0)
+        grads[f"dW{l}"], grads[f"db{l}"] = dZ @ A_prev.T / m, dZ.sum(axis=1, keepdims=True) / m
+        grads[f"dA{l - 1}"] = W.T @ dZ
+    return grads
+
+
+def weights_forgotten(AL, Y, caches, sample_weight):
+    return course.backward(AL, Y, caches)
+
+
+def test_a_weighted_backward_pass_is_held_against_the_weighted_cost():
+    X, Y, parameters = jaxnet.good_point(DIMS, key=jax.random.key(0), m=M)
+    w = np.array([0.5, 2, 0, 1, 3, 1])
+    for backward in (None, weighted_backward):
+        report = jaxnet.check_backward(X, Y, parameters, backward=backward, sample_weight=w)
+        assert report.agrees, f"\n{report}"
+    report = jaxnet.check_backward(X, Y, parameters, backward=weights_forgotten, thorough=False, sample_weight=w)
+    assert report.verdict is Verdict.DISAGREE and report.first_bad == "dZ3"
+    assert report.findings[0].remedy == "dZ3 = (A3 - Y) * sample_weight"
+
+
+def test_a_backward_pass_that_takes_no_weights_is_told():
+    with pytest.raises(jaxnet.InputError, match=r"takes no argument of that name.*backward\(AL, Y, caches, sample_wei"):
+        check(course.backward, sample_weight=np.ones(M))
+
+
+def test_the_line_of_a_loss_of_ones_own_is_not_that_of_another():
+    bce = LOSSES["binary_cross_entropy"]
+    network = Network("relu", bce._replace(value=lambda ZL, Y: 3 * bce.value(ZL, Y)))
+    assert check(None, network=network).agrees
+    report = check(course.backward, network=network)
+    assert report.verdict is Verdict.DISAGREE
+    assert report.findings[0].remedy == "dZ3 = (the derivative of each example's loss with respect to Z3)"

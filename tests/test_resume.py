@@ -185,6 +185,17 @@ def test_other_settings_are_told(tmp_path, capsys, monkeypatch, arguments, messa
     assert message.format(out=out) in capsys.readouterr().err
 
 
+def test_class_weights_go_on_with_the_run(tmp_path, capsys, monkeypatch):
+    _, out = interrupted_run(tmp_path, monkeypatch, "--class-weight", "1=2", "0=0.25")
+    whole = tmp_path / "whole"
+    assert typed("train", tmp_path / "a.npz", "--config", out / "settings.toml", "--out", whole) == 0
+    assert typed("train", "--resume", "--out", out, "--class-weight", "0=0.25,1=2") == 0
+    assert "weights   0 0.25, 1 2: times the loss" in capsys.readouterr().out
+    assert (out / "history.csv").read_text() == (whole / "history.csv").read_text()
+    assert typed("train", "--resume", "--out", out, "--class-weight", "balanced") == 2
+    assert "--class-weight is balanced, but the run in" in capsys.readouterr().err
+
+
 def test_the_same_settings_typed_again_are_no_difference(tmp_path, capsys, monkeypatch):
     data, out = interrupted_run(tmp_path, monkeypatch)
     assert typed("train", data, "--layers", 3, "--iterations", 500, "--out", out, "--resume") == 0

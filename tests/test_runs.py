@@ -76,7 +76,7 @@ def test_epochs_are_counted_in_whole_batches(tmp_path):
 
 def test_examples_that_do_not_fit_are_read_from_disk_and_nothing_else_changes(tmp_path, monkeypatch):
     dataset = drawn_dataset(tmp_path)
-    settings = changed(batch_size=8, keep_prob=0.8, standardise=True, validation_fraction=0.2)
+    settings = changed(batch_size=8, keep_prob=0.8, standardise=True, validation_fraction=0.2, class_weight="balanced")
     resident = runs.prepare(dataset, settings)
     want = runs.execute(resident, runs.History(), lambda row: None)
     monkeypatch.setattr(feeds, "RESIDENT_BYTES", 0)

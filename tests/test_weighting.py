@@ -78,7 +78,7 @@ def test_weights_of_1_change_no_bit_of_gradients_and_training(loss, n_L):
     np.testing.assert_allclose(J, J_plain, rtol=1e-6)
     train = partial(jaxnet.train, X, Y, parameters, num_iterations=7, network=network, batch_size=2)
     plain = train(key=jax.random.key(0))
-    for weights in ({"sample_weight": ones}, {"class_weight": {0: 1, 1: 1.0}}):
+    for weights in ({"sample_weight": ones}, {"class_weight": {int(classes_of(Y)[0]): 1}}):
         trained = train(key=jax.random.key(0), **weights)
         assert_same(trained[:2], plain[:2])
         np.testing.assert_allclose(trained.costs, plain.costs, rtol=1e-6)
@@ -344,6 +344,8 @@ WRONG_CLASSES = [
     (Y2, {1: np.nan}, "the weight of class 1 is nan"),
     (Y2, {1: "2"}, "the weight of class 1 is '2'"),
     (Y2, {1: None}, "the weight of class 1 is None"),
+    (Y2, {1: 10**400}, "the weight of class 1 is 1000"),
+    (Y2, {1: 1j}, "the weight of class 1 is 1j"),
     (Y2, {0: 0, 1: 0.0}, "class_weight is 0 for every class"),
     (Y2, "balance", "class_weight is 'balance'; expected 'balanced' or a mapping .* the classes are 0, 1"),
     (Y2, [1.0, 2.0], r"class_weight is \[1.0, 2.0\]; expected 'balanced' or a mapping"),
