@@ -1,11 +1,13 @@
 """Signals that end a command."""
 
 import gc
+import importlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -41,7 +43,7 @@ def test_a_signal_is_an_exit_code_and_a_line(capsys, monkeypatch, number, code, 
 
 
 def test_a_signal_that_is_lost_in_a_callback_is_raised_again(capsys):
-    """An exception of a callback is printed and forgotten."""
+    """An exception of a callback of `gc`, as JAX has one, is printed and forgotten."""
 
     def callback(phase, info):
         if phase == "start":
@@ -52,10 +54,24 @@ def test_a_signal_that_is_lost_in_a_callback_is_raised_again(capsys):
         gc.callbacks.append(callback)
         gc.collect()
         gc.callbacks.remove(callback)
-        assert capsys.readouterr().err == ""
         with pytest.raises(Stopped):
             stop.check()
-    assert stop.exit_code == 143
+        with pytest.raises(Stopped):
+            time.sleep(20)
+    assert stop.exit_code == 143 and capsys.readouterr().err == ""
+
+
+def test_a_signal_in_an_import_waits_for_its_end(tmp_path, monkeypatch):
+    """C code prints what an import raises."""
+    (tmp_path / "slow_to_import.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nwhole = True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with stopping():
+        module = importlib.import_module("slow_to_import")
+        with pytest.raises(Stopped):
+            time.sleep(20)
+    assert module.whole
 
 
 def test_a_signal_that_is_ignored_stays_so():
