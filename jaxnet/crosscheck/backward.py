@@ -37,9 +37,11 @@ def check_backward(
     `backward` is any function of the course's signature, in JAX or NumPy; `L_model_backward` unless given. It is
     called in `dtype` with the caches of the forward pass at this point, cast exactly, and each leaf is judged by the
     rounding of the type it came in. A step that is wrong for the signal it was given is a finding: where, what, and
-    the line to write. `thorough` adds the protocol (deterministic, inputs unchanged, jit, vmap, additive over the
-    batch) and how many known errors would have shown at this point; for large networks these take longest.
-    Raises `InputError` where X, Y and parameters do not fit; what `backward` raises is passed on.
+    the line to write; a backward pass that draws random numbers is reported before all else. Slopes at which autodiff
+    is NaN are told by differences, and what nothing tells makes the verdict inconclusive. `thorough` adds the protocol
+    (inputs unchanged, jit, vmap, additive over the batch) and how many known errors would have shown at this point;
+    for large networks these take longest.
+    Raises `InputError` where X, Y and parameters do not fit or are not finite; what `backward` raises is passed on.
     """
     if dtype not in ROUNDOFF:
         raise InputError(f"dtype is {dtype!r}; expected one of {', '.join(ROUNDOFF)}")
