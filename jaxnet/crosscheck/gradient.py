@@ -69,21 +69,25 @@ def check_gradient(
         protocol = [steady.check]
         if thorough:
             protocol += gradient_protocol(call, function) if rule is None or grad else rule_protocol(rule, function)
-        got = returned.leaves
-        cases = [
-            Case(function, i, got[i], witness, triangle(function, i, got[i], witness))
-            for i, witness in enumerate(witnesses(function, got))
-        ]
-        leaves, notes = zip(*map(judge, cases), strict=True)
-        wrong = [case for case, leaf in zip(cases, leaves, strict=True) if leaf.verdict is Verdict.DISAGREE]
-        findings = tuple(_explain(case, cases) for case in wrong)
+        return _compared(subject, function, returned, protocol)
+
+
+def _compared(subject: str, function: Function, returned: Returned, protocol: Sequence[ProtocolCheck]) -> Report:
+    """The report on a gradient, leaf by leaf."""
+    got = returned.leaves
+    cases = [
+        Case(function, i, got[i], witness, triangle(function, i, got[i], witness))
+        for i, witness in enumerate(witnesses(function, got))
+    ]
+    leaves, notes = zip(*map(judge, cases), strict=True)
+    wrong = [case for case, leaf in zip(cases, leaves, strict=True) if leaf.verdict is Verdict.DISAGREE]
     verdict = overall([leaf.verdict for leaf in leaves] + [check.verdict for check in protocol])
     return Report(
         subject,
         verdict,
         _reason(verdict, leaves, protocol),
         leaves,
-        findings,
+        tuple(_explain(case, cases) for case in wrong),
         (*returned.notes, *(note for of_leaf in notes for note in of_leaf)),
         tuple(protocol),
         tuple(case.triangle for case in cases),
