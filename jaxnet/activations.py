@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .errors import InputError
+from .members import by_name, itself
 from .types import AnyArray
 
 
@@ -21,6 +22,11 @@ class Activation(NamedTuple):
 
     forward: Callable[[Array], Array]
     backward: Callable[[Array, Array], Array]  # (dA, Z) -> dZ
+
+    __copy__ = __deepcopy__ = itself
+
+    def __reduce__(self):
+        return by_name(self, ACTIVATIONS | STRAIGHT_THROUGH, as_activation)
 
 
 Units = Float[Array, "n m"]

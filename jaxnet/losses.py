@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from .errors import InputError
+from .members import by_name, itself
 from .types import PRNGKeyArray
 
 
@@ -43,6 +44,11 @@ class Loss(NamedTuple):
     sample: Callable[[Array, Array], Array] | None = None  # (ZL, key) -> labels drawn from the model, (n_L, m)
     hessian_root: Callable[[Array, Array], Array] | None = None  # (ZL, Y) -> S, (n_L, C m)
     hessian_product: Callable[[Array, Array, Array], Array] | None = None  # (ZL, Y, RZL) -> H RZL
+
+    __copy__ = __deepcopy__ = itself
+
+    def __reduce__(self):
+        return by_name(self, LOSSES, as_loss)
 
 
 def _times_log(y: Outputs, p: Outputs) -> Outputs:

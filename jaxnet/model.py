@@ -183,6 +183,6 @@ def _scaling(scale: Any, arrays: Mapping[str, np.ndarray], n_x: int) -> Scaling:
 
 def _name_of(member: Any, table: dict[str, Any], kind: str) -> str:
     for name, known in table.items():
-        if known is member:
+        if known == member:
             return name
     raise InputError(f"the {kind} of this network is none of {', '.join(table)}; a model file can only name those")

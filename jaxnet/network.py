@@ -21,6 +21,7 @@ from .errors import InputError
 from .feedback import Crossing, Feedback, Rule, as_rule, backprop
 from .layers import LayerCache, linear_activation_forward, linear_forward, linear_gradient, linear_transpose
 from .losses import Loss, as_loss
+from .members import itself
 from .parameters import FrozenDict, layer_dims
 from .types import AnyArray, Cost, DTypeLike, Grads, Inputs, Labels, Masks, Outputs, Parameters
 
@@ -38,6 +39,7 @@ class Network(_NetworkFields):
     """
 
     __slots__ = ()
+    __copy__ = __deepcopy__ = itself
 
     def __new__(
         cls,

@@ -18,8 +18,25 @@ from .types import Cost, DTypeLike, Grads, Inputs, Labels, Masks, Parameters
 
 
 LEARNING_RATE = 0.0075  # the course's
-# One optimizer a rate: a function that has it as a static argument is compiled anew for every new one.
-gradient_descent = cache(optax.sgd)
+
+
+class _GradientDescent(optax.GradientTransformationExtraArgs):
+    """`optax.sgd`, pickled by its rate: its functions are closures, which Python cannot pickle."""
+
+    learning_rate: float
+
+    def __reduce__(self):
+        return gradient_descent, (self.learning_rate,)
+
+
+@cache  # a function that has an optimizer as a static argument is compiled anew for every new one
+def gradient_descent(learning_rate: float) -> optax.GradientTransformationExtraArgs:
+    """The `optax.sgd` of this rate, the same one every time."""
+    optimizer = _GradientDescent(*optax.sgd(learning_rate))
+    optimizer.learning_rate = learning_rate
+    return optimizer
+
+
 GRADIENT_DESCENT = gradient_descent(LEARNING_RATE)
 
 

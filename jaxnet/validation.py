@@ -127,7 +127,7 @@ def _check_labels(Y: np.ndarray, n_L: int, m: int, network: Network) -> None:
         raise InputError(
             f"labels lie between {Y.min():g} and {Y.max():g}; expected 0 and 1, or probabilities between them"
         )
-    if network.loss is softmax_cross_entropy:
+    if network.loss == softmax_cross_entropy:
         sums = Y.sum(axis=0)
         worst = int(np.argmax(np.abs(sums - 1)))
         if abs(sums[worst] - 1) > 1e-3:

@@ -13,7 +13,7 @@ import jaxnet
 PACKAGE = Path(jaxnet.__file__).parent
 # Imports go downwards only; what stands on one floor does not know of its neighbours.
 FLOORS = [
-    {"errors", "types", "durable", "text"},
+    {"errors", "types", "durable", "text", "members"},
     {"parameters", "activations", "losses"},
     {"layers", "regularization"},
     {"feedback"},
@@ -61,7 +61,7 @@ FLOORS = [
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 MATHEMATICS = ["parameters", "activations", "losses", "layers", "regularization", "feedback", "network", "update"]
-MATHEMATICS += ["reduction", "angles", "diagnosis", "signals"]
+MATHEMATICS += ["members", "reduction", "angles", "diagnosis", "signals"]
 READOUTS = ["pairs", "examples", "batch", "curvature", "kronecker", "clipping", "noise", "influence", "preconditioner"]
 MATHEMATICS += [f"readouts.{name}" for name in READOUTS]
 FILES = sorted(
