@@ -38,7 +38,7 @@ FLOORS = [
     {"crosscheck.coursework"},
     {"crosscheck.sandbox"},
     {"crosscheck"},
-    {"scaling", "angles", "diagnosis", "rotation", "prefetch", "settings", "checkpoint", "scalars", "plots"},
+    {"scaling", "angles", "diagnosis", "failure", "rotation", "prefetch", "settings", "checkpoint", "scalars", "plots"},
     {"recording"},
     {"training", "model", "data.examples", "data.pictures", "data.folders"},
     {"data.arrays", "data.cache", "exchange.export"},
