@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
+from .checks import check_same_shape
 from .errors import InputError
 from .members import by_name, itself
 from .types import AnyArray
@@ -30,14 +30,6 @@ class Activation(NamedTuple):
 
 
 Units = Float[Array, "n m"]
-
-
-def check_same_shape(dA: AnyArray, Z: AnyArray) -> None:
-    """Raises `InputError` where dA and Z would broadcast."""
-    if np.shape(dA) != np.shape(Z):
-        raise InputError(
-            f"dA has shape {np.shape(dA)} and Z {np.shape(Z)}; expected one shape, (n, m), that of the layer's units"
-        )
 
 
 def relu_backward(dA: Float[AnyArray, "n m"], Z: Float[AnyArray, "n m"]) -> Units:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .network import COURSE, L_model_forward, Network, as_targets, backpropagate
+from .checks import as_targets
+from .network import COURSE, L_model_forward, Network, gradients_from
 from .signals import dead_share, stacked
 from .types import Inputs, Labels, Parameters
 
@@ -25,6 +26,6 @@ def layer_signals(X: Inputs, Y: Labels, parameters: Parameters, network: Network
     """
     _, caches = L_model_forward(X, parameters, network)
     ZL = caches[-1].Z
-    grads = backpropagate(network.loss.gradient(ZL, as_targets(Y, ZL)), caches, network.by_backprop)
+    grads = gradients_from(network.loss.gradient(ZL, as_targets(Y, ZL, network.loss)), caches, network.by_backprop)
     norms = [jnp.linalg.norm(grads[f"dW{l}"]) for l in range(1, len(caches) + 1)]
     return LayerSignals(jnp.stack(norms), stacked([dead_share(cache.Z, network.hidden) for cache in caches[:-1]]))

@@ -59,7 +59,7 @@ def newest_useful(
     A cost that was finite in its step is not enough: it is that of one batch, under one draw of dropout.
     """
     blocks = [slice(i, i + BLOCK) for i in range(0, len(rows), BLOCK)]
-    for kept, parameters in reversed(list(candidates)):
+    for kept, parameters in list(candidates)[::-1]:
         if all(_is_finite(rows[block], Y_rows[block], parameters, network) for block in blocks):
             return kept, parameters
     return None
@@ -68,5 +68,5 @@ def newest_useful(
 @partial(jax.jit, static_argnames="network")
 def _is_finite(rows: AnyArray, Y_rows: AnyArray, parameters: Parameters, network: Network) -> jax.Array:
     AL, caches = L_model_forward(rows.T, parameters, network)
-    J = jnp.mean(network.loss.value(caches[-1].Z, Y_rows.T))
+    J = jnp.mean(network.loss.value(caches[-1].Z, jnp.asarray(Y_rows).T))
     return jnp.isfinite(AL).all() & jnp.isfinite(J)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .activations import Activation
+from .checks import check_floats
 from .errors import InputError
 from .layers import linear_transpose
 from .losses import Loss
@@ -101,6 +102,8 @@ def update_feedback(
 
 def _crossed(parameters: Parameters) -> Parameters:
     """Without layer 1, which no rule crosses. So a run in reduced inputs, see `reduction`, has the same feedback."""
+    for name, value in parameters.items():
+        check_floats(name, value, "unit")
     return FrozenDict({name: value for name, value in parameters.items() if name not in ("W1", "b1")})
 
 

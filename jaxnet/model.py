@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from .activations import ACTIVATIONS, STRAIGHT_THROUGH
+from .checks import check_parameters
 from .errors import InputError
 from .losses import LOSSES
 from .network import Network
@@ -64,7 +65,7 @@ def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             f"the scaling of the model is {model.scaling!r:.99}; expected a Scaling, such as Scaling(1 / 255)"
         )
     settings = {
-        "layer_dims": list(layer_dims(model.parameters)),
+        "layer_dims": list(check_parameters(model.parameters)),
         "hidden": _name_of(model.network.hidden, ACTIVATIONS | STRAIGHT_THROUGH, "activation"),
         "loss": _name_of(model.network.loss, LOSSES, "loss"),
         "input_shape": list(model.input_shape),

@@ -152,6 +152,8 @@ def initialize_parameters_deep(
     dims = checked_layer_dims(layer_dims)
     if isinstance(scaling, str) and scaling not in SCALINGS:
         raise InputError(f"scaling is {scaling!r}; expected a number or one of {', '.join(SCALINGS)}")
+    if isinstance(scaling, int | float | np.number) and not 0 <= scaling < math.inf:
+        raise InputError(f"scaling is {scaling}; expected a standard deviation, a finite number from 0 on")
     sizes = [n * n_prev for n_prev, n in itertools.pairwise(dims)]
     # One draw for all layers: the generator is compiled anew, for a third of a second, for every shape it draws.
     entries = jax.random.normal(key, (sum(sizes),), dtype or float)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .checks import check_floats, check_number
 from .errors import InputError
 from .parameters import FrozenDict, checked_layer_dims
 from .types import DTypeLike, Parameters, PRNGKeyArray
@@ -44,11 +45,20 @@ def dropout_masks(
 
 def l2_cost(parameters: Parameters, lambd: float, m: int) -> Float[Array, ""]:
     """lambd / (2 m) sum_l ||W_l||_F^2, which the course adds to the cost; biases are free."""
+    _check_penalty(parameters, lambd, m)
     return lambd / (2 * m) * jnp.sum(jnp.stack([jnp.sum(W**2) for name, W in parameters.items() if name[0] == "W"]))
 
 
 def l2_gradient(parameters: Parameters, lambd: float, m: int) -> FrozenDict:
     """The derivative of `l2_cost`: lambd / m W_l, and 0 for the biases."""
+    _check_penalty(parameters, lambd, m)
     return FrozenDict(
         {name: lambd / m * value if name[0] == "W" else jnp.zeros_like(value) for name, value in parameters.items()}
     )
+
+
+def _check_penalty(parameters: Parameters, lambd: float, m: int) -> None:
+    check_number("lambd", lambd, at_least=0)
+    check_number("m", m, at_least=1)
+    for name, value in parameters.items():
+        check_floats(name, value, "unit")

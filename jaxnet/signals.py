@@ -15,10 +15,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from .activations import Activation
+from .checks import as_targets, check_parameters
 from .errors import InputError
 from .layers import linear_gradient
-from .network import COURSE, L_model_forward, Network, as_targets, backward_signals
-from .parameters import checked_layer_dims, layer_dims
+from .network import COURSE, L_model_forward, Network, backward_signals
+from .parameters import checked_layer_dims
 from .types import AnyArray, Inputs, Labels, Parameters
 
 
@@ -52,7 +53,9 @@ def signal_sizes(X: Inputs, Y: Labels, parameters: Parameters, network: Network 
     AL, caches = L_model_forward(X, parameters, network)
     Z = [cache.Z for cache in caches]
     A = [cache.linear_cache.A for cache in caches]  # A_0 ... A_{L-1}
-    dZ, dA = backward_signals(network.loss.gradient(Z[-1], as_targets(Y, Z[-1])), caches, network.by_backprop)
+    dZ, dA = backward_signals(
+        network.loss.gradient(Z[-1], as_targets(Y, Z[-1], network.loss)), caches, network.by_backprop
+    )
     W = stacked([norm(cache.linear_cache.W) for cache in caches])
     dW = stacked([norm(linear_gradient(dZ_l, jnp.asarray(A_prev))[0]) for dZ_l, A_prev in zip(dZ, A, strict=True)])
     # relu makes 0 of an error that meets NaN, so that an explosion would look like a signal that vanished.
@@ -150,7 +153,7 @@ def singular_values(parameters: Parameters) -> SingularValues:
     Takes of the order of n_l n_{l-1} min(n_l, n_{l-1}) operations a layer; works inside `jit`. Raises `InputError`, as
     `layer_dims` does, for what are no parameters.
     """
-    L = len(layer_dims(parameters)) - 1
+    L = len(check_parameters(parameters)) - 1
     s = [jnp.linalg.svd(jnp.asarray(parameters[f"W{l}"]), compute_uv=False) for l in range(1, L + 1)]
     largest, smallest = stacked([s_l[0] for s_l in s]), stacked([s_l[-1] for s_l in s])
     return SingularValues(largest, smallest, largest / smallest, stacked(map(root_mean_square, s)))

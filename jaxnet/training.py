@@ -12,10 +12,11 @@ import optax
 from jaxtyping import Int
 
 from .angles import Alignment, alignment
+from .checks import as_targets, check_array, check_tree
 from .errors import InputError
 from .failure import NotFiniteError, first_not_finite_signal, newest_useful
 from .feedback import Feedback, backprop, initialize_feedback, update_feedback
-from .network import COURSE, Network, as_targets, check_is_array, outputs_like
+from .network import COURSE, Network, outputs_like
 from .parameters import FrozenDict, initialize_parameters_deep, layer_dims
 from .recording import Recorded, joined, recorded
 from .reduction import expand, pays, reduce
@@ -23,7 +24,7 @@ from .regularization import dropout_masks
 from .rotation import commutes_with_rotation
 from .types import AnyArray, Inputs, Labels, Masks, Parameters, PRNGKeyArray
 from .update import GRADIENT_DESCENT, LEARNING_RATE, as_the_optimizer_takes, gradient_descent, update
-from .validation import check_data, check_parameters, check_regularization, check_schedule, check_sizes
+from .validation import check_data, check_regularization, check_schedule, check_sizes
 
 
 # What is folded into the run's key: for the masks, for the first feedback weights, and for their changes. The
@@ -115,11 +116,10 @@ def train(
     rounding.
     Raises `InputError` before any work, `NotFiniteError` at the first cost or parameter that is not finite.
     """
+    check_data(X, Y, parameters, network)
     n_L = layer_dims(parameters)[-1]
     given = dict(parameters) if isinstance(parameters, dict) else FrozenDict(parameters)
     parameters = as_the_optimizer_takes(jax.tree.map(jnp.asarray, given), optimizer, opt_state)
-    check_data(X, Y, n_L, network)
-    check_parameters(parameters, X)
     m = X.shape[1]
     check_schedule(m, num_iterations, batch_size, key, chunk)
     check_regularization(lambd, keep_prob, input_keep_prob, key)
@@ -128,7 +128,7 @@ def train(
     if B is None and start > 0 and network.feedback != backprop:
         raise InputError(f"the run goes on from step {start} without its feedback weights; pass B=trained.B")
     B = first_feedback(parameters, network, key) if B is None else _as_feedback(B, parameters, network)
-    Y = as_targets(Y, outputs_like(X, parameters, n_L))
+    Y = as_targets(Y, outputs_like(X, parameters, n_L), network.loss)
     step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype, record_every)
     Q = None
     if reduce_inputs and worth_reducing(X, parameters, step, batch_size or m, num_iterations - start):
@@ -219,6 +219,7 @@ _initialize_feedback = jax.jit(initialize_feedback, static_argnums=1)
 
 def _as_feedback(B: Feedback, parameters: Parameters, network: Network) -> Feedback:
     """B as the rule itself makes it. Raises `InputError` for feedback weights that are not those of this network."""
+    check_tree("B", B)
     own = jax.eval_shape(lambda: initialize_feedback(parameters, network, key=jax.random.key(0)))
     if isinstance(own, FrozenDict) and isinstance(B, Mapping) and set(B) == set(own):
         B = FrozenDict({name: B[name] for name in own})
@@ -368,7 +369,7 @@ def L_layer_model(
     a feedback rule's weights are drawn too.
     Costs are those before the update of their iteration.
     """
-    check_is_array(X)
+    check_array("X", X, ", (n_x, m)")
     key = jax.random.key(1) if key is None else key
     if parameters is None:
         dtype = jnp.result_type(X)

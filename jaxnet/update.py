@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from .checks import check_floats, check_number, check_parameters
 from .errors import InputError
 from .feedback import Feedback
 from .network import COURSE, Network, cost, cost_and_grads, parameter_grads
-from .parameters import FrozenDict, layer_dims
+from .parameters import FrozenDict
 from .regularization import l2_cost, l2_gradient
 from .types import Cost, DTypeLike, Grads, Inputs, Labels, Masks, Parameters
 
@@ -44,11 +45,10 @@ GRADIENT_DESCENT = gradient_descent(LEARNING_RATE)
 def update_parameters(parameters: Parameters, grads: Grads, learning_rate: float) -> FrozenDict:
     """W_l - alpha dW_l,  b_l - alpha db_l, as new parameters; the arguments are not touched.
 
-    Raises `InputError`, naming the entry, for a gradient that is missing or would broadcast.
+    Raises `InputError`, naming the entry, for a gradient that is missing, not finite, or would broadcast.
     """
-    layer_dims(parameters)
-    if np.shape(learning_rate) != ():
-        raise InputError(f"learning_rate has shape {np.shape(learning_rate)}; expected one number")
+    check_parameters(parameters)
+    check_number("learning_rate", learning_rate)
     for name, value in parameters.items():
         _check_gradient(name, np.shape(value), grads)
     return FrozenDict({name: value - learning_rate * grads[f"d{name}"] for name, value in parameters.items()})
@@ -59,6 +59,7 @@ def _check_gradient(name: str, shape: tuple[int, ...], grads: Grads) -> None:
         raise InputError(f"grads have the keys {', '.join(grads) or 'none'}; expected a d{name} among them")
     if np.shape(grads[f"d{name}"]) != shape:
         raise InputError(f"d{name} has shape {np.shape(grads[f'd{name}'])}; expected {shape}, that of {name}")
+    check_floats(f"d{name}", grads[f"d{name}"], "unit")
 
 
 def update(
@@ -192,6 +193,9 @@ def make_update_step(
 
     `parameters` and `opt_state = optimizer.init(parameters)` are donated: their buffers become the new ones, so use
     what the step returns and not what you passed. The cost is the one before the step.
+
+    Dtypes and shapes are checked when the step is compiled; the values of what it is given, such as labels beyond 1,
+    are not looked at. `cost_and_grads` looks at them, and so does `train`.
 
     A buffer can be donated once: where an optimizer's first state holds an array twice (L-BFGS, Prodigy, ...),
     start from `jax.tree.map(jnp.copy, optimizer.init(parameters))`.

@@ -14,7 +14,9 @@ PACKAGE = Path(jaxnet.__file__).parent
 # Imports go downwards only; what stands on one floor does not know of its neighbours.
 FLOORS = [
     {"errors", "types", "durable", "text", "members"},
-    {"parameters", "activations", "losses"},
+    {"parameters", "losses"},
+    {"checks"},
+    {"activations"},
     {"layers", "regularization"},
     {"feedback"},
     {"network"},
@@ -61,7 +63,7 @@ FLOORS = [
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 MATHEMATICS = ["parameters", "activations", "losses", "layers", "regularization", "feedback", "network", "update"]
-MATHEMATICS += ["members", "reduction", "angles", "diagnosis", "signals"]
+MATHEMATICS += ["checks", "members", "reduction", "angles", "diagnosis", "signals"]
 READOUTS = ["pairs", "examples", "batch", "curvature", "kronecker", "clipping", "noise", "influence", "preconditioner"]
 MATHEMATICS += [f"readouts.{name}" for name in READOUTS]
 FILES = sorted(

@@ -19,9 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..activations import ACTIVATIONS
+from ..checks import as_targets
 from ..errors import InputError
 from ..losses import LOSSES
-from ..network import L_model_forward, Network, as_targets
+from ..network import L_model_forward, Network
 from ..parameters import FrozenDict, layer_dims
 from ..types import Inputs, Labels, Parameters
 from .slopes import SLOPES
@@ -106,7 +107,7 @@ def make_reference(X: Inputs, Y: Labels, parameters: Parameters, network: Networ
     if X.ndim != 2 or X.shape[0] != dims[0] or X.shape[1] == 0:
         raise InputError(f"X has shape {X.shape}; expected ({dims[0]}, m) with at least one example")
     with jax.enable_x64(True):
-        targets = as_targets(np.asarray(Y), jax.ShapeDtypeStruct((dims[-1], X.shape[1]), np.float64))
+        targets = as_targets(np.asarray(Y), jax.ShapeDtypeStruct((dims[-1], X.shape[1]), np.float64), network.loss)
         found = jax.device_get(_differentiate(X, targets, parameters, network))
     return _assemble(X, np.asarray(targets), parameters, network, found)
 

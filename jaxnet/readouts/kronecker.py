@@ -9,7 +9,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..network import COURSE, L_model_forward, Network, as_targets
+from ..checks import as_targets
+from ..network import COURSE, L_model_forward, Network
 from ..types import Inputs, Labels, Parameters
 from .batch import summed_by_example
 from .pairs import Record, loss_piece
@@ -52,7 +53,7 @@ def kfra_factors(X: Inputs, Y: Labels, parameters: Parameters, network: Network 
     _, caches = L_model_forward(X, parameters, network)
     ZL = caches[-1].Z
     m = ZL.shape[1]
-    S = loss_piece(network.loss, "hessian_root")(ZL, as_targets(Y, ZL))
+    S = loss_piece(network.loss, "hessian_root")(ZL, as_targets(Y, ZL, network.loss))
     G = [S @ S.T / m]
     for below, above in reversed(list(pairwise(caches))):
         W, Z = above.linear_cache.W, below.Z

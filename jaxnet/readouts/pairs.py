@@ -7,15 +7,14 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
+from ..checks import as_targets, check_number, check_parameters, is_concrete
 from ..errors import InputError
 from ..feedback import Feedback, backprop
 from ..layers import LayerCache, LinearCache
 from ..losses import Loss, Outputs, diagonal
-from ..network import COURSE, L_model_forward, Network, as_targets, backward_signals
-from ..parameters import layer_dims
+from ..network import COURSE, L_model_forward, Network, backward_signals
 from ..types import Inputs, Labels, Masks, Parameters, PRNGKeyArray
 
 
@@ -96,7 +95,7 @@ def record(
         raise InputError(f"seed is {seed!r:.60}; expected a function of (loss, ZL, Y), such as readouts.loss_gradient")
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     ZL = caches[-1].Z
-    Y = as_targets(Y, ZL)
+    Y = as_targets(Y, ZL, network.loss)
     dZL = seed(network.loss, ZL, Y)
     if dZL.ndim != 2 or len(dZL) != len(ZL) or dZL.shape[1] == 0 or dZL.shape[1] % ZL.shape[1]:
         n_L, m = ZL.shape
@@ -155,11 +154,13 @@ def check_same_layers(record: Record, other: Record) -> None:
 
 def check_direction(V: Parameters, dims: tuple[int, ...]) -> None:
     """Raises `InputError` where V is no mapping like the parameters of such a network."""
-    if layer_dims(V) != dims:
-        raise InputError(f"the direction has layers of {layer_dims(V)} units, the network of {dims}; expected the same")
+    got = check_parameters(V)
+    if got != dims:
+        raise InputError(f"the direction has layers of {got} units, the network of {dims}; expected the same")
 
 
 def check_positive(name: str, value: float | Array) -> None:
-    """Raises `InputError` for a number that is not above 0; what is traced, or an array of JAX, is let pass."""
-    if isinstance(value, int | float | np.number) and not value > 0:
+    """Raises `InputError` for what is no finite number above 0; one that is traced is let pass."""
+    check_number(name, value)
+    if is_concrete(value) and not value > 0:
         raise InputError(f"{name} is {value}; expected a number above 0")
