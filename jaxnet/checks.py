@@ -89,7 +89,7 @@ def check_number(name: str, value: Any, at_least: float = -np.inf) -> None:
     if not _is_real(kind) or jnp.issubdtype(kind, jnp.bool_):
         raise InputError(f"{name} is {value!r:.60}; expected a number")
     if is_concrete(value) and not at_least <= float(value) < np.inf:
-        raise InputError(f"{name} is {value}; expected a finite number{_from(at_least)}")
+        raise InputError(f"{name} is {value}; expected a number{_from(at_least)} that is finite")
 
 
 def check_parameters(parameters: Parameters) -> tuple[int, ...]:

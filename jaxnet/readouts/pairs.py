@@ -6,7 +6,9 @@ A seed is what the pass starts from: (loss, ZL, Y) -> dZL with C columns an exam
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ..checks import as_targets, check_number, check_parameters, is_concrete
@@ -161,6 +163,7 @@ def check_direction(V: Parameters, dims: tuple[int, ...]) -> None:
 
 def check_positive(name: str, value: float | Array) -> None:
     """Raises `InputError` for what is no finite number above 0; one that is traced is let pass."""
-    check_number(name, value)
-    if is_concrete(value) and not value > 0:
+    is_number = isinstance(value, int | float | np.number) or (isinstance(value, jax.Array) and is_concrete(value))
+    if is_number and np.shape(value) == () and not value > 0:
         raise InputError(f"{name} is {value}; expected a number above 0")
+    check_number(name, value)
