@@ -87,8 +87,8 @@ def _measured(case: Case) -> tuple[LeafCheck, list[tuple[int, ...]]]:
 
 
 def _kinks(case: Case, off: Sequence[tuple[int, ...]]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
-    """The entries that are off and lie between the slopes on both sides of a kink, and those at a kink where the
-    gradient is NaN, as autodiff is if there is any; none of either, if one that is off is at no kink."""
+    """The entries that are off and lie between the slopes on both sides of a kink, and those at a kink where autodiff
+    and the gradient are both NaN; none of either, if one that is off is at no kink."""
     between, undefined, room = [], [], JUMP * case.witness.scale
     for entry in off if len(off) <= PROBED else ():
         slopes = _slopes(case, entry)
@@ -97,7 +97,7 @@ def _kinks(case: Case, off: Sequence[tuple[int, ...]]) -> tuple[list[tuple[int, 
             return [], []
         if min(left, right) - room <= case.got[entry] <= max(left, right) + room:
             between.append(entry)
-        elif np.isnan(case.got[entry]) and (case.witness.undefined is None or case.witness.undefined[entry]):
+        elif np.isnan(case.got[entry]) and case.witness.undefined is not None and case.witness.undefined[entry]:
             undefined.append(entry)
         else:
             return [], []
