@@ -88,7 +88,7 @@ def _measured(case: Case) -> tuple[LeafCheck, list[tuple[int, ...]]]:
 
 def _kinks(case: Case, off: Sequence[tuple[int, ...]]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
     """The entries that are off and lie between the slopes on both sides of a kink, and those at a kink where autodiff
-    and the gradient are both NaN; none of either, if the function has no kink at any one that is off."""
+    and the gradient are both NaN; none of either, if one that is off is at no kink."""
     between, undefined, room = [], [], JUMP * case.witness.scale
     for entry in off if len(off) <= PROBED else ():
         slopes = _slopes(case, entry)
