@@ -94,7 +94,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(tmp_path, 
         process = start(kind, *arguments, "--checkpoint-every", 0, cache=compiled)
         while i > 0 and newest(out) < 800 * i and process.poll() is None:  # the first one may come before any step
             time.sleep(0.01)
-        time.sleep(draw.uniform(0, 0.2 if i else 4))
+        time.sleep(draw.uniform(0, 0.2 if i else 1.5))
         process.send_signal(getattr(signal, name))
         said, err = process.communicate(timeout=300)
         assert process.returncode == CODES[name] and "Traceback" not in err and "error" not in err, err
