@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from .checks import as_targets, check_array
+from .companions import per_example
 from .errors import InputError
 from .feedback import Feedback, weights
 from .network import COURSE, L_model_forward, Network, backward_signals

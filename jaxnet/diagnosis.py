@@ -9,7 +9,7 @@ from .checks import as_targets
 from .network import COURSE, L_model_forward, Network, gradients_from
 from .signals import dead_share, stacked
 from .types import Inputs, Labels, Parameters
-from .weighting import SampleWeight
+from .weighting import SampleWeight, as_sample_weight
 
 
 class LayerSignals(NamedTuple):
