@@ -5,7 +5,7 @@ import math
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import InputError
 from .differences import Estimate, along, complex_step
+from .perturbed import Roundings, noise
 from .reference import ROUNDOFF
 
 
@@ -88,15 +89,36 @@ class Function:
 
     def along(self, i: int, direction: np.ndarray) -> Estimate:
         """The derivative along a direction of leaf i, by differences."""
-        return along(lambda t: self.value(self.moved(i, t * direction)))
+        return along(lambda t: self.value(self.moved(i, t * direction)), self.value_noise)
 
-    def by_complex_step(self, i: int, direction: np.ndarray) -> float:
-        """The same by the complex step; NaN where the function is not made for complex numbers."""
+    @cached_property
+    def value_noise(self) -> float:
+        """How far other roundings take the value, of NumPy code; 0 where that cannot be told."""
+        if self.traceable:
+            return 0.0
+
+        def value(run: Roundings) -> np.ndarray:
+            others = list(map(run.wrap, self._others(np.float64)))
+            return np.asarray(self._scalar(list(map(run.wrap, self.leaves)), others))
+
         try:
-            others = self._others(np.float64)
+            return float(noise(value, np.asarray(self.value(self.leaves)), 2 * ROUNDOFF["float64"]))
+        except Exception:  # of whatever kind: code that takes no arrays of another kind
+            return 0.0
+
+    def by_complex_step(
+        self, i: int, direction: np.ndarray, wrap: Callable[[np.ndarray], np.ndarray] | None = None
+    ) -> float:
+        """The same by the complex step; NaN where the function is not made for complex numbers.
+
+        `wrap` makes other arrays of those that the function is given.
+        """
+        wrap = wrap or (lambda leaf: leaf)
+        try:
+            others = [wrap(other) for other in self._others(np.float64)]
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # NumPy only warns where it drops the imaginary part
-                return complex_step(lambda t: self._scalar(self.moved(i, t * direction), others))
+                return complex_step(lambda t: self._scalar(list(map(wrap, self.moved(i, t * direction))), others))
         except Exception:  # of whatever kind: comparisons, abs, casts
             return np.nan
 
@@ -127,6 +149,13 @@ class Function:
     def moved(self, i: int, change: np.ndarray) -> list[np.ndarray]:
         """The leaves, with `change` added to leaf i."""
         return [leaf + change if k == i else leaf for k, leaf in enumerate(self.leaves)]
+
+    def moved_to(self, leaves: Sequence[np.ndarray]) -> "Function":
+        """The function at other leaves, all arguments in float64."""
+        selected = jax.tree.unflatten(jax.tree.structure(self.selected), list(leaves))
+        with jax.enable_x64(True):
+            args = jax.tree.map(_cast64, self.args)
+        return replace(self, args=tuple(self.with_selected(args, selected)))
 
     def moved_by_rounding(self, u: float, sign: int) -> list[np.ndarray]:
         """The leaves, every entry one rounding larger or smaller by turns."""

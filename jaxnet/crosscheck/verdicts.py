@@ -6,15 +6,25 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .calibration import (
+    PROBED,
+    Tested,
+    nearby,
+    reference_at,
+    reference_lossy_sum,
+    reference_noise,
+    unevenness,
+    without_guards,
+)
 from .differences import one_sided
 from .functions import Function
+from .reference import ROUNDOFF
 from .report import LeafCheck, Triangle, Verdict
 from .witnesses import Witness
 
 
 CALIBRATED = 16.0  # times the rounding that was seen, correct code may be off
 VISIBLE = 0.01  # differences that would not see an error of this share of the gradient cannot tell
-PROBED = 64  # entries of a leaf that are looked at for kinks
 JUMP = 1e-4  # one-sided slopes that differ by a larger share of the gradient make a kink
 
 
@@ -26,10 +36,19 @@ class Case(NamedTuple):
     got: np.ndarray
     witness: Witness
     triangle: Triangle
+    tested: Tested | None = None  # to be called again; None where the gradient is no function of the leaves alone
 
     @property
     def name(self) -> str:
         return self.function.names[self.i]
+
+
+class Room(NamedTuple):
+    """How far rounding may take the entries of a leaf."""
+
+    gradient: np.ndarray  # by other roundings in it
+    reference: np.ndarray
+    either: np.ndarray  # by the unevenness of the two around the point
 
 
 def judge(case: Case) -> tuple[LeafCheck, str]:
@@ -41,10 +60,18 @@ def judge(case: Case) -> tuple[LeafCheck, str]:
     if not np.isfinite(witness.want[looked]).all():
         return _unmeasured(case, Verdict.INCONCLUSIVE, "the reference is not finite here: choose another point"), ""
     leaf, off = _measured(case, looked)
-    note = _kinks(case, off)
-    if note:
+    if off and (tested := case.tested) is not None:
+        case, room = _calibrated(case, tested, off)
+        leaf, off = _measured(case, looked)
+        if not off and (reason := _lost_digits(case, tested, room)):
+            return replace(leaf, verdict=Verdict.INCONCLUSIVE, reason=reason), ""
+    if off and (_between_slopes(case, off) or _beside_a_kink(case, off)):
+        note = (
+            f"{case.name}: at {len(off)} of its entries the function has a kink here, and the gradient lies between "
+            "the slopes on both sides, which is a convention and no error"
+        )
         return replace(leaf, verdict=Verdict.AGREE, reason="but for kinks"), note
-    reason = doubt(case, leaf)
+    reason = doubt(case, leaf) or _of_another_cost(case, off)
     return (replace(leaf, verdict=Verdict.INCONCLUSIVE, reason=reason), "") if reason else (leaf, "")
 
 
@@ -79,20 +106,90 @@ def _measured(case: Case, looked: np.ndarray) -> tuple[LeafCheck, list[tuple[int
     return leaf, off
 
 
-def _kinks(case: Case, off: Sequence[tuple[int, ...]]) -> str:
-    """A note if the function has a kink at every entry that is off, and the gradient lies between its two slopes."""
-    if not 0 < len(off) <= PROBED:
+def _calibrated(case: Case, tested: Tested, off: list[tuple[int, ...]]) -> tuple[Case, Room]:
+    """The case with the room that rounding needs here, in the gradient and in the reference."""
+    shape, reference = case.got.shape, 0.0
+    probed = sorted(off, key=lambda entry: -abs(case.got[entry] - case.witness.want[entry]))[:PROBED]
+    if case.witness.kind == "complex step":
+        reference = _spread(shape, probed, reference_noise(case.function, case.i, probed))
+    room = Room(tested.noise[case.i], reference + np.zeros(shape), np.zeros(shape))
+    wider = _with_room(case, room)
+    left = _measured(wider, ~np.isnan(case.witness.unit))[1]
+    if left and case.function.roundoff <= ROUNDOFF["float64"]:
+        room = room._replace(either=_spread(shape, left[:PROBED], unevenness(tested, case.i, left[:PROBED])))
+        wider = _with_room(case, room)
+    return wider, room
+
+
+def _spread(shape: tuple[int, ...], entries: Sequence[tuple[int, ...]], found: np.ndarray) -> np.ndarray:
+    """What was found of some entries, and for the others the largest of it."""
+    every = np.full(shape, np.max(found))
+    every[tuple(np.transpose(entries))] = found
+    return every
+
+
+def _with_room(case: Case, room: Room) -> Case:
+    return case._replace(witness=case.witness._replace(unit=case.witness.unit + sum(room)))
+
+
+def _lost_digits(case: Case, tested: Tested, room: Room) -> str:
+    """Why rounding leaves too little of this leaf to tell, and where; empty where it leaves enough."""
+    looked = ~np.isnan(case.witness.unit)
+    blind = looked & (CALIBRATED * case.witness.unit > VISIBLE * case.witness.scale)
+    if not blind.any():
         return ""
+    gradient, reference, either = (float(np.max(part[blind])) for part in room)
+    who, place = "digits are lost here", ""
+    if max(gradient, reference) >= either:
+        own = gradient >= reference
+        place = tested.lossy_sum() if own else reference_lossy_sum(case.function, case.i)
+        who = f"your {'gradient' if own else 'cost'} loses its digits here{f': {place}' if place else ''}"
+    return (
+        f"{who}; by rounding alone {int(blind.sum())} of {int(looked.sum())} entries may be off by more than "
+        f"{VISIBLE:.0%} of the largest. Choose a less extreme point"
+    )
+
+
+def _of_another_cost(case: Case, off: list[tuple[int, ...]]) -> str:
+    """Why a gradient that is off may be meant so: it is that of the cost without what keeps it from log(0)."""
+    if not off or case.tested is None or case.function.traceable:
+        return ""
+    entries = off[:: -(-len(off) // PROBED)]
+    room = CALIBRATED * case.witness.unit[tuple(np.transpose(entries))]
+    guards = without_guards(case.tested, case.i, entries, room)
+    return f"the gradient is that of the cost without {guards}, which is another function here" if guards else ""
+
+
+def _between_slopes(case: Case, off: Sequence[tuple[int, ...]]) -> bool:
+    """Does the function have a kink at every entry that is off, and lies the gradient between its two slopes?"""
+    if len(off) > PROBED:
+        return False
     room = JUMP * case.witness.scale
     for entry in off:
         unit = case.function.unit(case.i, entry)
         left, right = np.array(one_sided(_line(case, unit))) / unit[entry]
         if abs(left - right) <= room or not min(left, right) - room <= case.got[entry] <= max(left, right) + room:
-            return ""
-    return (
-        f"{case.name}: at {len(off)} of its entries the function has a kink here, and the gradient lies between the "
-        "slopes on both sides, which is a convention and no error"
-    )
+            return False
+    return True
+
+
+def _beside_a_kink(case: Case, off: Sequence[tuple[int, ...]]) -> bool:
+    """Is the gradient right at points all around, and here among or between what it is there?"""
+    if case.tested is None:
+        return False
+    step = -(-len(off) // PROBED)
+    entries = list(off[::step])
+    at = tuple(np.transpose(entries))
+    tested, around = case.tested.in_float64(), []
+    for leaves in nearby(case.function):
+        want = reference_at(case.function, leaves, case.i, entries)
+        got = tested.at(leaves)[case.i].astype(np.float64)
+        if not np.all(np.abs(got[at] - want) <= CALIBRATED * case.witness.unit[at]):
+            return False
+        around.append(want)
+    room = JUMP * case.witness.scale
+    low, high = np.min(around, axis=0) - room, np.max(around, axis=0) + room
+    return bool(np.all((low <= case.got[at]) & (case.got[at] <= high)))
 
 
 def doubt(case: Case, leaf: LeafCheck) -> str:
