@@ -22,7 +22,7 @@ Entries = Sequence[tuple[int, ...]]
 
 PROBED = 64  # entries of a leaf that are asked again one by one
 NEARBY = 1e-7  # how far the points around lie, of the natural size of every entry
-STRETCHED = (1e-2, -1e-2, 1e-4, -1e-4, 1e-6, -1e-6)  # shares by which all leaves are made larger or smaller
+STRETCHES = (1e-2, -1e-2, 1e-4, -1e-4, 1e-6, -1e-6)  # shares by which all leaves are made larger or smaller
 
 
 @dataclass(frozen=True)
@@ -100,39 +100,48 @@ def _steps(function: Function, i: int, entries: Entries, run: Roundings | None =
     return np.array([function.by_complex_step(i, unit, run.wrap) / unit[entry] for unit, entry in units])
 
 
-def unevenness(tested: Tested, i: int, entries: Entries) -> np.ndarray:
+def unevenness(tested: Tested, i: int, entries: Entries, referenced: bool) -> np.ndarray:
     """How unevenly gradient and reference part as all leaves grow a little: rounding jumps about, an error does not.
 
     The third difference of got - want over four points a quarter of a stretch apart, in units of its own standard
-    deviation for uneven numbers, sqrt(20); the largest over several stretches. Stretching crosses few kinks. Where
-    there is no reference it is that of the gradient alone, over shorter stretches.
+    deviation for uneven numbers, sqrt(20); the largest over several stretches. Stretching crosses few kinks. Without
+    a reference it is that of the gradient alone, over short stretches. Zeros for a gradient that is not right at
+    smaller leaves either: what is uneven there is no want of digits.
     """
     function, found = tested.function, np.zeros(len(entries))
-    for stretch in STRETCHED:
+    if referenced and not right_when_smaller(tested, i, entries):
+        return found
+    for stretch in STRETCHES if referenced else STRETCHES[2:]:
         apart = []
         for k in (1, 2, 3, 4):
             leaves = [leaf * (1 + stretch * k / 4) for leaf in function.leaves]
             got = tested.at(leaves)[i].astype(np.float64)[tuple(np.transpose(entries))]
-            apart.append(got - reference_at(function, leaves, i, entries))
+            apart.append(got - reference_at(function, leaves, i, entries) if referenced else got)
         third = np.abs(apart[3] - 3 * apart[2] + 3 * apart[1] - apart[0]) / np.sqrt(20)
         found = np.maximum(found, np.nan_to_num(third, nan=np.inf, posinf=np.inf))
-    return found
+    here = tested.got[i].astype(np.float64)[tuple(np.transpose(entries))]
+    return np.where(np.isfinite(here), found, 0.0)
 
 
-def without_guards(tested: Tested, i: int, entries: Entries, room: np.ndarray) -> str:
-    """The guards of the cost, `A + 1e-8` or a clip, if the gradient is that of the cost without them; else empty.
+def right_when_smaller(tested: Tested, i: int, entries: Entries, *, guards: bool = True) -> bool:
+    """Does the gradient agree to nearly all digits at some smaller leaves, where a function has its digits?"""
+    function = tested.function
+    for share in (0.5, 0.25, 0.1, 0.05):
+        leaves = [share * leaf for leaf in function.leaves]
+        want = reference_at(function, leaves, i, entries, Roundings(guards=guards))
+        off = np.abs(tested.at(leaves)[i].astype(np.float64)[tuple(np.transpose(entries))] - want)
+        if np.all(off <= 1e3 * ROUNDOFF["float64"] * np.max(np.abs(want))) and np.any(want != 0):
+            return True
+    return False
 
-    Compared at the point or, where the cost is not finite without them, at smaller leaves.
-    """
-    function, at = tested.function, tuple(np.transpose(entries))
-    for share in (1, 0.5, 0.25, 0.1):
-        run, leaves = Roundings(guards=False), [share * leaf for leaf in function.leaves]
-        want = _steps(function.moved_to(leaves), i, entries, run)
-        if run.left_out and np.isfinite(want).all():
-            off = np.abs(tested.at(leaves)[i].astype(np.float64)[at] - want)
-            right = np.all(off <= room + 1e3 * ROUNDOFF["float64"] * np.max(np.abs(want)))
-            return ", ".join(dict.fromkeys(filter(None, run.left_out))) or "its guards" if right else ""
-    return ""
+
+def without_guards(tested: Tested, i: int, entries: Entries) -> str:
+    """The guards of the cost, `A + 1e-8` or a clip, if the gradient is that of the cost without them; else empty."""
+    run = Roundings(guards=False)
+    tested.function.value_with(run.wrap)
+    if not run.left_out or not right_when_smaller(tested, i, entries, guards=False):
+        return ""
+    return ", ".join(dict.fromkeys(filter(None, run.left_out))) or "its guards"
 
 
 def nearby(function: Function) -> list[list[np.ndarray]]:
@@ -153,8 +162,10 @@ def nearby(function: Function) -> list[list[np.ndarray]]:
     return points
 
 
-def reference_at(function: Function, leaves: Sequence[np.ndarray], i: int, entries: Entries) -> np.ndarray:
+def reference_at(
+    function: Function, leaves: Sequence[np.ndarray], i: int, entries: Entries, run: Roundings | None = None
+) -> np.ndarray:
     """What these entries of leaf i should be at other leaves: by autodiff or the complex step; NaN where neither is."""
     if function.traceable:
-        return np.array([function.autodiff(leaves)[i][entry] for entry in entries])
-    return _steps(function.moved_to(leaves), i, entries)
+        return function.autodiff(leaves)[i][tuple(np.transpose(entries))]
+    return _steps(function.moved_to(leaves), i, entries, run)

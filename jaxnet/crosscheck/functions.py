@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import InputError
 from .differences import Estimate, along, complex_step
-from .perturbed import Roundings, noise
+from .perturbed import noise
 from .reference import ROUNDOFF
 
 
@@ -97,14 +97,16 @@ class Function:
         if self.traceable:
             return 0.0
 
-        def value(run: Roundings) -> np.ndarray:
-            others = list(map(run.wrap, self._others(np.float64)))
-            return np.asarray(self._scalar(list(map(run.wrap, self.leaves)), others))
-
         try:
-            return float(noise(value, np.asarray(self.value(self.leaves)), 2 * ROUNDOFF["float64"]))
+            here = np.asarray(self.value(self.leaves))
+            return float(noise(lambda run: np.asarray(self.value_with(run.wrap)), here, 2 * ROUNDOFF["float64"]))
         except Exception:  # of whatever kind: code that takes no arrays of another kind
             return 0.0
+
+    def value_with(self, wrap: Callable[[np.ndarray], np.ndarray]) -> float:
+        """The value for arrays of another kind."""
+        others = list(map(wrap, self._others(np.float64)))
+        return float(np.asarray(self._scalar(list(map(wrap, self.leaves)), others)))
 
     def by_complex_step(
         self, i: int, direction: np.ndarray, wrap: Callable[[np.ndarray], np.ndarray] | None = None

@@ -65,7 +65,7 @@ class Roundings:
 
         Never by more than `eps`: code that is in lower precision than it should be is not excused by that.
         """
-        parts = np.array(array, order="C", ndmin=1).view(array.real.dtype)
+        parts = np.array(array, order="C", ndmin=1).view(np.real(array).dtype)
         signs = 2 * self.random.integers(2, size=parts.shape) - 1
         moved = parts * (1 + min(float(np.finfo(parts.dtype).eps), self.eps) * signs).astype(parts.dtype)
         return moved.view(array.dtype).reshape(array.shape)

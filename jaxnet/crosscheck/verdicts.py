@@ -1,6 +1,6 @@
 """The verdict on one leaf of the gradient of any function: agree, disagree, or why it cannot be told."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from .calibration import (
     PROBED,
+    Entries,
     Tested,
     nearby,
     reference_at,
@@ -25,6 +26,7 @@ from .witnesses import Witness
 
 CALIBRATED = 16.0  # times the rounding that was seen, correct code may be off
 VISIBLE = 0.01  # differences that would not see an error of this share of the gradient cannot tell
+FEW = 4  # entries that are asked first whether rounding explains them
 JUMP = 1e-4  # one-sided slopes that differ by a larger share of the gradient make a kink
 
 
@@ -59,10 +61,10 @@ def judge(case: Case) -> tuple[LeafCheck, str]:
     looked = ~np.isnan(witness.unit)
     if not np.isfinite(witness.want[looked]).all():
         return _unmeasured(case, Verdict.INCONCLUSIVE, "the reference is not finite here: choose another point"), ""
-    leaf, off = _measured(case, looked)
+    leaf, off = _measured(case)
     if off and (tested := case.tested) is not None:
         case, room = _calibrated(case, tested, off)
-        leaf, off = _measured(case, looked)
+        leaf, off = _measured(case)
         if not off and (reason := _lost_digits(case, tested, room)):
             return replace(leaf, verdict=Verdict.INCONCLUSIVE, reason=reason), ""
     if off and (_between_slopes(case, off) or _beside_a_kink(case, off)):
@@ -80,9 +82,9 @@ def _unmeasured(case: Case, verdict: Verdict, reason: str) -> LeafCheck:
     return LeafCheck(case.name, case.got.shape, verdict, reason, nothing, nothing, CALIBRATED, case.witness.kind)
 
 
-def _measured(case: Case, looked: np.ndarray) -> tuple[LeafCheck, list[tuple[int, ...]]]:
+def _measured(case: Case) -> tuple[LeafCheck, Entries]:
     """|got - want| in units of what rounding explains, and the entries that are further off."""
-    got, want = case.got.astype(np.float64), case.witness.want
+    got, want, looked = case.got.astype(np.float64), case.witness.want, ~np.isnan(case.witness.unit)
     error = np.where(looked, np.nan_to_num(np.abs(got - want), nan=np.inf), 0.0)
     units = error / np.where(looked, np.maximum(case.witness.unit, 1e-300), 1.0)
     off = [tuple(int(n) for n in entry) for entry in np.argwhere(units > CALIBRATED)]
@@ -106,24 +108,34 @@ def _measured(case: Case, looked: np.ndarray) -> tuple[LeafCheck, list[tuple[int
     return leaf, off
 
 
-def _calibrated(case: Case, tested: Tested, off: list[tuple[int, ...]]) -> tuple[Case, Room]:
-    """The case with the room that rounding needs here, in the gradient and in the reference."""
-    shape, reference = case.got.shape, 0.0
-    probed = sorted(off, key=lambda entry: -abs(case.got[entry] - case.witness.want[entry]))[:PROBED]
+def _calibrated(case: Case, tested: Tested, off: Entries) -> tuple[Case, Room]:
+    """The case with the room that rounding needs here, of a few entries where that shows them to be wrong."""
+    off = sorted(off, key=lambda entry: -abs(case.got[entry] - case.witness.want[entry]))
+    few = off[:: -(-len(off) // FEW)]
+    wider, room = _widened(case, tested, few)
+    still = _measured(wider)[1]
+    if any(entry in still for entry in few):
+        return wider, room
+    return _widened(case, tested, off[:PROBED])
+
+
+def _widened(case: Case, tested: Tested, entries: Entries) -> tuple[Case, Room]:
+    """The case with the room that these entries need, each its own and the others the largest of it."""
+    none = np.zeros(case.got.shape)
+    room = Room(tested.noise[case.i], none, none)
     if case.witness.kind == "complex step":
-        reference = _spread(shape, probed, reference_noise(case.function, case.i, probed))
-    room = Room(tested.noise[case.i], reference + np.zeros(shape), np.zeros(shape))
-    wider = _with_room(case, room)
-    left = _measured(wider, ~np.isnan(case.witness.unit))[1]
-    if left and case.function.roundoff <= ROUNDOFF["float64"]:
-        room = room._replace(either=_spread(shape, left[:PROBED], unevenness(tested, case.i, left[:PROBED])))
-        wider = _with_room(case, room)
-    return wider, room
+        found = reference_noise(case.function, case.i, entries)
+        room = room._replace(reference=_spread(none, entries, found))
+    still = [entry for entry in _measured(_with_room(case, room))[1] if entry in entries]
+    referenced = case.witness.kind != "differences"
+    if still and case.function.roundoff <= ROUNDOFF["float64"]:
+        room = room._replace(either=_spread(none, still, unevenness(tested, case.i, still, referenced)))
+    return _with_room(case, room), room
 
 
-def _spread(shape: tuple[int, ...], entries: Sequence[tuple[int, ...]], found: np.ndarray) -> np.ndarray:
+def _spread(like: np.ndarray, entries: Entries, found: np.ndarray) -> np.ndarray:
     """What was found of some entries, and for the others the largest of it."""
-    every = np.full(shape, np.max(found))
+    every = np.full(like.shape, np.max(found))
     every[tuple(np.transpose(entries))] = found
     return every
 
@@ -150,17 +162,16 @@ def _lost_digits(case: Case, tested: Tested, room: Room) -> str:
     )
 
 
-def _of_another_cost(case: Case, off: list[tuple[int, ...]]) -> str:
+def _of_another_cost(case: Case, off: Entries) -> str:
     """Why a gradient that is off may be meant so: it is that of the cost without what keeps it from log(0)."""
     if not off or case.tested is None or case.function.traceable:
         return ""
-    entries = off[:: -(-len(off) // PROBED)]
-    room = CALIBRATED * case.witness.unit[tuple(np.transpose(entries))]
-    guards = without_guards(case.tested, case.i, entries, room)
+    entries = off[:: -(-len(off) // (2 * FEW))]
+    guards = without_guards(case.tested, case.i, entries)
     return f"the gradient is that of the cost without {guards}, which is another function here" if guards else ""
 
 
-def _between_slopes(case: Case, off: Sequence[tuple[int, ...]]) -> bool:
+def _between_slopes(case: Case, off: Entries) -> bool:
     """Does the function have a kink at every entry that is off, and lies the gradient between its two slopes?"""
     if len(off) > PROBED:
         return False
@@ -173,12 +184,11 @@ def _between_slopes(case: Case, off: Sequence[tuple[int, ...]]) -> bool:
     return True
 
 
-def _beside_a_kink(case: Case, off: Sequence[tuple[int, ...]]) -> bool:
+def _beside_a_kink(case: Case, off: Entries) -> bool:
     """Is the gradient right at points all around, and here among or between what it is there?"""
     if case.tested is None:
         return False
-    step = -(-len(off) // PROBED)
-    entries = list(off[::step])
+    entries = off[:: -(-len(off) // PROBED)]
     at = tuple(np.transpose(entries))
     tested, around = case.tested.in_float64(), []
     for leaves in nearby(case.function):
