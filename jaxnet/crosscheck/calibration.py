@@ -147,16 +147,19 @@ def without_guards(tested: Tested, i: int, entries: Entries) -> str:
 def nearby(function: Function) -> list[list[np.ndarray]]:
     """Leaves next to the point, on the several sides of a kink that is there.
 
-    Four by signs at random; four with all entries up or all down, the first or the last of them the most: so every
-    unit of a network whose Z are all 0 is on, or off, with those above it.
+    Four by signs at random; four with all entries up or all down, the first or the last leaves the most (of a single
+    leaf its entries): so every unit of a network whose Z are all 0 is on, or off, with those above it.
     """
     sizes = [function.sizes(i) for i in range(len(function.leaves))]
-    ends = np.cumsum([size.size for size in sizes])[:-1]
-    ramp = np.geomspace(1e-13, 1e-4, int(sum(size.size for size in sizes)))
+    total = sum(size.size for size in sizes)
+    ramp = np.geomspace(1e-13, 1e-4, total)
+    if len(sizes) > 1:
+        ramp = np.repeat(np.geomspace(1e-13, 1e-4, len(sizes)), [size.size for size in sizes])
     random = np.random.default_rng(0)
-    shares = [NEARBY * random.uniform(-1, 1, size=ramp.shape) for _ in range(4)]
-    points = []
-    for share in (*shares, ramp, -ramp, ramp[::-1], -ramp[::-1]):
+    shares = [NEARBY * random.uniform(-1, 1, size=total) for _ in range(4)]
+    shares += [sign * up for up in (ramp, ramp.max() / ramp * ramp.min()) for sign in (1, -1)]
+    ends, points = np.cumsum([size.size for size in sizes])[:-1], []
+    for share in shares:
         parts = zip(function.leaves, sizes, np.split(share, ends), strict=True)
         points.append([leaf + part.reshape(leaf.shape) * size for leaf, size, part in parts])
     return points

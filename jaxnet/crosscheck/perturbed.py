@@ -19,6 +19,7 @@ from ..text import printable
 
 RUNS = 8
 LOST = 1e3  # a sum this much smaller than its terms has lost three digits
+ON_THE_WAY = ("numpy", "jaxnet", "jaxtyping", "beartype")  # whose frames are not the user's code
 GUARD = 1e-3  # a constant this close to 0 or to 1 is there to keep away from them
 EXACT = {np.negative, np.positive, np.absolute, np.conjugate, np.sign, np.floor, np.ceil, np.rint}
 EXACT |= {np.maximum, np.minimum, np.fmax, np.fmin, np.clip, np.copysign}
@@ -163,7 +164,7 @@ def _summed(run: Roundings, ufunc: np.ufunc, terms: list[Any]) -> list[Any]:
 def _source() -> str:
     """The expression under way in the first frame outside of NumPy and of this package; "" where it cannot be read."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("numpy", "jaxnet"):
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ON_THE_WAY:
         frame = frame.f_back
     if frame is None:
         return ""
