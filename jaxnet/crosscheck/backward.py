@@ -17,7 +17,7 @@ from .localization import find, kink_convention, with_findings
 from .points import measure_power
 from .protocol import Backward, Caller, backward_protocol, promise
 from .reference import ROUNDOFF, Reference, cost_of, make_reference
-from .report import LeafCheck, ProtocolCheck, Report, Triangle, Verdict, overall
+from .report import Finding, LeafCheck, ProtocolCheck, Report, Triangle, Verdict, overall
 from .verdicts import Case, doubt
 from .witnesses import Witness, triangle
 
@@ -58,6 +58,12 @@ def check_backward(
         notes = list(answer.conventions)
         if findings and (kinked := kink_convention(answer, reference)):
             leaves, findings, notes = kinked[0], [], [*notes, kinked[1]]
+        wrong = findings or any(leaf.verdict is Verdict.DISAGREE for leaf in leaves)
+        if wrong and (reason := _lost_digits(findings, reference, backward, dtype)):
+            findings, notes = [], [*notes, reason]
+            leaves = [
+                leaf if leaf.agrees else replace(leaf, verdict=Verdict.INCONCLUSIVE, reason=reason) for leaf in leaves
+            ]
         leaves = with_findings(leaves, findings)
     protocol, triangles = [], []
     if thorough:
@@ -79,6 +85,25 @@ def check_backward(
         measure_power(reference) if thorough else None,
         environment={"m": str(reference.m), "dtype": dtype, "jax": jax.__version__},
     )
+
+
+def _lost_digits(findings: Sequence[Finding], reference: Reference, backward: Backward | None, dtype: str) -> str:
+    """Why a backward pass that is off here may be right: in float64, or at smaller parameters, it is."""
+
+    def agrees(share: float) -> bool:
+        X, smaller = reference.layers[0].A_prev, {name: share * p for name, p in reference.parameters.items()}
+        return check_backward(
+            X, reference.Y, smaller, reference.network, backward=backward, dtype="float64", thorough=False
+        ).agrees
+
+    if dtype != "float64" and agrees(1.0):
+        return f"it is off here in {dtype}, and right in float64: choose a less extreme point"
+    exact = int(np.count_nonzero((reference.AL == 0) | (reference.AL == 1)))
+    if exact and any(finding.code == "not-finite" for finding in findings) and any(map(agrees, (0.5, 0.1))):
+        return (
+            f"{exact} entries of AL are exactly 0 or 1 here, by rounding, and it divides by 0: choose smaller weights"
+        )
+    return ""
 
 
 @cache
