@@ -6,11 +6,13 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from .companions import per_example
 from .errors import InputError
 from .feedback import Feedback, weights
 from .network import COURSE, L_model_forward, Network, as_targets, backward_signals
 from .signals import norm, scale_of, stacked
 from .types import AnyArray, Inputs, Labels, Masks, Parameters
+from .weighting import SampleWeight, as_sample_weight, weighted
 
 
 class Alignment(NamedTuple):
@@ -34,25 +36,28 @@ def alignment(
     *,
     masks: Masks = None,
     B: Feedback = None,
+    sample_weight: SampleWeight = None,
 ) -> Alignment:
     """angle(dZ_l, dZ_l by W^T) = arccos(<dZ_l, dZ_l'> / (||dZ_l|| ||dZ_l'||)) of every hidden layer, in degrees.
 
     Both start from the same dZL and pass the same activations; 90 degrees are what random directions make, and below
     them a step of dW_l = dZ_l A_{l-1}^T / m still goes down. B is compared with W_{l+1}^T, or for direct rules with
     W_{l+1}^T ... W_L^T; NaN where the rule has no such weights, or one of the two is 0. One forward pass, two backward.
+    `sample_weight` multiplies columns and losses, as in `cost_and_grads`; the accuracy is that of all examples alike.
     Lillicrap et al. 2016, figure 1; Akrout et al. 2019, figure 3.
     """
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     ZL, m = caches[-1].Z, X.shape[1]
     Y = as_targets(Y, ZL)
     dZL = network.loss.gradient(ZL, Y)
-    dZ = backward_signals(dZL, caches, network, masks=masks, B=B, Y=Y).dZ[:-1]
-    by_W = backward_signals(dZL, caches, network.by_backprop, masks=masks).dZ[:-1]
+    weight = as_sample_weight(sample_weight, ZL)
+    dZ = backward_signals(dZL, caches, network, masks=masks, B=B, Y=Y, sample_weight=weight).dZ[:-1]
+    by_W = backward_signals(dZL, caches, network.by_backprop, masks=masks, sample_weight=weight).dZ[:-1]
     W, transported = weights(parameters), _transported(B, parameters, network)
     nothing = jnp.full((), jnp.nan, ZL.dtype)
     both = {l: (B[f"B{l}"], transported[f"B{l}"]) for l in W if f"B{l}" in transported}
     return Alignment(
-        jnp.mean(network.loss.value(ZL, Y)),
+        jnp.mean(weighted(per_example(network.loss.value, ZL, Y), weight)),
         jnp.mean(decided_rightly(network.loss.output(ZL), Y), dtype=ZL.dtype),
         stacked([angle(a, b) for a, b in zip(dZ, by_W, strict=True)]),
         stacked([norm(a) / m**0.5 for a in dZ]),

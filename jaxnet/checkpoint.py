@@ -1,19 +1,21 @@
-"""State out and back: the checkpoints of a run, written in the background and never half chosen."""
+"""State out and back: the checkpoints of a run, written in the background, and verified before they are used."""
 
 import contextlib
-import importlib.util
-import logging
-import math
-from collections.abc import Iterator
+import json
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
+from . import durable, tensors
 from .errors import InputError
 
 
-LATEST = 3  # so many of the newest are kept, and the best
+LATEST = 3  # so many are kept: where the newest is damaged, the one before it is taken
+SUFFIX, DAMAGED = ".safetensors", ".damaged"
 
 
 class Saved(NamedTuple):
@@ -25,126 +27,99 @@ class Saved(NamedTuple):
 
 
 class Checkpoints:
-    """A folder of checkpoints, each named after its iteration; a context manager, which waits for the last at its end.
+    """A folder of checkpoints, each a file named after its iteration; a context manager, which waits for the last.
 
-    Written by orbax: to a folder of another name first, which is renamed once everything is in it, so that whatever
-    ends the process, a checkpoint is there as a whole or not at all. Orbax is imported with the first one.
+        FOLDER/100.safetensors     the leaves of the state; the history as JSON and a digest of all in its metadata
+
+    A file is there as a whole or not at all, whatever ends the process or the machine: see `durable`.
     """
 
     def __init__(self, folder: Path):
-        self._folder = folder.resolve()
-        self._opened: Any = None
-
-    @staticmethod
-    def available() -> bool:
-        """Is orbax installed?"""
-        return importlib.util.find_spec("orbax") is not None
-
-    @property
-    def _manager(self) -> Any:
-        if self._opened is None:
-            self._opened = _open(self._folder)
-        return self._opened
+        self._folder = folder
+        self._writer = ThreadPoolExecutor(max_workers=1)
+        self._written: Future | None = None
 
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._opened is not None:
-            with _written(self._folder):
-                self._opened.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.wait()
+        except InputError:
+            if kind is None:  # else the block already raises what is to be reported
+                raise
+        finally:
+            self._writer.shutdown()
 
-    def save(self, saved: Saved, cost: float | None = None) -> None:
-        """Starts to write, unless it is there; the one before has been written by then.
+    def save(self, saved: Saved) -> None:
+        """Starts to write; the one before has been written by then.
 
-        `cost`, if known, tells the best.
-        Raises `InputError` where it, or the one before, cannot be written, a full disk say; older ones stay.
+        Raises `InputError` where the one before could not be written, for want of room say; older ones stay.
         """
-        metrics = None if cost is None or not math.isfinite(cost) else {"cost": cost}
-        with _written(self._folder):
-            manager = self._manager
-            if saved.iteration in manager.all_steps():
-                return
-            from orbax.checkpoint import args
-
-            items = args.Composite(state=args.StandardSave(_flat(saved.state)), history=args.JsonSave(saved.history))
-            manager.save(saved.iteration, args=items, metrics=metrics, force=True)
+        self.wait()
+        self._written = self._writer.submit(self._write, saved)
 
     def wait(self) -> None:
         """Until what was saved is on disk. Raises `InputError` where it cannot be."""
-        with _written(self._folder):
-            self._manager.wait_until_finished()
-
-    def latest(self, like: Any) -> Saved | None:
-        """The newest checkpoint, its state in the structure of the pytree `like`; None where there is none."""
-        return self._load("latest_step", like)
-
-    def best(self, like: Any) -> Saved | None:
-        """The checkpoint of the smallest cost."""
-        return self._load("best_step", like)
-
-    def _load(self, which: str, like: Any) -> Saved | None:
-        if not self._folder.is_dir():
-            return None
-        iteration = getattr(self._manager, which)()
-        if iteration is None:
-            return None
-        from orbax.checkpoint import args
-
-        abstract = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in _flat(like).items()}
-        items = args.Composite(state=args.StandardRestore(abstract), history=args.JsonRestore())
+        written, self._written = self._written, None
+        if written is None:
+            return
         try:
-            restored = self._manager.restore(iteration, args=items)
-        except (ValueError, OSError, KeyError) as error:
+            written.result()
+        except OSError as error:
             raise InputError(
-                f"the checkpoint {self._folder / str(iteration)} cannot be read: {_first_line(error)}; remove it to "
-                "go on from the one before"
+                f"a checkpoint cannot be written to {self._folder}: {error.strerror or error}; those that are there "
+                "stay good"
             ) from error
-        leaves = [restored["state"][name] for name in _flat(like)]
-        return Saved(iteration, jax.tree.unflatten(jax.tree.structure(like), leaves), restored["history"])
+
+    def latest(self, like: Callable[[dict[str, Any]], Any], skipped: Callable[[str], None]) -> Saved | None:
+        """The newest that can be used; None where there is none.
+
+        `like(history)` is a pytree of the structure, shapes and dtypes that the state has to have, or raises
+        `InputError`. One that cannot be used is named in a call of `skipped`, and set aside under another name.
+        """
+        for path in self._paths()[::-1]:
+            try:
+                return _read(path, like)
+            except InputError as error:
+                skipped(f"a checkpoint is left out: {error}")
+                with contextlib.suppress(OSError):
+                    path.rename(path.with_name(path.name + DAMAGED))
+        return None
+
+    def _paths(self) -> list[Path]:
+        """The checkpoints by their iteration."""
+        named = [path for path in self._folder.glob(f"*{SUFFIX}") if path.stem.isascii() and path.stem.isdecimal()]
+        return sorted(named, key=lambda path: int(path.stem))
+
+    def _write(self, saved: Saved) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        arrays = {name: np.asarray(leaf) for name, leaf in _flat(saved.state).items()}
+        said = {"iteration": saved.iteration, "history": saved.history}
+        content = tensors.encode(arrays, {name: json.dumps(value) for name, value in said.items()})
+        durable.write(self._folder / f"{saved.iteration}{SUFFIX}", content)
+        for path in self._paths()[:-LATEST]:
+            path.unlink(missing_ok=True)
 
 
-def _open(folder: Path) -> Any:
+def _read(path: Path, like: Callable[[dict[str, Any]], Any]) -> Saved:
+    arrays, metadata, verified = tensors.read(path)
     try:
-        from orbax.checkpoint import CheckpointManager, CheckpointManagerOptions
-        from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
-    except ImportError as error:
-        raise InputError("checkpoints are written by orbax: pip install 'jaxnet[photos]'") from error
-    logging.getLogger("absl").setLevel(logging.CRITICAL)  # what goes wrong is raised, and said by us
-    kept = [
-        policies.LatestN(n=LATEST),
-        policies.BestN(get_metric_fn=_badness, reverse=True, n=1, keep_checkpoints_without_metrics=False),
-    ]
-    options = CheckpointManagerOptions(
-        best_fn=_badness,
-        best_mode="min",
-        preservation_policy=policies.AnyPreservationPolicy(kept),
-        cleanup_tmp_directories=True,
-        save_root_metadata=False,
-    )
-    return CheckpointManager(folder, options=options)
-
-
-def _badness(metrics: Any) -> float:
-    return metrics["cost"]
+        iteration, history = (json.loads(metadata[name]) for name in ("iteration", "history"))
+    except (KeyError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged, or no checkpoint of jaxnet") from error
+    if not verified:
+        raise InputError(f"{path} is damaged: it has lost its {tensors.DIGEST}")
+    if path.stem != str(iteration):
+        raise InputError(f"{path} is the checkpoint of step {iteration} under another name")
+    tree = like(history)
+    expected = {name: (leaf.shape, leaf.dtype) for name, leaf in _flat(tree).items()}
+    if expected != {name: (array.shape, array.dtype) for name, array in arrays.items()}:
+        raise InputError(f"{path} is of another network or optimizer: its arrays have other shapes or dtypes")
+    leaves = [jax.device_put(arrays[name]) for name in expected]
+    return Saved(iteration, jax.tree.unflatten(jax.tree.structure(tree), leaves), history)
 
 
 def _flat(tree: Any) -> dict[str, Any]:
-    """The leaves by name: orbax then need not know optax's classes, of which versions differ."""
+    """The leaves by number: a file then need not know optax's classes, of which versions differ."""
     return {f"{i:04d}": jax.numpy.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
-
-
-@contextlib.contextmanager
-def _written(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except InputError:
-        raise
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"a checkpoint cannot be written to {folder}: {_first_line(error)}; those that are there stay good"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return f"{str(error).splitlines()[0]:.300}" if str(error) else type(error).__name__

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 from .network import COURSE, L_model_forward, Network, as_targets, backpropagate
 from .signals import stacked
 from .types import Inputs, Labels, Parameters
+from .weighting import SampleWeight
 
 
 class LayerSignals(NamedTuple):
@@ -17,15 +18,19 @@ class LayerSignals(NamedTuple):
     dead_shares: Float[Array, " L_minus_1"]  # of the units of layer l = 1 ... L-1
 
 
-def layer_signals(X: Inputs, Y: Labels, parameters: Parameters, network: Network = COURSE) -> LayerSignals:
+def layer_signals(
+    X: Inputs, Y: Labels, parameters: Parameters, network: Network = COURSE, *, sample_weight: SampleWeight = None
+) -> LayerSignals:
     """||dW_l||_F, and the share of the hidden units whose A_l is 0 for every example of X.
 
     Such a unit passes nothing on and, under relu, learns nothing from these examples. One forward pass and one
-    backward; works inside `jit`. Raises `InputError` where the shapes do not fit.
+    backward; works inside `jit`. `sample_weight` is that of `cost_and_grads`. Raises `InputError` where the
+    shapes do not fit.
     """
     _, caches = L_model_forward(X, parameters, network)
     ZL = caches[-1].Z
-    grads = backpropagate(network.loss.gradient(ZL, as_targets(Y, ZL)), caches, network.by_backprop)
+    dZL = network.loss.gradient(ZL, as_targets(Y, ZL))
+    grads = backpropagate(dZL, caches, network.by_backprop, sample_weight=sample_weight)
     norms = [jnp.linalg.norm(grads[f"dW{l}"]) for l in range(1, len(caches) + 1)]
     hidden = [cache.linear_cache.A for cache in caches[1:]]
     return LayerSignals(jnp.stack(norms), stacked([jnp.mean(jnp.all(A == 0, axis=1)) for A in hidden]))

@@ -18,8 +18,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield beside
         sync(beside)
         os.replace(beside, path)
-    except BaseException:
+    except BaseException as error:
         beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(beside)):
+            error.filename = str(path)  # which a full disk is not reported with
         raise
     sync(path.parent)
 

@@ -6,43 +6,97 @@ Scale: `value` is neither summed nor averaged over the batch, and columns of `gr
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from .companions import (
+    Outputs,
+    PerExample,
+    as_they_are as as_they_are,
+    capped,
+    derived,
+    equal_to_rounding,
+    outdated,
+)
 from .errors import InputError
 from .types import PRNGKeyArray
 
 
-Outputs = Float[Array, "n_L m"]
-PerExample = Float[Array, " m"]
-
-
-def as_they_are(AL: Outputs) -> Outputs:
-    """AL, unchanged: the output of a network whose outputs are its logits, and the decision that decides nothing."""
-    return AL
-
-
-class Loss(NamedTuple):
-    """A loss and the output it reads: AL = output(ZL).
-
-    The first three are what training needs. `compute_cost(AL, Y)` and `L_model_backward(AL, Y, caches)` need the two
-    from `AL`, and `predict` returns AL itself unless `decide` is given. The last three are for the curvature of
-    `readouts`, with H the Hessian of an example's loss in its logits: column c m + i of `hessian_root` is column c of
-    S for example i, where S S^T = H.
-    """
-
+class _LossFields(NamedTuple):
     output: Callable[[Array], Array]  # ZL -> AL
     value: Callable[[Array, Array], Array]  # (ZL, Y) -> loss of each example, (m,)
     gradient: Callable[[Array, Array], Array]  # (ZL, Y) -> dZL
-    value_from_AL: Callable[[Array, Array], Array] | None = None  # (AL, Y) -> loss of each example, (m,)
-    gradient_from_AL: Callable[[Array, Array, Array], Array] | None = None  # (AL, Y, ZL) -> dZL = J_output(ZL)^T dAL
-    decide: Callable[[Array], Array] = as_they_are  # AL -> predicted labels
-    sample: Callable[[Array, Array], Array] | None = None  # (ZL, key) -> labels drawn from the model, (n_L, m)
-    hessian_root: Callable[[Array, Array], Array] | None = None  # (ZL, Y) -> S, (n_L, C m)
-    hessian_product: Callable[[Array, Array, Array], Array] | None = None  # (ZL, Y, RZL) -> H RZL
+    value_from_AL: Callable[[Array, Array], Array] | None  # (AL, Y) -> loss of each example, (m,)
+    gradient_from_AL: Callable[[Array, Array, Array], Array]  # (AL, Y, ZL) -> dZL = J_output(ZL)^T dAL
+    decide: Callable[[Array], Array] | None  # AL -> predicted labels
+    sample: Callable[[Array, Array], Array] | None  # (ZL, key) -> labels drawn from the model, (n_L, m)
+    hessian_root: Callable[[Array, Array], Array]  # (ZL, Y) -> S, (n_L, C m)
+    hessian_product: Callable[[Array, Array, Array], Array]  # (ZL, Y, RZL) -> H RZL
+
+
+class Loss(_LossFields):
+    """A loss and the output it reads: AL = output(ZL). `Loss(output, value)` is enough.
+
+    `compute_cost(AL, Y)` and `L_model_backward(AL, Y, caches)` use the two from `AL`; `predict` returns AL itself
+    unless `decide` is given. The last three are for the curvature of `readouts`, with H the derivative of `gradient`,
+    the Hessian of an example's loss in its logits: column c m + i of `hessian_root` is column c of S for example i,
+    where S S^T = H.
+
+    What is not given is derived by autodiff, see `companions`: `gradient` from `value`, `hessian_product` from
+    `gradient`, which costs two or three gradients of the loss, and `hessian_root` from n_L such products and the
+    eigenvalues of H for each example. None of it is large beside the layers, unless there are many outputs; but a form
+    of your own may keep digits that autodiff loses, above all where 1 - AL has none. `value_from_AL` can be derived
+    where `output` is `as_they_are` or `jax.nn.sigmoid`, and `gradient_from_AL` then for every AL, else for the
+    network's own. `sample` cannot be, and what needs it says so.
+
+    `_replace` derives anew, or drops, what was made from a function that it replaces: a new `value` takes `gradient`,
+    `sample`, the two from AL and the Hessians with it, a new `gradient` the Hessians, a new `output` `decide`, unless
+    they are given in the same call.
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        output: Callable[[Array], Array],
+        value: Callable[[Array, Array], Array],
+        gradient: Callable[[Array, Array], Array] | None = None,
+        value_from_AL: Callable[[Array, Array], Array] | None = None,
+        gradient_from_AL: Callable[[Array, Array, Array], Array] | None = None,
+        decide: Callable[[Array], Array] | None = as_they_are,
+        sample: Callable[[Array, Array], Array] | None = None,
+        hessian_root: Callable[[Array, Array], Array] | None = None,
+        hessian_product: Callable[[Array, Array, Array], Array] | None = None,
+    ):
+        given = (
+            output, value, gradient, value_from_AL, gradient_from_AL, decide, sample, hessian_root, hessian_product,
+        )  # fmt: skip
+        members = dict(zip(cls._fields, given, strict=True))
+        for name, member in members.items():
+            if not callable(member) and (member is not None or name in ("output", "value")):
+                raise InputError(f"the loss's {name} is {member!r:.60}; expected a function, see `jaxnet.Loss`")
+        return super().__new__(cls, **derived(members))
+
+    def _replace(self, **members: Any) -> "Loss":  # pyright: ignore[reportIncompatibleMethodOverride]
+        kept: dict[str, Any] = self._asdict() | dict.fromkeys(outdated(members))
+        return Loss(**kept | members)
+
+    __replace__ = _replace  # of `copy.replace`
+
+
+def loss_piece(loss: Loss, name: str) -> Callable:
+    """That function of the loss. Raises `InputError` where it was not given and cannot be derived."""
+    piece = getattr(loss, name)
+    if piece is None:
+        reason = {
+            "value_from_AL": ", and its value reads the logits, which AL does not tell; use `cost`, or",
+            "decide": " for its new output;",
+        }.get(name, ", which cannot be derived;")
+        raise InputError(f"this loss has no {name}{reason} give it: loss._replace({name}=...), see `jaxnet.Loss`")
+    return piece
 
 
 def _times_log(y: Outputs, p: Outputs) -> Outputs:
@@ -53,20 +107,6 @@ def _times_log(y: Outputs, p: Outputs) -> Outputs:
 def _quotient(p: Outputs, q: Outputs) -> Outputs:
     """p / q with 0 / 0 = 0."""
     return jnp.where(p == 0, 0, p / jnp.where(p == 0, 1, q))
-
-
-def _equal_to_rounding(AL: Outputs, P: Outputs) -> jax.Array:
-    # Two compilations of one sigmoid may differ in the last digit, which 1 - AL magnifies without bound; and AL may
-    # come from a coarser type. One eps would be too much: 1 - 1e-7, a favourite to clip at, is so far from 1.
-    eps = max(jnp.finfo(AL.dtype).eps, jnp.finfo(P.dtype).eps)
-    return jnp.abs(AL - P) <= 0.75 * float(eps) * P
-
-
-def _capped(slope: Outputs) -> Outputs:
-    # Where AL is wrongly 0 or 1 the slope is infinite, and the layers below would make NaN of it, as inf - inf and
-    # 0 * inf. The root of the largest number leaves them as many orders of magnitude again for products and sums.
-    largest = float(jnp.finfo(slope.dtype).max) ** 0.5
-    return jnp.clip(slope, -largest, largest)
 
 
 # ---- binary cross-entropy: each output is a probability of its own
@@ -95,7 +135,7 @@ def bce_gradient_from_AL(AL: Outputs, Y: Outputs, ZL: Outputs) -> Outputs:
     """
     P, Q = jax.nn.sigmoid(ZL), jax.nn.sigmoid(-ZL)
     chain = _quotient((1 - Y) * P * Q, 1 - AL) - _quotient(Y * P * Q, AL)
-    return jnp.where(_equal_to_rounding(AL, P), bce_gradient(ZL, Y), _capped(chain))
+    return jnp.where(equal_to_rounding(AL, P), bce_gradient(ZL, Y), capped(chain))
 
 
 def bce_decide(AL: Outputs) -> Int[Array, "n_L m"]:
@@ -155,7 +195,7 @@ def softmax_value_from_AL(AL: Outputs, Y: Outputs) -> PerExample:
 def softmax_gradient_from_AL(AL: Outputs, Y: Outputs, ZL: Outputs) -> Outputs:
     """dZL = (diag(P) - P P^T) dAL  with  dAL = -Y / AL, P = softmax(ZL), and `softmax_gradient` where AL is P."""
     P = softmax(ZL)
-    ratio = jnp.where(_equal_to_rounding(AL, P), Y, _capped(_quotient(Y * P, AL)))
+    ratio = jnp.where(equal_to_rounding(AL, P), Y, capped(_quotient(Y * P, AL)))
     return P * jnp.sum(ratio, axis=0, keepdims=True) - ratio
 
 

@@ -15,20 +15,31 @@ from .diagnosis import LayerSignals, layer_signals
 from .feeds import Columns, is_resident
 from .network import L_model_forward, Network
 from .scaling import row_blocks
-from .types import Parameters
+from .types import AnyArray, Parameters
+from .weighting import weighted
 
 
 SAMPLE = 2048  # of training examples that are read from disk, so many are measured
 SIGNALS_SAMPLE = 256
 
 Block: TypeAlias = tuple[jax.Array, jax.Array]  # X and Y
+ByClass: TypeAlias = Float[AnyArray, " classes"] | None  # the weight of each class
 Measured: TypeAlias = tuple[float, float, float, tuple[float, ...], tuple[float, ...]]
 
 
 def measure(
-    train: Examples, watched: Examples, network: Network, columns: Columns, classes: Sequence[str], dtype: str
+    train: Examples,
+    watched: Examples,
+    network: Network,
+    columns: Columns,
+    classes: Sequence[str],
+    dtype: str,
+    by_class: ByClass = None,
 ) -> Callable[[Parameters], Measured]:
-    """parameters -> training accuracy, watched cost and accuracy, ||dW_l|| and the share of dead units by layer."""
+    """parameters -> training accuracy, watched cost and accuracy, ||dW_l|| and the share of dead units by layer.
+
+    Costs and gradients are those of the losses times the weights of the classes; accuracies count all examples alike.
+    """
     stay = is_resident(train.rows, dtype) and is_resident(watched.rows, dtype)
     if not stay:
         train = _sample(train, SAMPLE)
@@ -43,9 +54,9 @@ def measure(
     train_blocks, watched_blocks = part(train), part(watched)
 
     def measured(parameters: Parameters) -> Measured:
-        _, train_accuracy = _cost_and_accuracy(train_blocks(), parameters, network)
-        watched_cost, watched_accuracy = _cost_and_accuracy(watched_blocks(), parameters, network)
-        norms, dead = (tuple(np.asarray(values).tolist()) for values in _signals(X, Y, parameters, network))
+        _, train_accuracy = _cost_and_accuracy(train_blocks(), parameters, network, by_class)
+        watched_cost, watched_accuracy = _cost_and_accuracy(watched_blocks(), parameters, network, by_class)
+        norms, dead = (tuple(np.asarray(values).tolist()) for values in _signals(X, Y, parameters, network, by_class))
         return train_accuracy, watched_cost, watched_accuracy, norms, dead
 
     return measured
@@ -72,23 +83,36 @@ def _sample(examples: Examples, most: int) -> Examples:
     return examples if m <= most else examples.take(np.linspace(0, m - 1, most).astype(int))
 
 
-def _cost_and_accuracy(some: Iterable[Block], parameters: Parameters, network: Network) -> tuple[float, float]:
+def _cost_and_accuracy(
+    some: Iterable[Block], parameters: Parameters, network: Network, by_class: ByClass
+) -> tuple[float, float]:
     sums = np.zeros(3)
     for X, Y in some:
-        sums += np.array([*map(float, _sums(X, Y, parameters, network)), Y.shape[1]])
+        sums += np.array([*map(float, _sums(X, Y, parameters, network, by_class)), Y.shape[1]])
     return float(sums[0] / sums[2]), float(sums[1] / sums[2])
 
 
 @partial(jax.jit, static_argnames="network")
-def _sums(X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network) -> tuple[jax.Array, jax.Array]:
+def _sums(
+    X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network, by_class: ByClass
+) -> tuple[jax.Array, jax.Array]:
     """The sum of the losses, and how many examples are decided rightly."""
     AL, caches = L_model_forward(X, parameters, network)
-    return jnp.sum(network.loss.value(caches[-1].Z, Y)), jnp.sum(decided_rightly(AL, Y))
+    losses = weighted(network.loss.value(caches[-1].Z, Y), _weights(Y, by_class))
+    return jnp.sum(losses), jnp.sum(decided_rightly(AL, Y))
 
 
 @partial(jax.jit, static_argnames="network")
-def _signals(X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network) -> LayerSignals:
-    return layer_signals(X, Y, parameters, network)
+def _signals(X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network, by_class: ByClass) -> LayerSignals:
+    return layer_signals(X, Y, parameters, network, sample_weight=_weights(Y, by_class))
+
+
+def _weights(Y: jax.Array, by_class: ByClass) -> jax.Array | None:
+    """That of each example's class; Y is hard."""
+    if by_class is None:
+        return None
+    of_class = jnp.concatenate([1 - Y, Y]) if len(Y) == 1 else Y
+    return jnp.sum(jnp.asarray(by_class, Y.dtype)[:, None] * of_class, axis=0)
 
 
 @partial(jax.jit, static_argnames="network")

@@ -1,6 +1,5 @@
 """A trained network as one safetensors file, with everything needed to use it again in the file's metadata."""
 
-import contextlib
 import json
 import math
 import os
@@ -12,9 +11,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
+from . import durable, tensors
 from .activations import ACTIVATIONS, STRAIGHT_THROUGH
 from .errors import InputError
 from .losses import LOSSES
@@ -51,7 +49,7 @@ def save_model(path: str | os.PathLike, model: Model) -> None:
         "jaxnet_version": version("jaxnet"),
         **settings,
     }
-    replace_file(path, save(arrays, {name: json.dumps(value) for name, value in settings.items()}))
+    replace_file(path, tensors.encode(arrays, {name: json.dumps(value) for name, value in settings.items()}))
 
 
 def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -80,34 +78,24 @@ def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def replace_file(path: str | os.PathLike, content: bytes) -> None:
-    """Writes the file; one that is there is replaced at once or not at all. Raises `InputError` where it cannot be."""
-    path = Path(path)
-    beside = path.parent / f".{os.getpid()}{path.suffix}"
+    """`durable.write`, which raises `InputError` where the file cannot be written."""
     try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
+        durable.write(path, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise InputError(f"{path} cannot be written: {error}") from error
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def load_model(path: str | os.PathLike) -> Model:
     """The model in a file that `save_model` wrote, or in a run folder.
 
-    Raises `InputError` for a file that is missing, cut off, no safetensors, not of jaxnet, or of a newer jaxnet.
+    Raises `InputError` for a file that is missing, damaged, no safetensors, not of jaxnet, or of a newer jaxnet.
     """
     path = Path(path)
     if path.is_dir():
         path = path / "model.safetensors"
     if not path.is_file():
         raise InputError(f"{path} is no file; expected a model.safetensors, or the run folder that holds one")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is cut off or no safetensors file: {error}") from error
+    arrays, metadata, _ = tensors.read(path)
     if "jaxnet_format" not in metadata:
         raise InputError(f"{path} is a safetensors file, but no model of jaxnet: its metadata has no jaxnet_format")
     try:
@@ -116,7 +104,7 @@ def load_model(path: str | os.PathLike) -> Model:
             raise InputError(f"it has format {settings['jaxnet_format']}, but not both of {' and '.join(STATISTICS)}")
         return model_of(settings, arrays)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error!s:.999}") from error
 
 
 def _settings(metadata: dict[str, str]) -> dict[str, Any]:
@@ -125,7 +113,7 @@ def _settings(metadata: dict[str, str]) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InputError(f"the metadata cannot be read: {error}") from error
     number, writer = settings["jaxnet_format"], settings.get("jaxnet_version")
-    if not isinstance(number, int) or not 0 < number <= FORMAT:
+    if type(number) is not int or not 0 < number <= FORMAT:
         raise InputError(
             f"it has format {number!r:.99}, from jaxnet {writer!s:.99}; this is jaxnet {version('jaxnet')}, which "
             f"reads up to {FORMAT}: upgrade jaxnet"
@@ -138,14 +126,15 @@ def _settings(metadata: dict[str, str]) -> dict[str, Any]:
 
 def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Model:
     """The model, once what is said of it fits the arrays and itself: whoever wrote the file may have meant harm."""
-    # `jnp.asarray` would compile a program for every shape.
-    parameters = FrozenDict({name: jax.device_put(array) for name, array in arrays.items() if name not in STATISTICS})
-    dims = layer_dims(parameters)
+    given = {name: array for name, array in arrays.items() if name not in STATISTICS}
+    dims = layer_dims(given)
     if settings["layer_dims"] != list(dims):
         raise InputError(f"layer_dims says {settings['layer_dims']!r:.99}, but the arrays are those of {list(dims)}")
-    for name, value in parameters.items():
+    for name, value in given.items():
         if not jnp.issubdtype(value.dtype, jnp.floating) or not np.isfinite(np.asarray(value)).all():
             raise InputError(f"{name} is {value.dtype} or has entries that are not finite; expected finite floats")
+    # `jnp.asarray` would compile a program for every shape.
+    parameters = FrozenDict({name: jax.device_put(array) for name, array in given.items()})
     shape, classes = settings["input_shape"], settings["classes"]
     is_shape = isinstance(shape, list) and len(shape) in (1, 2, 3) and all(type(n) is int and n > 0 for n in shape)
     if not is_shape or math.prod(shape) != dims[0] or shape[2:] not in ([], [3]):
@@ -154,8 +143,8 @@ def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> M
             f"n_x = {dims[0]} in all"
         )
     is_names = isinstance(classes, list) and all(isinstance(name, str) and name.isprintable() for name in classes)
-    if not is_names or len(classes) != max(2, dims[-1]):
-        raise InputError(f"classes says {classes!r:.99}; expected {max(2, dims[-1])} printable names")
+    if not is_names or len(classes) != max(2, dims[-1]) or len(set(classes)) < len(classes):
+        raise InputError(f"classes says {classes!r:.99}; expected {max(2, dims[-1])} printable names, all different")
     if not isinstance(settings["hidden"], str) or not isinstance(settings["loss"], str):
         raise InputError("hidden and loss are no names")
     network = Network(settings["hidden"], settings["loss"])
@@ -163,7 +152,7 @@ def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> M
 
 
 def _scaling(scale: Any, arrays: Mapping[str, np.ndarray], n_x: int) -> Scaling:
-    if not isinstance(scale, float | int) or not SMALLEST <= scale <= LARGEST:
+    if type(scale) not in (float, int) or not SMALLEST <= scale <= LARGEST:
         raise InputError(f"scale says {scale!r:.99}; expected a positive number")
     statistics = [arrays[name] for name in STATISTICS if name in arrays]
     if not statistics:

@@ -17,12 +17,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .activations import Activation, as_activation
+from .companions import per_example
 from .errors import InputError
 from .feedback import Crossing, Feedback, Rule, as_rule, backprop
 from .layers import LayerCache, linear_activation_forward, linear_forward, linear_gradient, linear_transpose
-from .losses import Loss, as_loss
+from .losses import Loss, as_loss, loss_piece
 from .parameters import FrozenDict, layer_dims
 from .types import AnyArray, Cost, DTypeLike, Grads, Inputs, Labels, Masks, Outputs, Parameters
+from .weighting import SampleWeight, as_sample_weight, weighted
 
 
 class _NetworkFields(NamedTuple):
@@ -83,6 +85,7 @@ def backpropagate(
     masks: Masks = None,
     B: Feedback = None,
     Y: Outputs | None = None,
+    sample_weight: SampleWeight = None,
 ) -> FrozenDict:
     """dA_{l-1}, dZ_l of `backward_signals`, and dW_l = dZ_l A_{l-1}^T / m, db_l = mean of the columns of dZ_l.
 
@@ -90,13 +93,12 @@ def backpropagate(
     without 1/m. `dA0` is m times the derivative of the cost with respect to X.
     `masks` are those of the forward pass; `dA_l` then belongs to A_l before its mask, as in the course.
     `B` are the feedback weights of the network's rule, and `Y` the targets, which some rules send back.
+    `sample_weight` multiplies the columns: `backward_signals`.
     Raises `InputError`, naming the layer, where the arrays of the caches do not fit.
     """
     check_network(network)
-    ZL = _checked_logits(caches)
-    if np.shape(dZL) != ZL.shape:
-        raise InputError(f"dZL has shape {np.shape(dZL)}, but the last cache holds a ZL of shape {ZL.shape}")
-    signals = backward_signals(jnp.asarray(dZL), caches, network, masks=masks, B=B, Y=Y)
+    _checked_logits(caches)
+    signals = backward_signals(jnp.asarray(dZL), caches, network, masks=masks, B=B, Y=Y, sample_weight=sample_weight)
     grads = {}
     for l, ((A_prev, _, _), _) in enumerate(caches, start=1):
         grads[f"dA{l - 1}"] = signals.dA[l - 1]
@@ -119,18 +121,25 @@ def backward_signals(
     masks: Masks = None,
     B: Feedback = None,
     Y: Outputs | None = None,
+    sample_weight: SampleWeight = None,
 ) -> Signals:
     """dA_{l-1} = W_l^T dZ_l,  dZ_{l-1} = g'(Z_{l-1}) * dA_{l-1},  for l = L ... 1: the library's one backward loop.
 
     Under another rule than backpropagation, `network.feedback` says what dA_1 ... dA_{L-1} are, by its weights `B`.
-    Raises `InputError` where they are missing, or what the rule makes of them has another shape than A_{l-1}.
+    With `sample_weight`, column i of all of them is w_i times what it would be: weights of examples are not seen by
+    the rule, which need not be linear.
+    Raises `InputError` where B is missing, or dZL or what the rule makes has another shape than Z_L or A_{l-1}.
     """
     rule = network.feedback
+    if dZL.shape != np.shape(caches[-1][1]):
+        raise InputError(f"dZL has shape {dZL.shape}, but the last cache holds a ZL of shape {np.shape(caches[-1][1])}")
+    weight = as_sample_weight(sample_weight, dZL)
     if B is None and rule != backprop:
         raise InputError("this network has a feedback rule: pass B=initialize_feedback(parameters, network, key=key)")
     if rule == backprop and jax.tree.leaves(B):
         raise InputError("B are given, but this network goes by backpropagation; pass Network(..., feedback=rule)")
     L, targets = len(caches), None if Y is None else jnp.asarray(Y)
+    dZL = weighted(dZL, weight) if rule == backprop else dZL  # linear: once at its start, and all of it is weighted
     dZ, dA = {L: dZL}, {}
     for l in reversed(range(1, L + 1)):
         A_prev, W = map(jnp.asarray, caches[l - 1][0][:2])
@@ -147,7 +156,10 @@ def backward_signals(
         if l > 1:
             _, Z_prev = caches[l - 2]
             dZ[l - 1] = network.hidden.backward(dA[l - 1], jnp.asarray(Z_prev))
-    return Signals(tuple(dZ[l] for l in range(1, L + 1)), tuple(dA[l] for l in range(L)))
+    signals = Signals(tuple(dZ[l] for l in range(1, L + 1)), tuple(dA[l] for l in range(L)))
+    if weight is None or rule == backprop:
+        return signals
+    return jax.tree.map(lambda columns: weighted(columns, weight), signals)
 
 
 def L_model_backward(
@@ -158,21 +170,20 @@ def L_model_backward(
     *,
     masks: Masks = None,
     B: Feedback = None,
+    sample_weight: SampleWeight = None,
 ) -> FrozenDict:
     """dZL = J_output(ZL)^T dAL, then `backpropagate`: grads with dA0 ... dA{L-1}, dW1 ... dWL, db1 ... dbL.
 
     With `AL` the output of `L_model_forward`, dZL is AL - Y, also where both saturate; with any other `AL`, dZL is
     the course's chain `dAL * sigmoid'(ZL)`. Columns of `dA` carry no 1/m; `dW` and `db` are means.
-    `masks` and `B`: `backpropagate`.
+    `masks` and `B`: `backpropagate`; `sample_weight`: `cost_and_grads`.
     """
     AL, ZL = _checked_output(AL, network), _checked_logits(caches)
     if AL.shape != ZL.shape:
         raise InputError(f"AL has shape {AL.shape}, but the last cache holds a ZL of shape {ZL.shape}")
-    if network.loss.gradient_from_AL is None:
-        raise InputError("this loss has no gradient_from_AL, so AL does not tell dZL; use `cost_and_grads`")
     Y = as_targets(Y, AL)
     dZL = network.loss.gradient_from_AL(AL, Y, ZL)
-    return backpropagate(dZL, caches, network, masks=masks, B=B, Y=Y)
+    return backpropagate(dZL, caches, network, masks=masks, B=B, Y=Y, sample_weight=sample_weight)
 
 
 def masked(A: AnyArray, masks: Masks, l: int) -> AnyArray:
@@ -181,15 +192,16 @@ def masked(A: AnyArray, masks: Masks, l: int) -> AnyArray:
     return A if mask is None else A * mask
 
 
-def compute_cost(AL: Outputs, Y: Labels, network: Network = COURSE) -> Cost:
+def compute_cost(AL: Outputs, Y: Labels, network: Network = COURSE, *, sample_weight: SampleWeight = None) -> Cost:
     """J = mean over the examples of loss(AL, Y); for the course's network -(Y log AL + (1 - Y) log(1 - AL)).
 
     0 log 0 is 0: an output of exactly 0 or 1 that is right costs nothing, one that is wrong costs infinity.
+    `sample_weight`: `cost_and_grads`. Raises `InputError` where the loss does not tell its value from AL.
     """
     AL = _checked_output(AL, network)
-    if network.loss.value_from_AL is None:
-        raise InputError("this loss has no value_from_AL, so AL does not tell the cost; use `cost` or `cost_and_grads`")
-    return jnp.mean(network.loss.value_from_AL(AL, as_targets(Y, AL)))
+    value_from_AL = loss_piece(network.loss, "value_from_AL")
+    losses = per_example(value_from_AL, AL, as_targets(Y, AL))
+    return jnp.mean(weighted(losses, as_sample_weight(sample_weight, AL)))
 
 
 def cost_and_grads(
@@ -201,8 +213,12 @@ def cost_and_grads(
     masks: Masks = None,
     B: Feedback = None,
     dtype: DTypeLike | None = None,
+    sample_weight: SampleWeight = None,
 ) -> tuple[Cost, FrozenDict]:
     """J and the grads of `L_model_backward`, both from the logits, so that nothing saturates: what training uses.
+
+    With `sample_weight`, (m,) numbers w_i from 0, J = (1/m) sum_i w_i loss_i, and column i of every dZ_l and dA_l is
+    multiplied by w_i. The mean stays that over m examples: weights that sum to m keep the scale of the cost.
 
     With `dtype`, such as bfloat16, layers are computed in it, forward and back; cost and `dZL` stay in the dtype of
     `parameters`. The grads are of `dtype`. `masks` and `B`: `backpropagate`.
@@ -214,10 +230,12 @@ def cost_and_grads(
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     ZL = caches[-1].Z if dtype is None else caches[-1].Z.astype(wide)
     Y = as_targets(Y, ZL)
-    J, dZL = jnp.mean(network.loss.value(ZL, Y)), network.loss.gradient(ZL, Y)
+    weight = as_sample_weight(sample_weight, ZL)
+    J = jnp.mean(weighted(per_example(network.loss.value, ZL, Y), weight))
+    dZL = network.loss.gradient(ZL, Y)
     if dtype is not None:
         dZL, Y = dZL.astype(dtype), Y.astype(dtype)
-    return J, backpropagate(dZL, caches, network, masks=masks, B=B, Y=Y)
+    return J, backpropagate(dZL, caches, network, masks=masks, B=B, Y=Y, sample_weight=weight)
 
 
 def _in_dtype(value: Any, dtype: DTypeLike) -> Any:
@@ -232,32 +250,43 @@ def parameter_grads(grads: Grads, parameters: Parameters) -> Parameters:
     )
 
 
-def cost(X: Inputs, Y: Labels, parameters: Parameters, network: Network = COURSE, *, masks: Masks = None) -> Cost:
+def cost(
+    X: Inputs,
+    Y: Labels,
+    parameters: Parameters,
+    network: Network = COURSE,
+    *,
+    masks: Masks = None,
+    sample_weight: SampleWeight = None,
+) -> Cost:
     """J as a function that JAX differentiates through the hand-written backward (a `jax.custom_vjp`).
 
     `jax.grad(cost, argnums=2)` is the gradient that `cost_and_grads` makes. Reverse mode; `jax.jvp` alone is refused.
-    `masks` are constants. It is the derivative also where the network has another feedback rule, whose grads are not.
+    `masks` are constants; the derivative with respect to `sample_weight` is loss_i / m. It is the derivative also
+    where the network has another feedback rule, whose grads are not.
     """
     n_L, X = _checked_dims(X, parameters, network)[-1], jnp.asarray(X)
-    return _cost(network, X, as_targets(Y, outputs_like(X, parameters, n_L)), parameters, masks)
+    AL = outputs_like(X, parameters, n_L)
+    return _cost(network, X, as_targets(Y, AL), as_sample_weight(sample_weight, AL), parameters, masks)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _cost(network: Network, X: Inputs, Y: Outputs, parameters: Parameters, masks: Masks) -> Cost:
-    return _cost_forward(network, X, Y, parameters, masks)[0]
+def _cost(network: Network, X: Inputs, Y: Outputs, weight: SampleWeight, parameters: Parameters, masks: Masks) -> Cost:
+    return _cost_forward(network, X, Y, weight, parameters, masks)[0]
 
 
-def _cost_forward(network, X, Y, parameters, masks):
+def _cost_forward(network, X, Y, weight, parameters, masks):
     _, caches = L_model_forward(X, parameters, network, masks=masks)
-    return jnp.mean(network.loss.value(caches[-1].Z, Y)), (X, caches, Y, parameters, masks)
+    losses = per_example(network.loss.value, caches[-1].Z, Y)
+    return jnp.mean(weighted(losses, weight)), (X, caches, Y, weight, parameters, masks)
 
 
 def _cost_backward(network, residuals, dJ):
-    X, caches, Y, parameters, masks = residuals
+    X, caches, Y, weight, parameters, masks = residuals
     ZL, m = caches[-1].Z, Y.shape[1]
-    grads = backpropagate(network.loss.gradient(ZL, Y), caches, network.by_backprop, masks=masks)
+    grads = backpropagate(network.loss.gradient(ZL, Y), caches, network.by_backprop, masks=masks, sample_weight=weight)
     dparameters = parameter_grads({name: dJ * g for name, g in grads.items()}, parameters)
-    _, value_transpose = jax.vjp(lambda Y: jnp.mean(network.loss.value(ZL, Y)), Y)
+    _, value_transpose = jax.vjp(lambda Y, w: jnp.mean(weighted(network.loss.value(ZL, Y), w)), Y, weight)
     return jnp.asarray(dJ / m * grads["dA0"], X.dtype), *value_transpose(dJ), dparameters, None
 
 
@@ -270,7 +299,7 @@ def predict(X: Inputs, parameters: Parameters, network: Network = COURSE) -> Arr
     Under softmax the index of the largest output, (1, m); under squared error AL itself.
     """
     AL, _ = L_model_forward(X, parameters, network)
-    return network.loss.decide(AL)
+    return loss_piece(network.loss, "decide")(AL)
 
 
 def as_targets(Y: Labels, AL: Outputs | jax.ShapeDtypeStruct) -> Float[Array, "n_L m"]:

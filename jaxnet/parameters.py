@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .arguments import check_key, check_number
 from .errors import InputError
 from .types import DTypeLike, Parameters, PRNGKeyArray
 
@@ -117,11 +118,15 @@ def layer_dims(parameters: Parameters) -> tuple[int, ...]:
 
 def checked_layer_dims(layer_dims: Sequence[int]) -> list[int]:
     """The sizes as a list. Raises `InputError` unless they are at least two positive integers."""
-    dims = list(layer_dims)
-    if len(dims) < 2 or not all(isinstance(n, int | np.integer) and n > 0 for n in dims):
+    is_sequence = isinstance(layer_dims, Sequence | np.ndarray) and not isinstance(layer_dims, str | bytes)
+    dims = list(layer_dims) if is_sequence else []
+    if len(dims) < 2 or not all(type(n) is not bool and isinstance(n, int | np.integer) and n > 0 for n in dims):
         raise InputError(
-            f"layer_dims is {dims}; expected at least two positive integers: the inputs, then the units of each layer"
+            f"layer_dims is {dims if is_sequence else layer_dims!r:.60}; expected at least two positive integers: the "
+            "inputs, then the units of each layer"
         )
+    if math.prod(sorted(dims)[-2:]) >= 2**40:
+        raise InputError(f"layer_dims is {dims!s:.200}; expected layers that fit in memory: choose smaller ones")
     return dims
 
 
@@ -147,8 +152,9 @@ def initialize_parameters_deep(
     `dtype` is JAX's default float unless given. Raises `InputError` for sizes that are no positive integers.
     """
     dims = checked_layer_dims(layer_dims)
-    if isinstance(scaling, str) and scaling not in SCALINGS:
-        raise InputError(f"scaling is {scaling!r}; expected a number or one of {', '.join(SCALINGS)}")
+    if not (isinstance(scaling, str) and scaling in SCALINGS):
+        check_number("scaling", scaling, f"a number from 0 or one of {', '.join(SCALINGS)}", lambda std: std >= 0)
+    check_key(key)
     sizes = [n * n_prev for n_prev, n in itertools.pairwise(dims)]
     # One draw for all layers: the generator is compiled anew, for a third of a second, for every shape it draws.
     entries = jax.random.normal(key, (sum(sizes),), dtype or float)

@@ -1,5 +1,6 @@
 """The pictures of a run."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from . import durable
 from .errors import InputError
 
 
@@ -65,7 +67,7 @@ def plot_predictions(
                 parse_math=False,
             )
     axes.set(xlim=(-0.05, columns + 0.05), ylim=(1.3 * rows, -0.45), aspect="auto")
-    figure.savefig(path, dpi=110, pil_kwargs=PNG)
+    _save(figure, path, dpi=110, pil_kwargs=PNG)
 
 
 def plot_check(path: Path, report: "Report") -> None:
@@ -85,7 +87,7 @@ def plot_check(path: Path, report: "Report") -> None:
         maps.colorbar(images[0], ax=grid.tolist(), label="log10(error / bound); red is wrong", shrink=0.8)
     if wide:
         _draw_taylor(lines[0], report)
-    figure.savefig(path, dpi=110)
+    _save(figure, path, dpi=110)
 
 
 def _draw_errors(axes, leaf: "LeafCheck"):
@@ -152,7 +154,13 @@ def plot_alignment(path: Path, rows: Sequence[Mapping[str, float]], rule: str) -
             axes.legend(frameon=False, fontsize=8)
     handles = [*progress.get_lines(), *share.get_lines()]
     progress.legend(handles, [line.get_label() for line in handles], frameon=False, fontsize=8, loc="center right")
-    figure.savefig(path, dpi=120, pil_kwargs=PNG)
+    _save(figure, path, dpi=120, pil_kwargs=PNG)
+
+
+def _save(figure: Figure, path: Path, **how: Any) -> None:
+    content = io.BytesIO()
+    figure.savefig(content, format=path.suffix[1:] or None, **how)
+    durable.write(path, content.getvalue())
 
 
 def check_format(path: Path) -> None:
@@ -194,7 +202,7 @@ def plot_signals(path: Path, title: str, profiles: Mapping[str, "Profile"]) -> N
     labels += [str(handle.get_label()) for handle in handles[len(labels) :]]
     figure.legend(handles, labels, loc="outside lower center", ncols=7, frameon=False, fontsize=9)
     figure.suptitle(title, fontsize=11, parse_math=False)
-    figure.savefig(path, dpi=110)
+    _save(figure, path, dpi=110)
 
 
 def _draw_sizes(

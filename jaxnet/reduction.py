@@ -4,7 +4,8 @@ Every step of gradient descent adds to the rows of W1 a combination of the examp
 the columns of Q are an orthonormal basis of the span of the examples and of the rows of the first W1, the rows of W1
 stay in that span for good: W1 = V Q^T, and W1 X = V Q^T X. The network with inputs Q^T X and first weights V = W1 Q
 is the same network, and its gradient dV = dW1 Q the same gradient. That holds for every optimizer that commutes with
-a rotation of the inputs, see `rotation`: gradient descent, momentum, weight decay, clipping by norm; not Adam.
+a rotation of the inputs, which is proven of it before anything is reduced, see `rotation`: gradient descent, momentum,
+weight decay, clipping by norm; not Adam.
 """
 
 from typing import Any, NamedTuple, cast
@@ -19,7 +20,7 @@ from .types import AnyArray, Inputs
 
 # The FLOPs of the factorisation count for more than those of the steps: LAPACK makes them at a third of the rate.
 FACTORISATION_RATE = 1 / 3
-START = 5e10  # FLOPs in the time that it takes to ask the optimizer
+START = 5e10  # FLOPs in the time that it takes to read the optimizer
 
 
 class Reduced(NamedTuple):
@@ -44,7 +45,7 @@ def reduce(X: Inputs, tree: Any) -> Reduced:
 
     n_x, m = X.shape
     leaves, structure = jax.tree_util.tree_flatten_with_path(tree)
-    rows = [np.asarray(leaf).reshape(-1, np.shape(leaf)[-1]) for path, leaf in leaves if _is_W1(path, leaf)]
+    rows = [np.asarray(leaf).reshape(-1, np.shape(leaf)[-1]) for path, leaf in leaves if is_W1(path, leaf)]
     for W in rows:
         if W.shape[1] != n_x:
             raise InputError(f"W1 takes {W.shape[1]} inputs, but X has shape {X.shape}; expected ({W.shape[1]}, m)")
@@ -54,14 +55,21 @@ def reduce(X: Inputs, tree: Any) -> Reduced:
         Q, R = cast(tuple[np.ndarray, np.ndarray], scipy.linalg.qr(A, mode="economic", check_finite=False))
     Vs = iter(np.split(R[:, m:].T, np.cumsum([len(W) for W in rows])))
     values = [
-        next(Vs).reshape(*np.shape(leaf)[:-1], Q.shape[1]) if _is_W1(path, leaf) else leaf for path, leaf in leaves
+        next(Vs).reshape(*np.shape(leaf)[:-1], Q.shape[1]) if is_W1(path, leaf) else leaf for path, leaf in leaves
     ]
     return Reduced(R[:, :m], *jax.device_put((jax.tree.unflatten(structure, values), Q)))
 
 
+def directions(X: Inputs, tree: Any) -> int:
+    """r, the number of inputs that `reduce` leaves."""
+    n_x, m = X.shape
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return min(n_x, m + sum(np.size(leaf) // n_x for path, leaf in leaves if is_W1(path, leaf)))
+
+
 def expand(tree: Any, Q: Float[AnyArray, "n_x r"]) -> Any:
     """W1 = V Q^T for every V that stands under the key W1: the inverse of `reduce`, for arrays in the span of Q."""
-    return jax.tree_util.tree_map_with_path(lambda path, V: V @ Q.T if _is_W1(path, V) else V, tree)
+    return jax.tree_util.tree_map_with_path(lambda path, V: V @ Q.T if is_W1(path, V) else V, tree)
 
 
 def project(tree: Any, Q: Float[AnyArray, "n_x r"]) -> Any:
@@ -79,6 +87,7 @@ def pays(n_x: int, n_1: int, m: int, batch_size: int, steps: int) -> bool:
     return r < n_x and saved > 4 * n_x * r**2 / FACTORISATION_RATE + START
 
 
-def _is_W1(path: tuple, leaf: Any) -> bool:
-    # Optimizers keep numbers for a parameter under its key too, which are no rows of n_x.
+def is_W1(path: tuple, leaf: Any) -> bool:
+    """Is a leaf of a tree an array under the key W1, so that its last axis is that of the inputs?"""
+    # Optimizers keep numbers for a parameter under its key too.
     return bool(path) and getattr(path[-1], "key", None) == "W1" and np.ndim(leaf) >= 2

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .errors import InputError
-from .parameters import FrozenDict, checked_layer_dims
+from .arguments import check_count, check_key, check_number
+from .parameters import FrozenDict, checked_layer_dims, layer_dims
 from .types import DTypeLike, Parameters, PRNGKeyArray
 
 
@@ -32,9 +32,10 @@ def dropout_masks(
     """
     dims = checked_layer_dims(layer_dims)[:-1]
     keeps = [input_keep_prob, *[keep_prob] * (len(dims) - 1)]
-    for keep in (input_keep_prob, keep_prob):
-        if not 0 < keep <= 1:
-            raise InputError(f"a unit is kept with probability {keep}; expected a number above 0 and up to 1")
+    check_count("m", m)
+    for name, keep in (("keep_prob", keep_prob), ("input_keep_prob", input_keep_prob)):
+        check_number(name, keep, "a number above 0 and up to 1", lambda keep: 0 < keep <= 1)
+    check_key(key)
     keys = jax.random.split(key, len(dims))
     return tuple(
         None if keep == 1 else jax.random.bernoulli(key, keep, (n, m)).astype(dtype or float) / keep
@@ -43,12 +44,23 @@ def dropout_masks(
 
 
 def l2_cost(parameters: Parameters, lambd: float, m: int) -> Float[Array, ""]:
-    """lambd / (2 m) sum_l ||W_l||_F^2, which the course adds to the cost; biases are free."""
+    """lambd / (2 m) sum_l ||W_l||_F^2, which the course adds to the cost; biases are free.
+
+    Raises `InputError` for a `lambd` below 0 and an `m` that is not a count.
+    """
+    _check_penalty(parameters, lambd, m)
     return lambd / (2 * m) * jnp.sum(jnp.stack([jnp.sum(W**2) for name, W in parameters.items() if name[0] == "W"]))
 
 
 def l2_gradient(parameters: Parameters, lambd: float, m: int) -> FrozenDict:
     """The derivative of `l2_cost`: lambd / m W_l, and 0 for the biases."""
+    _check_penalty(parameters, lambd, m)
     return FrozenDict(
         {name: lambd / m * value if name[0] == "W" else jnp.zeros_like(value) for name, value in parameters.items()}
     )
+
+
+def _check_penalty(parameters: Parameters, lambd: float, m: int) -> None:
+    layer_dims(parameters)
+    check_number("lambd", lambd, "a number from 0", lambda lambd: lambd >= 0)
+    check_count("m", m)

@@ -1,78 +1,90 @@
-"""Does an optimizer commute with a rotation of the inputs? Asked of what it does, never of its name."""
+"""Does an optimizer commute with a rotation of the inputs? Proven from its own program, for all steps and all values.
 
-from functools import cache, partial
-from typing import Any, cast
+A run in reduced inputs is the run in all of them while W1 = V Q^T, where Q^T Q = I. The gradients are such a pair,
+dW1 = dV Q^T, and whatever else an optimizer is given is equal in both runs. Its program is that of `init` and that of
+one step, each traced with n_x inputs and with r, and read by `pairing`, with the marks of `covariance`. Let the first
+state be as `expand` makes it: what stands under W1 covariant, all else invariant; and let a step keep that for
+parameters and state. Then, by induction, W1 = V Q^T after every step, whenever and however the optimizer changes its
+kind. One that cannot be read so is refused, even if it commutes.
+"""
+
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
+from jax.extend.core import ClosedJaxpr
 
-from .parameters import FrozenDict
-from .reduction import expand
+from .covariance import COVARIANT, EQUAL, NOTHING, Mark, NotComparable, Shapes
+from .pairing import read
+from .reduction import is_W1
 from .types import Parameters
+from .update import descend
 
 
-STEPS = 64
-SCALES = (1e-4, 1.0, 1e4)  # of parameters and gradients: optimizers clip, and add small numbers to denominators
-TOLERANCE = 1e-8  # of the way that the parameters go, in float64
-# A first layer with more directions than units, as in every reduction; sizes on both sides of 128, from where some
-# optimizers treat a matrix as a product of two vectors.
-N_X, DIRECTIONS, UNITS = 300, 100, 3
+class Traced(NamedTuple):
+    """A function's program, and its arguments and results: trees of shapes."""
+
+    program: ClosedJaxpr
+    arguments: Any
+    results: Any
 
 
-@cache
-def commutes_with_rotation(optimizer: optax.GradientTransformation, L: int) -> bool:
+def commutes_with_rotation(optimizer: optax.GradientTransformation, parameters: Parameters, r: int) -> bool:
     """Do steps from (V Q^T, ...) lead to (V' Q^T, ...) wherever steps from (V, ...) lead to (V', ...)?
 
-    Tried with 64 steps along drawn gradients, at three scales, in float64, for the parameters of an L-layer network
-    and a Q with orthonormal columns. An optimizer that fails, that does not move, or whose steps depend on numbers
-    it draws does not commute. What it does for the first time after those steps is not seen.
+    True is a proof, for parameters of these shapes and dtypes, for every Q with r < n_x orthonormal columns, and for
+    steps as `update` makes them. Two traces of a step, and nothing is compiled.
     """
-    generator = np.random.default_rng(0)
-    Q, _ = np.linalg.qr(generator.normal(size=(N_X, DIRECTIONS)))
-    shapes = {"W1": (UNITS, DIRECTIONS), "b1": (UNITS, 1)}
-    for l in range(2, L + 1):
-        shapes |= {f"W{l}": (UNITS, UNITS), f"b{l}": (UNITS, 1)}
-    start = FrozenDict({name: generator.normal(size=shape) for name, shape in shapes.items()})
-    forces = FrozenDict({name: generator.normal(size=(STEPS, *shape)) for name, shape in shapes.items()})
-    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):  # float64 is ours, so optax need not expect it
-        try:
-            ways, errors = map(np.asarray, _compare(optimizer, start, forces, Q))
-        except Exception:  # whatever it is, training without a reduction raises it where it can be understood
-            return False
-    return bool(np.all(ways > 0) and np.all(errors <= TOLERANCE * ways))
+    sizes = parameters["W1"].shape[1], r
+    try:
+        pairs = zip(*(_trace(optimizer, parameters, n) for n in sizes), strict=True)
+        return sizes[0] > r and all(_keeps(full, reduced, sizes) for full, reduced in pairs)
+    except Exception:  # whatever it is, training without a reduction raises it where it can be understood
+        return False
 
 
-@partial(jax.jit, static_argnums=0)
-def _compare(
-    optimizer: optax.GradientTransformation, start: FrozenDict, forces: FrozenDict, Q: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """At every scale, how far the parameters go, and how far from each other the two ways end."""
+def _trace(optimizer: optax.GradientTransformation, parameters: Parameters, n: int) -> tuple[Traced, Traced]:
+    """`init` and a step, where W1 has n inputs."""
 
-    def at(scale):
-        begin, pull = jax.tree.map(lambda value: scale * value, (start, forces))
-        end = _walk(optimizer, begin, pull)
-        other = _walk(optimizer, expand(begin, Q), expand(pull, Q))
-        return optax.tree.norm(optax.tree.sub(end, begin)), optax.tree.norm(optax.tree.sub(other, expand(end, Q)))
+    def shape(path, value):
+        return jax.ShapeDtypeStruct((*value.shape[:-1], n) if is_W1(path, value) else value.shape, value.dtype)
 
-    return jax.lax.map(at, jnp.asarray(SCALES))
+    def step(gradient, opt_state, parameters, J):
+        def objective(parameters):
+            """In place of the cost, of which it is known that it is equal in both runs; no derivative of exp is 0."""
+            terms = jax.tree.map(lambda W, G: jnp.sum(W * (W + G)).astype(J.dtype), parameters, gradient)
+            return J + jnp.exp(sum(jax.tree.leaves(terms), start=jnp.zeros_like(J)))
+
+        return descend(optimizer, gradient, opt_state, parameters, J, objective)
+
+    shapes = jax.tree_util.tree_map_with_path(shape, parameters)
+    init, opt_state = jax.make_jaxpr(optimizer.init, return_shape=True)(shapes)
+    arguments = (shapes, opt_state, shapes, jax.ShapeDtypeStruct((), shapes["W1"].dtype))
+    program, results = jax.make_jaxpr(step, return_shape=True)(*arguments)
+    return Traced(init, (shapes,), opt_state), Traced(program, arguments, results)
 
 
-def _walk(optimizer: optax.GradientTransformation, parameters: Parameters, forces: Parameters) -> Parameters:
-    """Steps down <G, p> + ||p||^2 / 20, for another G in each: both terms stay what they are under a rotation."""
+def _keeps(full: Traced, reduced: Traced, sizes: tuple[int, int]) -> bool:
+    """Have the results the marks that `expand` asks for, wherever the arguments have them?"""
+    digits = int(jnp.finfo(full.arguments[0]["W1"].dtype).nmant)
+    found = read(full.program, reduced.program, _asked(full.arguments, reduced.arguments, sizes, digits))
+    asked = _asked(full.results, reduced.results, sizes, digits)
+    marks = [mark and mark._replace(term=None) for mark in found]
+    return all(mark in (NOTHING, wanted) for mark, wanted in zip(marks, asked, strict=True))
 
-    def step(state: tuple[Parameters, Any], G: Parameters) -> tuple[tuple[Parameters, Any], None]:
-        parameters, opt_state = state
 
-        def value_fn(p):
-            return optax.tree.vdot(G, p) + optax.tree.norm(p, squared=True) / 20
+def _asked(full: Any, reduced: Any, sizes: tuple[int, int], digits: int) -> list[Mark]:
+    """What `expand` asks for: W1 = V Q^T of every array under the key W1, and equality of all others."""
 
-        value, gradient = jax.value_and_grad(value_fn)(parameters)
-        updates, opt_state = optax.with_extra_args_support(optimizer).update(
-            gradient, opt_state, parameters, value=value, grad=gradient, value_fn=value_fn
-        )
-        return (cast(Parameters, optax.apply_updates(parameters, updates)), opt_state), None
+    def mark(path, u, v):
+        if is_W1(path, u):
+            fits = u.shape == (*v.shape[:-1], sizes[0]) and v.shape[-1] == sizes[1]
+        else:
+            fits = u.shape == v.shape
+        if not fits or u.dtype != v.dtype:
+            raise NotComparable(f"{jax.tree_util.keystr(path)} has the shapes {u.shape} and {v.shape}")
+        return Shapes(u.shape, v.shape).mark(COVARIANT, digits) if is_W1(path, u) else EQUAL
 
-    (parameters, _), _ = jax.lax.scan(step, (parameters, optimizer.init(parameters)), forces)
-    return parameters
+    marks = jax.tree_util.tree_map_with_path(mark, full, reduced)
+    return jax.tree.leaves(marks, is_leaf=lambda node: isinstance(node, Mark))

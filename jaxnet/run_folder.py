@@ -2,22 +2,27 @@
 
 import csv
 import dataclasses
+import hashlib
 import importlib.util
+import io
 import itertools
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from .checkpoint import DAMAGED, SUFFIX
 from .data import Images
 from .errors import InputError
 from .measures import blocks, class_probabilities
-from .model import save_model
+from .model import Model, load_model, replace_file, save_model
 from .parameters import layer_dims
 from .runs import History, Run
 from .settings import FILE
@@ -26,6 +31,8 @@ from .types import Parameters
 
 RUNS = Path("runs")
 CHECKPOINTS = "checkpoints"
+LOCK = ".lock"
+INITIAL = "initial.safetensors"  # the model that a run starts from, if it does
 WRITTEN = ("model.safetensors", "history.csv", "alignment.csv", "report.html", "predictions.png", "alignment.png")
 
 
@@ -43,9 +50,9 @@ def open_folder(out: Path | None, overwrite: bool) -> Path:
 def _chosen_folder(out: Path, overwrite: bool) -> Path:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; expected a folder to write the run to: choose another --out")
-    if out.is_dir() and any(out.iterdir()) and not overwrite:
+    if out.is_dir() and any(path.name != LOCK for path in out.iterdir()) and not overwrite:
         raise InputError(f"{out} exists and is not empty; choose another --out, or pass --overwrite to replace it")
-    in_the_way = [name for name in (*WRITTEN, FILE) if (out / name).is_dir()]
+    in_the_way = [name for name in (*WRITTEN, FILE, INITIAL) if (out / name).is_dir()]
     if in_the_way:
         raise InputError(f"{out / in_the_way[0]} is a folder, where a file is to be written; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
@@ -89,10 +96,11 @@ def write(folder: Path, run: Run, parameters: Parameters, history: History) -> l
 
 
 def _write_table(path: Path, header: list[str], rows: Iterable[Sequence[float]]) -> None:
-    with open(path, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(header)
+    writer.writerows(rows)
+    replace_file(path, text.getvalue().encode())
 
 
 def test_probabilities(run: Run, parameters: Parameters) -> np.ndarray:
@@ -103,21 +111,25 @@ def test_probabilities(run: Run, parameters: Parameters) -> np.ndarray:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Nobody else trains in the folder meanwhile. Raises `InputError` where somebody does, if the system can tell."""
+    """Nobody else trains in the folder meanwhile. Raises `InputError` where somebody does."""
+    from filelock import FileLock, Timeout
+
     try:
-        import fcntl
-    except ImportError:  # not on Windows
+        lock = FileLock(folder / LOCK, blocking=False).acquire()
+    except Timeout as error:
+        raise InputError(f"another process trains in {folder}; wait for it, or choose another --out") from error
+    with lock:
+        _remove_halves(folder)
         yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"another process trains in {folder}; wait for it, or choose another --out") from error
-        yield
-    finally:
-        os.close(descriptor)
+
+
+def _remove_halves(folder: Path) -> None:
+    """What was being written when a process was killed: see `durable.replacing`."""
+    half = re.compile(r"\..+\.\d+")
+    names = {f".{name}" for name in (*WRITTEN, FILE, INITIAL)}
+    for path in [*folder.glob(".*"), *(folder / CHECKPOINTS).glob(f".*{SUFFIX}.*")]:
+        if half.fullmatch(path.name) and (path.parent.name == CHECKPOINTS or path.name.rpartition(".")[0] in names):
+            path.unlink(missing_ok=True)
 
 
 def remove_checkpoints(folder: Path) -> None:
@@ -125,10 +137,34 @@ def remove_checkpoints(folder: Path) -> None:
     there = folder / CHECKPOINTS
     if not there.is_dir():
         return
-    strangers = [path.name for path in there.iterdir() if not path.name.split(".")[0].isdecimal()]
-    if strangers or not (folder / FILE).is_file():
+    own = re.compile(rf"\d+({re.escape(SUFFIX)}({re.escape(DAMAGED)})?)?")
+    if not (folder / FILE).is_file() or not all(own.fullmatch(path.name) for path in there.iterdir()):
         raise InputError(f"{there} is not of a run of jaxnet, and would be replaced; choose another --out")
     shutil.rmtree(there)
+
+
+def keep_initial(folder: Path, model: Model | None) -> dict[str, str]:
+    """A copy of the model that a run starts from, as that may change; its hash, for the settings."""
+    path = folder / INITIAL
+    if model is None:
+        path.unlink(missing_ok=True)
+        return {}
+    save_model(path, model)
+    return {"initial": _hash(path)}
+
+
+def read_initial(folder: Path, so_far: dict[str, Any]) -> Model | None:
+    """That model again. Raises `InputError` where it is not the one that the run started from."""
+    if "initial" not in so_far:
+        return None
+    path = folder / INITIAL
+    if not path.is_file() or _hash(path) != so_far["initial"]:
+        raise InputError(f"{path}, which the run started from, is missing or was changed; train anew with --init-from")
+    return load_model(path)
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def draw(

@@ -1,8 +1,9 @@
 """A run: a dataset, a network and the steps to make, from the first to where it was stopped or ended."""
 
+import dataclasses
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,11 +11,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import optax
+from jaxtyping import Float
 
 from .checkpoint import Checkpoints, Saved
 from .data import Dataset, Examples, held_out, targets
+from .errors import InputError
 from .feedback import Feedback
 from .feeds import Columns, feed_of, is_resident
+from .initial import first_parameters
 from .measures import measure
 from .model import Model
 from .network import Network
@@ -31,10 +35,12 @@ from .training import (
     in_all_inputs,
     make_steps,
     resident,
+    with_weights,
     worth_reducing,
 )
 from .types import AnyArray, Parameters
 from .validation import check_memory, check_regularization, check_schedule
+from .weighting import class_weights
 
 
 FULL_BATCH = 2048  # up to so many examples, every step sees all of them; beyond, minibatches of MINIBATCH
@@ -96,6 +102,7 @@ class Run(NamedTuple):
     key: jax.Array
     B: Feedback
     reduced: Reduced | None  # X and the parameters of a run in fewer inputs
+    by_class: Float[np.ndarray, " classes"] | None  # what the losses of each class are multiplied by
 
     @property
     def step(self) -> Step:
@@ -140,8 +147,11 @@ def storage_dtype(dtype: str) -> str:
     return "float64" if dtype == "float64" else "float32"
 
 
-def prepare(dataset: Dataset, settings: Settings) -> Run:
-    """The network for a dataset, drawn from the seed: one sigmoid for two classes, softmax for more."""
+def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) -> Run:
+    """The network for a dataset, drawn from the seed: one sigmoid for two classes, softmax for more.
+
+    With `initial` the run starts from its parameters, and keeps its scaling of the inputs.
+    """
     outputs, loss = (1, "binary_cross_entropy")
     if len(dataset.classes) > 2:
         outputs, loss = len(dataset.classes), "softmax_cross_entropy"
@@ -154,6 +164,7 @@ def prepare(dataset: Dataset, settings: Settings) -> Run:
     layer_dims = (n_x, *settings.layers, outputs)
     dtype = storage_dtype(settings.dtype)
     stays = is_resident(train.rows, dtype)
+    by_class = _class_weights(train, dataset.classes, settings)
     check_memory(layer_dims, m if stays else MINIBATCH)
     parameters, batches_key = _draw(settings.seed, layer_dims, settings.scaling, dtype)
     check_regularization(settings.lambd, settings.keep_prob, settings.input_keep_prob, batches_key)
@@ -164,16 +175,27 @@ def prepare(dataset: Dataset, settings: Settings) -> Run:
     check_schedule(m, steps, batch_size, batches_key)
     scaling = fit_scaling(train.rows) if settings.standardise else Scaling()
     network, optimizer = Network(settings.activation, loss, settings.feedback), make_optimizer(settings, steps)
+    if initial is not None:
+        drawn = Model(parameters, network.by_backprop, dataset.input_shape, dataset.classes, scaling)
+        parameters, scaling = first_parameters(initial, drawn), initial.scaling
     B = first_feedback(parameters, network, batches_key)
     reduced = None
     if settings.reduce and stays:
         X = scaling.columns(train.rows[:], dtype)
-        if worth_reducing(X, parameters, _step(settings, network, optimizer, m), batch_size or m, steps):
+        if worth_reducing(X, parameters, None, _step(settings, network, optimizer, m), batch_size or m, steps):
             reduced = reduce(X, parameters)
     return Run(
         dataset, settings, scaling, train, watched, watched_name, network, parameters, optimizer, steps, batch_size,
-        batches_key, B, reduced,
+        batches_key, B, reduced, by_class,
     )  # fmt: skip
+
+
+def _class_weights(train: Examples, classes: Sequence[str], settings: Settings) -> np.ndarray | None:
+    """Of the examples that are trained on."""
+    if settings.class_weight is None:
+        return None
+    chosen = settings.class_weight if isinstance(settings.class_weight, str) else dict(settings.class_weight)
+    return class_weights(chosen, np.bincount(train.labels, minlength=len(classes)).tolist(), classes)
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))  # one compilation instead of one for every operation
@@ -198,6 +220,7 @@ def _step(settings: Settings, network: Network, optimizer: optax.GradientTransfo
         settings.input_keep_prob,
         dtype,
         settings.recorded_every,
+        settings.class_weight is not None,
     )
 
 
@@ -211,12 +234,13 @@ def execute(
     """Trains, from where `history` stands, and returns the parameters to keep: the best, or the last.
 
     After every chunk of steps `history` grows, also that of a run that fails, and `on_row` is called; and where
-    `seconds` have passed since the last one, a checkpoint is made.
+    `seconds` have passed since the last one, a checkpoint is made. So it is after the last whole chunk, from where the
+    run can be continued.
     """
     start = history.rows[-1].iteration if history.rows else 0
     state = first_state(run) if history.state is None else history.state
     best = state[-1]
-    measured = measure(run.train, run.watched, run.network, run.columns, run.dataset.classes, run.dtype)
+    measured = measure(run.train, run.watched, run.network, run.columns, run.dataset.classes, run.dtype, run.by_class)
     saved_at = time.monotonic()
 
     def record(progress: Progress) -> bool:
@@ -231,7 +255,8 @@ def execute(
         history.alignment += aligned
         history.state = (progress.parameters, progress.opt_state, progress.B, best)
         on_row(row)
-        if checkpoints is not None and time.monotonic() - saved_at >= seconds:
+        is_last = progress.iteration + CHUNK > run.iterations
+        if checkpoints is not None and (is_last or time.monotonic() - saved_at >= seconds):
             save(checkpoints, run, history)
             saved_at = time.monotonic()
         return is_over(history, run.settings)
@@ -247,6 +272,7 @@ def execute(
 
 def _feed(run: Run) -> Feed:
     Y = targets(run.train.labels, run.dataset.classes, run.dtype)
+    Y = with_weights(Y, None if run.by_class is None else run.by_class[run.train.labels])
     if run.reduced is None:
         return feed_of(run.train.rows, Y, run.columns, run.batch_size, run.key, run.dtype)
     return resident(run.reduced.X, Y, run.batch_size, run.key)
@@ -272,18 +298,36 @@ def is_over(history: History, settings: Settings) -> bool:
 
 
 def save(checkpoints: Checkpoints, run: Run, history: History) -> None:
-    """A checkpoint of where `history` stands."""
-    rows = [row._asdict() for row in history.rows]
+    """A checkpoint of where `history` stands.
+
+    Only after whole chunks: the last one of a run may be shorter, and a run that is continued has it whole.
+    """
     last = history.rows[-1]
-    saved = {"costs": history.costs, "rows": rows, "alignment": history.alignment, "basis": _basis(run)}
-    checkpoints.save(Saved(last.iteration, _portable(run, history.state), saved), last.watched_cost)
+    if last.iteration % CHUNK:
+        return
+    rows = [row._asdict() for row in history.rows]
+    saved = {"run": identity(run), "costs": [*history.costs], "rows": rows, "alignment": [*history.alignment]}
+    checkpoints.save(Saved(last.iteration, _portable(run, history.state), saved | {"basis": _basis(run)}))
 
 
-def restore(checkpoints: Checkpoints, run: Run) -> History:
-    """The history at the newest checkpoint; an empty one where there is none."""
-    saved = checkpoints.latest(_portable(run, first_state(run)))
+def restore(checkpoints: Checkpoints, run: Run, skipped: Callable[[str], None]) -> tuple[Run, History]:
+    """The run, and its history at the newest checkpoint that can be used; an empty one where there is none.
+
+    Those that cannot be used are named in calls of `skipped`. A run that was not in reduced inputs stays so.
+    """
+
+    def as_saved(basis: str) -> Run:
+        return run if basis else run._replace(reduced=None)
+
+    def like(history: dict[str, Any]) -> tuple:
+        if history.get("run") != identity(run):
+            raise InputError("it is of a run with other data or settings")
+        return _portable(as_saved(history["basis"]), first_state(as_saved(history["basis"])))
+
+    saved = checkpoints.latest(like, skipped)
     if saved is None:
-        return History()
+        return run, History()
+    run = as_saved(saved.history["basis"])
     rows = [
         Row(**row | {name: tuple(row[name]) for name in ("gradient_norms", "dead_shares")})
         for row in saved.history["rows"]
@@ -291,7 +335,13 @@ def restore(checkpoints: Checkpoints, run: Run) -> History:
     state, unreduced = saved.state
     if run.reduced is not None and saved.history["basis"] != _basis(run):
         state = project(unreduced, run.reduced.Q)  # another machine: the same run to rounding
-    return History(saved.history["costs"], rows, saved.history["alignment"], state)
+    return run, History(saved.history["costs"], rows, saved.history["alignment"], state)
+
+
+def identity(run: Run) -> str:
+    """A hash of all that its steps depend on, but for how many there are and for where the data lies."""
+    settings = dataclasses.replace(run.settings, data=None, iterations=None, epochs=None)
+    return hashlib.sha256(repr((run.dataset.fingerprint, settings, run.batch_size)).encode()).hexdigest()
 
 
 def _portable(run: Run, state: Any) -> tuple:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-import os
+import json
 import tomllib
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -12,6 +12,7 @@ from typing import Any
 import optax
 import tomli_w
 
+from . import durable
 from .errors import InputError
 from .parameters import FrozenDict
 
@@ -51,23 +52,34 @@ class Settings:
     iterations: int | None = None
     epochs: int | None = None
     batch_size: int | None = None
+    class_weight: str | tuple[tuple[str, float], ...] | None = None  # "balanced", or weights by the name of the class
     weight_decay: float | None = None
     lambd: float = 0.0
     early_stopping: int | None = None
     record_every: int | None = None
     dtype: str = "float32"
     reduce: bool = True
+    init_from: str | None = None
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if self.data is not None and not self.data.isprintable():
-            raise InputError(f"the name {self.data!a} cannot be kept in {FILE}; rename it")
+        for path in (self.data, self.init_from):
+            if path is not None and not _is_text(path):
+                raise InputError(f"the name {path!a} cannot be kept in {FILE}; rename it")
         if self.iterations is not None and self.epochs is not None:
             raise InputError(f"there are {self.iterations} iterations and {self.epochs} epochs; expected one of both")
         if self.weight_decay and self.optimizer == "adam":
             raise InputError("adam has no weight decay of its own; choose --optimizer adamw, or the penalty --lambd")
         if (self.step_every is not None) != (self.schedule == "step"):
             raise InputError("--schedule step and --step-every N go together: the rate falls every N steps")
+        if isinstance(self.class_weight, tuple):
+            names = [name for name, _ in self.class_weight]
+            twice = [name for name in names if names.count(name) > 1]
+            if twice:
+                raise InputError(f"--class-weight names {twice[0]!a} {names.count(twice[0])} times; expected once")
+            strange = [name for name in names if name.encode(errors="replace").decode() != name]
+            if strange:
+                raise InputError(f"the class {strange[0]!a} cannot be kept in {FILE}; rename it")
 
     @property
     def watched_fraction(self) -> float:
@@ -87,6 +99,14 @@ class Settings:
     def first_rate(self) -> float:
         """The learning rate, before its schedule."""
         return LEARNING_RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
+
+
+def _is_text(path: str) -> bool:
+    """Not so where the name of a file is bytes that are no UTF-8."""
+    try:
+        return bool(path.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 NAMES = frozenset(field.name for field in dataclasses.fields(Settings))
@@ -129,48 +149,57 @@ def _weights(parameters: Mapping[str, Any]) -> FrozenDict:
 
 def read_config(path: Path) -> dict[str, Any]:
     """The options in a TOML file, by the names they have on the command line, without the dashes in front."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} cannot be read as TOML: {error}") from error
+    values = _read_toml(path)
     names = {name.replace("_", "-") for name in NAMES}
     strange = [name for name in values if name not in names and name != "run"]
     if strange:
         raise InputError(
-            f"{path} has {', '.join(strange)}; expected options of `jaxnet train`: {', '.join(sorted(names))}"
+            f"{path} has {', '.join(strange)!s:.199}; expected options of `jaxnet train`: {', '.join(sorted(names))}"
         )
     return {name: value for name, value in values.items() if name != "run"}
 
 
-def digest(settings: Settings) -> str:
-    """A hash of all options: a file of settings that was edited is no longer that of its run."""
-    return hashlib.sha256(repr(settings).encode()).hexdigest()
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise InputError(f"{path} cannot be read as TOML: it is nested too deeply") from error
+    except (OSError, ValueError) as error:  # ValueError: no text, no TOML, or a number of thousands of digits
+        raise InputError(f"{path} cannot be read as TOML: {error}") from error
 
 
-def write_settings(folder: Path, settings: Settings, fingerprint: str, finished: int | None = None) -> None:
-    """settings.toml: every option, a file for --config; and what a resumed run is compared with."""
+def write_settings(folder: Path, settings: Settings, run: Mapping[str, Any]) -> None:
+    """settings.toml: every option, a file for --config; and the table [run], which `read_run` returns.
+
+    A digest of all of it shows what was edited or damaged.
+    """
     options = {
         field.name.replace("_", "-"): list(value) if isinstance(value, tuple) else value
         for field in dataclasses.fields(settings)
         if (value := getattr(settings, field.name)) is not None
     }
-    run: dict[str, Any] = {"jaxnet": version("jaxnet"), "fingerprint": fingerprint, "options": digest(settings)}
-    if finished is not None:
-        run["finished"] = finished
-    beside = folder / f".{FILE}.{os.getpid()}"
-    beside.write_text(tomli_w.dumps(options | {"run": run}), encoding="utf-8")
-    os.replace(beside, folder / FILE)
+    if isinstance(settings.class_weight, tuple):
+        options["class-weight"] = dict(settings.class_weight)
+    table = {"jaxnet": version("jaxnet"), **run}
+    table |= {"digest": _digest(options, table)}
+    durable.write(folder / FILE, tomli_w.dumps(options | {"run": table}).encode())
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """The table [run] of a folder's settings: jaxnet's version, the fingerprint of the data, the steps if finished."""
+    """The table [run] of a folder's settings. Raises `InputError` where the file is not as it was written."""
     path = folder / FILE
     if not path.is_file():
         raise InputError(f"{folder} has no {FILE}; expected the folder of a run, to resume it")
-    try:
-        run = tomllib.loads(path.read_text(encoding="utf-8")).get("run")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+    options = _read_toml(path)
+    run = options.pop("run", None)
     if not isinstance(run, dict):
         raise InputError(f"{path} cannot be read: it has no table [run]")
+    if run.pop("digest", None) != _digest(options, run):
+        raise InputError(
+            f"{path} was edited since the run was started, or is damaged; undo that, or train anew with --config"
+        )
     return run
+
+
+def _digest(options: Mapping[str, Any], run: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps([options, run], sort_keys=True, default=repr).encode()).hexdigest()

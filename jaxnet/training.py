@@ -8,20 +8,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from .angles import Alignment, alignment
 from .errors import InputError
 from .feedback import Feedback, backprop, initialize_feedback, update_feedback
 from .network import COURSE, L_model_forward, Network, as_targets, check_is_array, outputs_like
 from .parameters import FrozenDict, initialize_parameters_deep, layer_dims
+from .programs import let_go
 from .recording import Recorded, joined, recorded
-from .reduction import expand, pays, reduce
+from .reduction import directions, expand, pays, reduce
 from .regularization import dropout_masks
 from .rotation import commutes_with_rotation
 from .types import AnyArray, Inputs, Labels, Masks, Parameters, PRNGKeyArray
 from .update import GRADIENT_DESCENT, LEARNING_RATE, gradient_descent, update
 from .validation import check_data, check_parameters, check_regularization, check_schedule, check_sizes
+from .weighting import ClassWeight, SampleWeight, example_weights
 
 
 # What is folded into the run's key: for the masks, for the first feedback weights, and for their changes. The
@@ -81,6 +83,7 @@ class Step(NamedTuple):
     input_keep_prob: float = 1.0
     dtype: str | None = None
     record_every: int | None = None
+    weighted: bool = False  # the last entry of every row of labels is the weight of the example: see `with_weights`
 
 
 # (start, length) -> pieces of those steps: examples and labels as rows, and which of them are in each step; or None,
@@ -109,6 +112,8 @@ def train(
     chunk: int = 100,
     on_chunk: Callable[[Progress], bool | None] | None = None,
     reduce_inputs: bool = True,
+    sample_weight: SampleWeight = None,
+    class_weight: ClassWeight = None,
 ) -> Trained:
     """Steps of `optimizer` from `parameters`, which are not touched, until `num_iterations` are made.
 
@@ -119,8 +124,14 @@ def train(
     such as "bfloat16", layers are computed in it; parameters and cost keep their own.
 
     Where the examples have fewer directions than inputs, the same steps are made in as many inputs as there are
-    directions, if that is exact for this optimizer and pays: see `reduction`. It changes roundings and nothing else;
-    `reduce_inputs=False` makes every step in all inputs.
+    directions, if that pays and is proven, from the optimizer's own program, to be exact for all steps and values: see
+    `reduction` and `rotation`. It changes roundings and nothing else; `reduce_inputs=False` makes every step in all
+    inputs.
+
+    `sample_weight`, (m,) numbers from 0, multiplies the loss and the gradient of each example, as in `cost_and_grads`;
+    `class_weight` does by class, 0 and 1 or the index of a softmax's output: a mapping, in which a class that is left
+    out has weight 1, or "balanced", m / (number of classes * examples of the class). Both together multiply. The costs
+    are those of the weighted loss.
 
     Under a feedback rule, `B` are its first weights, drawn from `key` unless given. Before step 0 and every
     `record_every` steps on, the `alignment` of the step's own examples is recorded.
@@ -130,6 +141,7 @@ def train(
     rounding.
     Raises `InputError` before any work, `NotFiniteError` at the first cost or parameter that is not finite.
     """
+    let_go()
     n_L = layer_dims(parameters)[-1]
     parameters = FrozenDict(jax.tree.map(jnp.asarray, dict(parameters)))
     check_data(X, Y, n_L, network)
@@ -143,17 +155,23 @@ def train(
         raise InputError(f"the run goes on from step {start} without its feedback weights; pass B=trained.B")
     B = first_feedback(parameters, network, key) if B is None else _as_feedback(B, parameters, network)
     Y = as_targets(Y, outputs_like(X, parameters, n_L))
-    step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype, record_every)
+    weight = example_weights(Y, network.loss.output, sample_weight, class_weight)
+    step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype, record_every, weight is not None)
     Q = None
-    if reduce_inputs and worth_reducing(X, parameters, step, batch_size or m, num_iterations - start):
+    if reduce_inputs and worth_reducing(X, parameters, opt_state, step, batch_size or m, num_iterations - start):
         X, (parameters, opt_state), Q = reduce(X, (parameters, opt_state))
-    feed = resident(X, np.asarray(Y), batch_size, key)
+    feed = resident(X, with_weights(np.asarray(Y), weight), batch_size, key)
     told = None if on_chunk is None else lambda progress: on_chunk(_in_all_inputs(progress, Q))
     try:
         trained = make_steps(feed, parameters, opt_state, B, step, start, num_iterations, chunk, key, told)
     except NotFiniteError as error:
         raise error.in_all_inputs(Q) from None
     return _in_all_inputs(trained, Q)
+
+
+def with_weights(Y: Float[np.ndarray, "n_L m"], weight: AnyArray | None) -> Float[np.ndarray, "_ m"]:
+    """Y, with a last row of the examples' weights where they have any: so they go wherever labels go."""
+    return Y if weight is None else np.concatenate([Y, np.asarray(weight, Y.dtype)[None]])
 
 
 _expand = jax.jit(expand)
@@ -164,7 +182,9 @@ def in_all_inputs(tree: Any, Q: AnyArray | None) -> Any:
     return tree if Q is None else _expand(tree, Q)
 
 
-def worth_reducing(X: AnyArray, parameters: Parameters, step: Step, batch_size: int, steps: int) -> bool:
+def worth_reducing(
+    X: AnyArray, parameters: Parameters, opt_state: Any, step: Step, batch_size: int, steps: int
+) -> bool:
     """Is the run the same in reduced inputs, and are its steps worth the reduction?"""
     n_1, n_x = parameters["W1"].shape
     return (
@@ -172,7 +192,7 @@ def worth_reducing(X: AnyArray, parameters: Parameters, step: Step, batch_size: 
         and step.input_keep_prob == 1  # an input that is dropped is no direction of the examples
         and step.dtype is None  # rounded inputs span other directions than those that are rounded later
         and jnp.result_type(X) == jnp.result_type(parameters["W1"]) in (jnp.float32, jnp.float64)
-        and commutes_with_rotation(step.optimizer, len(parameters) // 2)
+        and commutes_with_rotation(step.optimizer, parameters, directions(X, (parameters, opt_state)))
     )
 
 
@@ -277,9 +297,10 @@ def run_chunk(
     def make_step(state, given):
         iteration, batch = given
         X, Y = (rows.T, Y_rows.T) if batch is None else (rows[batch].T, Y_rows[batch].T)
+        Y, weight = (Y[:-1], Y[-1]) if step.weighted else (Y, None)
         before, opt_state, B = state
         masks = _masks(iteration, X, before, key, step)
-        aligned = _aligned(iteration, X, Y, before, B, masks, step)
+        aligned = _aligned(iteration, X, Y, before, B, masks, weight, step)
         parameters, opt_state, J = update(
             before,
             opt_state,
@@ -291,6 +312,7 @@ def run_chunk(
             masks=masks,
             B=B,
             dtype=step.dtype,
+            sample_weight=weight,
         )
         B = update_feedback(B, before, parameters, step.network, key=_feedback_key(iteration, key))
         return (parameters, opt_state, B), (J, aligned)
@@ -311,13 +333,13 @@ def _feedback_key(iteration: jax.Array, key: PRNGKeyArray | None) -> PRNGKeyArra
     return None if key is None else jax.random.fold_in(jax.random.fold_in(key, FEEDBACK), iteration)
 
 
-def _aligned(iteration, X, Y, parameters, B, masks, step: Step) -> Alignment | None:
+def _aligned(iteration, X, Y, parameters, B, masks, weight, step: Step) -> Alignment | None:
     """The alignment of a step that is recorded; of the others, zeros that cost nothing."""
     if step.record_every is None:
         return None
 
     def look():
-        return alignment(X, Y, parameters, step.network, masks=masks, B=B)
+        return alignment(X, Y, parameters, step.network, masks=masks, B=B, sample_weight=weight)
 
     def pass_by():
         return jax.tree.map(lambda value: jnp.zeros(value.shape, value.dtype), jax.eval_shape(look))

@@ -4,16 +4,16 @@ Shapes are checked where they are used, at no cost under `jit`; values can only 
 """
 
 import itertools
-import math
-import os
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .arguments import check_count, check_key, check_number
 from .errors import InputError
 from .losses import binary_cross_entropy, softmax_cross_entropy
+from .machine import memory as machine_memory
 from .network import Network, as_targets, check_is_array, check_network
 from .parameters import layer_dims
 from .types import Inputs, Labels, Parameters, PRNGKeyArray
@@ -63,7 +63,7 @@ def check_memory(sizes: Sequence[int], m: int) -> None:
     parameters = sum((n_prev + 1) * n for n_prev, n in itertools.pairwise(sizes))
     # The parameters before and after a step and the gradient; and the widest layer, for all examples.
     needed = (3 * parameters + m * max(sizes)) * np.dtype(np.float32).itemsize
-    memory = _machine_memory()
+    memory = machine_memory()
     if memory is not None and needed > memory:
         raise InputError(
             f"layers of {', '.join(map(str, sizes))} units need at least {needed / 2**30:,.1f} GiB for {m} examples, "
@@ -75,13 +75,14 @@ def check_schedule(
     m: int, num_iterations: int, batch_size: int | None, key: PRNGKeyArray | None, chunk: int = 1
 ) -> None:
     """Raises `InputError` for steps that cannot be made with `m` examples."""
-    if num_iterations < 0:
-        raise InputError(f"num_iterations is {num_iterations}; expected at least 0")
-    if chunk < 1:
-        raise InputError(f"chunk is {chunk}; expected at least 1")
+    check_count("num_iterations", num_iterations, 0)
+    check_count("chunk", chunk)
+    if key is not None:
+        check_key(key)
     if batch_size is None:
         return
-    if not 1 <= batch_size <= m:
+    check_count("batch_size", batch_size)
+    if batch_size > m:
         raise InputError(f"batch_size is {batch_size}; expected 1 to {m}, the number of examples")
     if key is None:
         raise InputError("minibatches are drawn at random: pass key=jax.random.key(0), or any other seed")
@@ -89,22 +90,11 @@ def check_schedule(
 
 def check_regularization(lambd: float, keep_prob: float, input_keep_prob: float, key: PRNGKeyArray | None) -> None:
     """Raises `InputError` for a penalty or a dropout that is none."""
-    if not 0 <= lambd < math.inf:
-        raise InputError(f"lambd is {lambd}; expected a number from 0")
+    check_number("lambd", lambd, "a number from 0", lambda lambd: lambd >= 0)
     for name, keep in (("keep_prob", keep_prob), ("input_keep_prob", input_keep_prob)):
-        if not 0 < keep <= 1:
-            raise InputError(f"{name} is {keep}; expected a number above 0 and up to 1")
+        check_number(name, keep, "a number above 0 and up to 1", lambda keep: 0 < keep <= 1)
         if keep < 1 and key is None:
             raise InputError("units are dropped at random: pass key=jax.random.key(0), or any other seed")
-
-
-def _machine_memory() -> int | None:
-    """Bytes, or None where the system does not tell."""
-    try:
-        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None
-    return pages * size if pages > 0 and size > 0 else None
 
 
 def _check_finite(name: str, values: np.ndarray, row: str) -> None:

@@ -31,6 +31,13 @@ hypothesis.settings.register_profile("thorough", max_examples=50, **fixed)
 hypothesis.settings.load_profile("quick")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def programs_are_let_go():
+    """A file's compiled programs end with it: one process for all files would run out of memory maps."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def x64():
     """float64 for the length of the test."""

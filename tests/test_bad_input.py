@@ -279,11 +279,11 @@ COMMANDS = {
     ),
     "an npz file with pickles": (
         lambda d: ["train", write_npz(d / "a.npz", X=np.array([{}]), Y=np.array([1]))],
-        "cannot be read as an .npz file of plain arrays",
+        "X is object, not a plain array of numbers or of text, and would need a pickle",
     ),
     "an npz file without X": (
         lambda d: ["train", write_npz(d / "a.npz", Z=X)],
-        "has the arrays z; expected X and Y, or train_x, train_y, test_x and test_y",
+        "has the arrays Z; expected X and Y, or train_x, train_y, test_x and test_y",
     ),
     "fewer labels than pictures": (
         lambda d: ["train", write_npz(d / "a.npz", X=images()["X"], Y=Y[0, :5])],
@@ -414,11 +414,11 @@ COMMANDS = {
     "no such model": (lambda d: ["predict", d / "m", text(d / "a.png")], "m is no file; expected a model.safetensors"),
     "a model cut off": (
         lambda d: ["predict", truncated(saved_model(d)), text(d / "a.png")],
-        "is cut off or no safetensors file",
+        "cannot be read as a safetensors file, or is cut off",
     ),
     "a model that is no safetensors": (
         lambda d: ["predict", text(d / "m.safetensors"), text(d / "a.png")],
-        "is cut off or no safetensors file",
+        "cannot be read as a safetensors file, or is cut off",
     ),
     "a safetensors file of something else": (
         lambda d: ["predict", (save_file({"x": X}, d / "m.safetensors"), d / "m.safetensors")[1], text(d / "a.png")],

@@ -2,12 +2,15 @@
 
 import os
 import re
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxnet.data import load_dataset, read_pixels
+from jaxnet.data import load_dataset, pictures, read_pixels
 from jaxnet.errors import InputError
 
 from .pictures import gif, png, save_cats_and_dogs, save_class, save_picture, webp
@@ -145,8 +148,11 @@ FILES = {
         lambda path: written(path.with_suffix(".png"), png(8, 6).replace(b"\x08\0\0\0\0", b"\x08\0\0\0\1", 1)),
         "cannot be read as a picture",
     ),
-    "a folder named .jpg": (lambda path: (path.with_suffix(".jpg").mkdir(), path.with_suffix(".jpg"))[1], "is no file"),
-    "nothing": (lambda path: path, "it is no file"),
+    "a folder named .jpg": (
+        lambda path: (path.with_suffix(".jpg").mkdir(), path.with_suffix(".jpg"))[1],
+        "Is a directory",
+    ),
+    "nothing": (lambda path: path, "No such file"),
 }
 
 
@@ -163,6 +169,39 @@ def test_a_file_is_read_right_or_refused(tmp_path, name):
         assert pixels.dtype == np.uint8 and pixels.shape == (48,)
         wanted = np.broadcast_to(expected, SHAPE).astype(int)
         assert np.abs(pixels.reshape(SHAPE) - wanted).max() <= (TOLERANCE if path.suffix in (".jpg", ".webp") else 1)
+
+
+def test_decoding_is_bounded_by_bytes_not_by_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "IN_FLIGHT", pictures.Allowance(300_000))
+    decoding, most, changed = [0], [0], threading.Lock()
+    real = pictures._pixels
+
+    def counted(image, input_shape):
+        with changed:
+            decoding[0] += image.width * image.height * pictures.COPIES
+            most[0] = max(most[0], decoding[0])
+        try:
+            return real(image, input_shape)
+        finally:
+            with changed:
+                decoding[0] -= image.width * image.height * pictures.COPIES
+
+    monkeypatch.setattr(pictures, "_pixels", counted)
+    small = [save_picture(tmp_path / f"{i}.png", COLOUR, (80, 80)) for i in range(20)]  # 102,400 bytes while decoded
+    large = save_picture(tmp_path / "large.png", COLOUR, (200, 200))  # more than there are in all
+    with ThreadPoolExecutor(16) as threads:
+        read = list(threads.map(lambda path: pictures.try_picture(path, SHAPE), [*small, large, *small]))
+    assert all(picture.pixels is not None for picture in read)
+    assert most[0] <= 640_000 and pictures.IN_FLIGHT.free == 300_000
+
+
+@pytest.mark.parametrize("progressive, expected", [(False, 16 * 400 * 300), (True, 24 * 400 * 300)])
+def test_what_decoding_takes_is_known_from_the_header(tmp_path, progressive, expected):
+    path = save_picture(tmp_path / "a.jpg", COLOUR, (400, 300), progressive=progressive)
+    with Image.open(path) as image:
+        assert pictures._decoding_bytes(image, (400, 400)) == expected + 16 * 400 * 400
+    with Image.open(path) as image:  # drafted: an eighth of each side
+        assert pictures._decoding_bytes(image, (10, 10)) - 8 * 400 * 300 * progressive < 16 * (101 * 76 + 100)
 
 
 def test_a_picture_of_the_training_size_is_unchanged(tmp_path):
@@ -190,7 +229,22 @@ SKIPPED = {
     "a bomb": (beside("dog/x.png", png(30000, 30000)), "1  that cannot be read: it has more than 67,108,864"),
     "hidden files": (beside("cat/.hidden.jpg"), "1  hidden files and those of the system"),
     "Thumbs.db": (beside("cat/Thumbs.db"), "1  hidden files and those of the system"),
-    "a folder of macOS": (beside("__MACOSX/cat/._1.jpg"), "1  hidden files and those of the system"),
+    "a folder of macOS": (beside("__MACOSX/cat/._1.jpg"), "1  hidden files and those of the system: __MACOSX"),
+    "AppleDouble": (beside("cat/._0.png"), "1  hidden files and those of the system"),
+    "an image under two labels": (
+        lambda folder: shutil.copy(folder / "cat" / "2.png", folder / "dog" / "2.png"),
+        r"warning: 1 images have the pixels of one of another class, .*: cat/2.png \(cat\) = dog/2.png \(dog\)",
+    ),
+    "a device": (lambda folder: link(folder / "cat" / "x.jpg", "/dev/zero"), "1  links to nothing, and what is no"),
+    "a file of text outside": (
+        lambda folder: link(folder / "cat" / "x.jpg", "/etc/passwd"),
+        f"that cannot be read: {NONE_OF}.*: cat/x.jpg",
+    ),
+    "an escape sequence": (beside("cat/\x1b[2J.jpg"), r"TIFF: cat/\\x1b\[2J.jpg"),
+    "a sparse file of a terabyte": (
+        lambda folder: (written(folder / "cat" / "x.jpg", b""), os.truncate(folder / "cat" / "x.jpg", 2**40)),
+        "1  that cannot be read: it has more than 1,073,741,824 bytes",
+    ),
     "text": (beside("cat/labels.csv"), r"1  files named \*.csv"),
     "text beside the classes": (beside("README.txt"), r"1  files named \*.txt"),
     "a name without an ending": (beside("cat/x"), "1  files without an extension"),
@@ -203,13 +257,37 @@ SKIPPED = {
     "a pipe": (lambda folder: os.mkfifo(folder / "cat" / "x.jpg"), "1  links to nothing, and what is no file"),
     "a name that is no UTF-8": (
         lambda folder: written(folder / os.fsdecode(b"cat/\xff.jpg"), b""),
-        r"cannot be read: it is empty: cat/\?.jpg",
+        r"cannot be read: it is empty: cat/\\udcff.jpg",
     ),
     "duplicates": (
         lambda folder: save_class(folder / "cat", 4, shade=60, form="twin{}.png"),
         "warning: . test pictures are also trained on",
     ),
 }
+
+
+SYSTEM = ["#recycle", "@eaDir", "@Recycle", "$RECYCLE.BIN", "$Recycle.Bin", "System Volume Information", "lost+found"]
+SYSTEM += ["LOST.DIR", ".Trash-1000", ".ipynb_checkpoints", ".AppleDouble", "RECYCLER", "#snapshot", "found.000"]
+
+
+@pytest.mark.parametrize("part", ["", "train", "test"])
+def test_folders_of_the_system_are_no_classes(tmp_path, part):
+    save_cats_and_dogs(tmp_path / "pets" / "train", 3), save_cats_and_dogs(tmp_path / "pets" / "test", 2)
+    for name in SYSTEM:
+        save_class(tmp_path / "pets" / part / name, 1)
+        save_class(tmp_path / "pets" / "train" / "cat" / name, 1)
+    dataset = load(tmp_path / "pets")
+    assert dataset.classes == ("cat", "dog") and len(dataset.train.labels) == 6 and len(dataset.test.labels) == 4
+    notes = "\n".join(dataset.notes)
+    assert "6  hidden files and those of the system\n" in notes
+    for name in SYSTEM:
+        assert name.startswith(".") or re.search(rf"2  hidden files and those of the system: {re.escape(name)}", notes)
+
+
+@pytest.mark.parametrize("name", ["#1", "@home", "$100", "recycled", "system"])
+def test_odd_names_are_classes(tmp_path, name):
+    save_class(save_cats_and_dogs(tmp_path / "pets") / name, shade=99)
+    assert name in load(tmp_path / "pets").classes
 
 
 def load(folder, **options):

@@ -37,6 +37,8 @@ def test_the_default_run_tells_faces_from_other_things(tmp_path, capsys):
     accuracy = next(line for line in output.out.splitlines() if line.startswith("accuracy"))
     assert float(accuracy.split("test ")[1]) >= 0.94
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        ".lock",
+        "checkpoints",
         "model.safetensors",
         "history.csv",
         "predictions.png",
@@ -121,7 +123,7 @@ def test_ctrl_c_before_there_is_anything_to_write_leaves_the_older_run(tmp_path,
     monkeypatch.setattr(runs, "measure", interrupt)
     assert typed("train", "--out", tmp_path, "--overwrite") == 130
     assert capsys.readouterr().err.endswith("jaxnet: interrupted\n")
-    assert {path.name for path in tmp_path.iterdir()} == {"history.csv", "settings.toml"}
+    assert {path.name for path in tmp_path.iterdir()} == {".lock", "history.csv", "settings.toml"}
 
 
 def test_a_reader_that_leaves_at_the_first_result_loses_nothing(tmp_path):

@@ -91,7 +91,7 @@ def test_links_are_followed_but_not_in_circles(folder, capsys):
     assert typed("d") == 1
     output = capsys.readouterr()
     assert [line.split()[0] for line in output.out.splitlines()] == ["d/a.png", "d/link/b.png"]
-    assert output.err.startswith("jaxnet: d/broken.png ") and "no file" in output.err
+    assert output.err.startswith("jaxnet: d/broken.png ") and "No such file" in output.err
     assert output.err.endswith("\njaxnet: 1 of 3 pictures or folders were left out\n")
 
 

@@ -73,6 +73,18 @@ def test_iterations_that_are_typed_win_over_epochs_in_a_file(tmp_path, data, cap
         ("standardise = 0", "a.toml: standardise is 0; expected true or false"),
         ("size = [32, 64]", "a.toml: size is [32, 64]; expected one value"),
         ("layers = true", "a.toml: layers is True; expected numbers in a list"),
+        ("layers = [[1], [2]]", "a.toml: layers is [[1], [2]]; expected numbers in a list"),
+        ('layers = ["--seed", "3"]', "a.toml: layers is ['--seed', '3']; expected numbers in a list"),
+        (f"size = 0x{'f' * 5000}", "a.toml: size is a number of thousands of digits; expected one value"),
+        (f"layers = [0x{'f' * 99}]", "expected numbers in a list"),
+        ("layers = [1.5]", "a.toml: layers is [1.5]; expected numbers in a list"),
+        ("size = 1979-05-27", "a.toml: size is datetime.date(1979, 5, 27); expected one value"),
+        ("size.a.b.c = 1", "a.toml: size is {'a': {'b': {'c': 1}}}; expected one value"),
+        (f"size{'.a' * 3000} = 1", "expected one value, a number or a name"),
+        ("size = 64.0", "argument --size: '64.0' is no positive whole number"),
+        ("learning-rate = nan", "argument --learning-rate: 'nan' is no positive number"),
+        ("data = ['a.npz']", "a.toml: data is ['a.npz']; expected a path"),
+        ('activation = "--grey"', "argument --activation: invalid choice: '--grey'"),
     ],
 )
 def test_a_config_that_is_wrong_is_told_by_name(tmp_path, data, capsys, content, message):
@@ -209,3 +221,110 @@ def test_a_rule_or_interval_that_is_none_is_told(tmp_path, data, capsys, argumen
     except SystemExit as error:
         code = error.code
     assert code == 2 and message in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+def three_classes(tmp_path):
+    images, labels = drawn_pictures(60, classes=3)
+    return write_npz(tmp_path / "three.npz", X=images, Y=labels, classes=np.array(["cat", "dog", "a=b, c"]))
+
+
+@pytest.mark.parametrize(
+    "words, weights",
+    [
+        (["balanced"], None),
+        (["cat=2", "a=b, c=0.5"], [2, 1, 0.5]),
+        (["cat=2,a=b, c=0.5"], [2, 1, 0.5]),
+    ],
+)
+def test_class_weights_are_told_kept_and_trained_with(tmp_path, data, capsys, words, weights):
+    source = three_classes(tmp_path)
+    arguments = ["--layers", 3, "--iterations", 20, "--out", tmp_path / "run"]
+    assert typed("train", source, "--class-weight", *words, *arguments) == 0
+    output = capsys.readouterr().out
+    run = prepared(source, class_weight="balanced" if weights is None else (("a=b, c", 0.5), ("cat", 2.0)))
+    counts = np.bincount(run.train.labels)
+    weights = counts.sum() / (3 * counts) if weights is None else weights
+    np.testing.assert_array_equal(run.by_class, weights)
+    shown = ", ".join(f"{name} {weight:.6g}" for name, weight in zip(run.dataset.classes, weights, strict=True))
+    assert f"weights   {shown}: times the loss of each example of the class, in all costs" in output
+    X = run.scaling.columns(run.train.rows[:], "float32")
+    Y = np.eye(3, dtype=np.float32)[:, run.train.labels]
+    network, w = run.network, np.asarray(weights)[run.train.labels]
+    trained = training.train(
+        X, Y, run.parameters, num_iterations=20, network=network, sample_weight=w, optimizer=run.optimizer
+    )
+    kept = load_model(tmp_path / "run").parameters
+    assert all((kept[name] == value).all() for name, value in trained.parameters.items())
+    assert f"cost      {trained.costs[-1]:.6f}" in output
+    # What the run kept of its settings is the same run.
+    assert typed("train", "--config", tmp_path / "run" / "settings.toml", "--out", tmp_path / "again") == 0
+    again = load_model(tmp_path / "again").parameters
+    assert all((kept[name] == again[name]).all() for name in kept)
+
+
+def prepared(source, **changes):
+    from jaxnet import runs
+    from jaxnet.data import load_dataset
+    from jaxnet.settings import Settings
+
+    dataset = load_dataset(source, test_fraction=0.25, seed=1)
+    return runs.prepare(dataset, Settings(layers=(3,), iterations=20, **changes))
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["bird=2"], "class_weight has the class 'bird'; expected one of "),
+        (["cat=2", "cat=3"], "--class-weight names 'cat' 2 times; expected once"),
+        (["cat=-1"], "the weight of 'cat' is '-1'; expected a number from 0"),
+        (["cat=nan"], "the weight of 'cat' is 'nan'; expected a number from 0"),
+        (["cat=two"], "the weight of 'cat' is 'two'; expected a number from 0"),
+        (["cat=two,dog=1"], "class_weight has the class 'cat=two,dog'; expected one of "),
+        (["cat="], "the weight of 'cat' is ''; expected a number from 0"),
+        (["=2"], "'=2' is neither balanced nor CLASS=W"),
+        (["balance"], "'balance' is neither balanced nor CLASS=W, such as cat=2; DATA goes before --class-weight"),
+        (["balanced", "cat=2"], "'balanced' is neither balanced nor CLASS=W"),
+        (["cat=0", "dog=0", "a=b, c=0"], "class_weight is 0 for every class"),
+        ([], "expected at least one argument"),
+    ],
+)
+def test_class_weights_that_are_none_are_told_before_work(tmp_path, capsys, words, message):
+    try:
+        code = typed("train", three_classes(tmp_path), "--out", tmp_path / "run", "--class-weight", *words)
+    except SystemExit as ended:  # of argparse
+        code = ended.code
+    assert code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("class-weight = 2", "class-weight is 2; expected 'balanced' or a table of weights by class"),
+        ("class-weight = {cat = true}", "class-weight has True for 'cat'; expected a number from 0"),
+        ('class-weight = {cat = "2"}', "class-weight has '2' for 'cat'; expected a number from 0"),
+        ("class-weight = {cat = -inf}", "class-weight has -inf for 'cat'"),
+        ('class-weight = "cat"', "class-weight: 'cat' is neither balanced nor CLASS=W"),
+        ("class-weight = [1, 2]", "class-weight is [1, 2]; expected 'balanced' or a table"),
+    ],
+)
+def test_class_weights_in_a_file_that_are_none_are_told(tmp_path, data, capsys, content, message):
+    (tmp_path / "a.toml").write_text(content)
+    assert typed("train", data, "--config", tmp_path / "a.toml", "--out", tmp_path / "run") == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_watched_cost_is_weighted_as_the_training_s(tmp_path):
+    """All costs of a run are of one loss, so that early stopping and the curves compare like with like."""
+    from jaxnet import runs
+
+    source = three_classes(tmp_path)
+    weighted, plain = (runs.History(), runs.History())
+    run = prepared(source, class_weight=(("cat", 4.0), ("dog", 4.0), ("a=b, c", 4.0)), learning_rate=0.01)
+    runs.execute(run, weighted, lambda row: None)
+    runs.execute(prepared(source, learning_rate=0.04), plain, lambda row: None)
+    np.testing.assert_allclose(weighted.costs, 4 * np.array(plain.costs), rtol=1e-4)
+    np.testing.assert_allclose(weighted.rows[-1].watched_cost, 4 * plain.rows[-1].watched_cost, rtol=1e-4)
+    norms = [row.rows[-1].gradient_norms for row in (weighted, plain)]
+    np.testing.assert_allclose(norms[0], 4 * np.array(norms[1]), rtol=1e-3)

@@ -285,9 +285,33 @@ def subtracts_the_batch_mean(AL, Y, caches):
     return grads | {"dW3": grads["dW3"] - np.mean(AL) * grads["dW3"]}
 
 
-def test_what_is_no_number_was_not_returned():
-    report = check(spoiled(dW2=lambda g: "a word"))
-    assert [(finding.place, finding.code) for finding in report.findings] == [("dW2", "missing")]
+@pytest.mark.parametrize(
+    "leaf, value, text",
+    [
+        ("dW2", "a word", "dW2 is of type str; expected an array of shape (3, 4)"),
+        ("dW2", None, "dW2 is None; expected an array of shape (3, 4)"),
+        ("db1", [[1.0], [2.0, 3.0]], "db1 is a ragged list; expected an array of shape (4, 1)"),
+        ("db3", {}, "db3 is of type dict; expected an array of shape (1, 1)"),
+        ("dA1", np.ones((4, M)) * 1j, "dA1 is complex, of dtype complex128; expected an array of shape (4, 6)"),
+        ("dW3", np.ma.masked_array(np.ones((1, 3)), [[0, 1, 0]]), "dW3 is a masked array with masked entries"),
+        ("dA1", None, None),
+        ("more", None, None),
+        (("a", 1), "a word", None),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_a_finding(leaf, value, text):
+    report = check(lambda *given: course.backward(*given) | {leaf: value})
+    assert report.agrees if text is None else [f.place for f in report.findings] == [leaf]
+    assert text is None or (text in report.findings[0].text and "reproduces" not in str(report))
+
+
+def test_a_backward_that_returns_nothing_of_use_is_a_report():
+    X, Y, parameters = drawn.problem(DIMS, M)
+    report = jaxnet.check_backward(
+        X, Y, parameters, backward=lambda *given: dict.fromkeys(course.backward(*given)), thorough=True
+    )
+    assert [f.place for f in report.findings] == ["dW3", "db3", "dW2", "db2", "dW1", "db1"]
+    assert report.verdict is Verdict.DISAGREE and "dW3 is None" in str(report) and report.first_bad == "dW3"
 
 
 def without_db1(AL, Y, caches):
@@ -323,3 +347,73 @@ def test_a_forward_with_a_wrong_rule_of_its_own_is_not_blamed_on_the_backward():
     report = jaxnet.check_backward(X, Y, parameters, network)
     assert any("is not the derivative of its values" in leaf.reason for leaf in report.leaves)
     assert {leaf.name: leaf.verdict for leaf in report.leaves}["dW1"] is Verdict.INCONCLUSIVE
+
+
+def test_a_random_backward_is_reported_first():
+    random = np.random.default_rng(0)
+
+    def dropped(AL, Y, caches):
+        grads = dict(jaxnet.L_model_backward(AL, Y, caches))
+        return grads | {"dW1": grads["dW1"] * random.integers(1, 100)}
+
+    for thorough in (True, False):
+        report = jaxnet.check_backward(
+            *jaxnet.good_point((3, 4, 1), key=jax.random.key(0)), backward=dropped, thorough=thorough
+        )
+        assert report.verdict is Verdict.DISAGREE
+        assert report.reason.startswith(
+            "called twice with the same arguments, dW1 differ: does it draw random numbers?"
+        )
+        assert report.protocol[0].name == "deterministic" and report.protocol[0].verdict is Verdict.DISAGREE
+
+
+@pytest.mark.parametrize("name", ["X", "Y", "W1"])
+def test_points_that_are_not_finite_are_refused(name, no_shape_checks):
+    X, Y, parameters = jaxnet.good_point((3, 4, 1), key=jax.random.key(0))
+    given = {"X": X, "Y": Y, "W1": parameters["W1"]}
+    given[name] = given[name] * np.nan
+    with pytest.raises(jaxnet.InputError, match=f"{name} has entries that are not finite; choose another point"):
+        jaxnet.check_backward(given["X"], given["Y"], parameters | {"W1": given["W1"]})
+
+
+# ---- weights of the examples, and losses of one's own
+
+
+def weighted_backward(AL, Y, caches, sample_weight):
+    """The course's, in NumPy, of the weighted cost: its chain is linear in dAL, which the weights multiply."""
+    grads, m = {}, Y.shape[1]
+    for l in range(len(caches), 0, -1):
+        (A_prev, W, _), Z = caches[l - 1]
+        dZ = (AL - Y) * sample_weight[None] if l == len(caches) else grads[f"dA{l}"] * (Z > 0)
+        grads[f"dW{l}"], grads[f"db{l}"] = dZ @ A_prev.T / m, dZ.sum(axis=1, keepdims=True) / m
+        grads[f"dA{l - 1}"] = W.T @ dZ
+    return grads
+
+
+def weights_forgotten(AL, Y, caches, sample_weight):
+    return course.backward(AL, Y, caches)
+
+
+def test_a_weighted_backward_pass_is_held_against_the_weighted_cost():
+    X, Y, parameters = jaxnet.good_point(DIMS, key=jax.random.key(0), m=M)
+    w = np.array([0.5, 2, 0, 1, 3, 1])
+    for backward in (None, weighted_backward):
+        report = jaxnet.check_backward(X, Y, parameters, backward=backward, sample_weight=w)
+        assert report.agrees, f"\n{report}"
+    report = jaxnet.check_backward(X, Y, parameters, backward=weights_forgotten, thorough=False, sample_weight=w)
+    assert report.verdict is Verdict.DISAGREE and report.first_bad == "dZ3"
+    assert report.findings[0].remedy == "dZ3 = (A3 - Y) * sample_weight"
+
+
+def test_a_backward_pass_that_takes_no_weights_is_told():
+    with pytest.raises(jaxnet.InputError, match=r"takes no argument of that name.*backward\(AL, Y, caches, sample_wei"):
+        check(course.backward, sample_weight=np.ones(M))
+
+
+def test_the_line_of_a_loss_of_ones_own_is_not_that_of_another():
+    bce = LOSSES["binary_cross_entropy"]
+    network = Network("relu", bce._replace(value=lambda ZL, Y: 3 * bce.value(ZL, Y)))
+    assert check(None, network=network).agrees
+    report = check(course.backward, network=network)
+    assert report.verdict is Verdict.DISAGREE
+    assert report.findings[0].remedy == "dZ3 = (the derivative of each example's loss with respect to Z3)"

@@ -103,7 +103,7 @@ SLIPS = {
     "dW transposed": ("dZ @ A_prev.T / m", "A_prev @ dZ.T / m", "linear_backward", "dW is transposed"),
     "W not transposed": ("W.T @ dZ", "W @ dZ", "linear_backward", "it raised ValueError: matmul"),
     "two returned": ("return dA_prev, dW, db", "return dW, db", "linear_backward", "2 things; expected three"),
-    "nothing returned": ("return dA_prev, dW, db", "pass", "linear_backward", "it returned NoneType; expected three"),
+    "nothing returned": ("return dA_prev, dW, db", "pass", "linear_backward", "it returned None; expected three"),
     "relu without a gate": ("dA * (cache > 0)", "dA", "relu_backward", "the derivative of the activation is missing"),
     "relu gate of the signal": ("dA * (cache > 0)", "dA * (dA > 0)", "relu_backward", "the derivative is taken at dA"),
     "relu turned round": ("(cache > 0)", "(cache < 0)", "relu_backward", "the derivative is turned round"),
@@ -179,6 +179,96 @@ def test_a_slip_is_found_in_its_function_and_explained(name):
     found = (check() for _, check in checks(functions_of(RIGHT.replace(before, after))))
     wrong = next(function for function in found if function.verdict is Verdict.DISAGREE)
     assert wrong.name == at_fault and words in text_of(wrong), text_of(wrong)
+
+
+# What a function returns that is no array of numbers, or not as many things; `right` is what it returns rightly.
+RETURNED = {
+    "sigmoid": {"None": "A is None; expected an array of shape (3, 7)", "right[0], None": None, "()": "a tuple of 0"},
+    "relu": {"'text'": "A is of type str", "right[0].astype(str)": "A is an array of text"},
+    "linear_forward": {
+        "right[0]": "it returned ndarray; expected two things: Z, cache",
+        "None, right[1]": "Z is None; expected an array of shape",
+        "(right[0],)": "it returned 1 thing; expected two",
+    },
+    "linear_activation_forward": {"np.ma.masked_array(right[0], right[0] > 0), 0": "A is a masked array with masked"},
+    "L_model_forward": {"right[0] + 0j, right[1]": "AL is complex, of dtype complex128", "{}": "it returned dict"},
+    "compute_cost": {
+        "None": "the cost is None; expected a number",
+        "[]": "returned shape (0,); expected one number",
+        "(right,)": "the cost is a tuple of 1",
+        "[[1], [2, 3]]": "the cost is a ragged list",
+    },
+    "linear_backward": {
+        "right[0], None, right[2]": "dW is None; expected an array of shape (3, 4)",
+        "dict(dW=1)": "it returned dict; expected three things: dA_prev, dW, db",
+        "Unreadable(right)": "the Unreadable that it returned cannot be read: ValueError",
+        "right[0].tolist(), right[1], [1, None]": "db is a list with entries that are not numbers",
+    },
+    "relu_backward": {
+        "None": "dZ is None; expected an array of shape (3, 7)",
+        "right, cache": "dZ is a tuple of 2",
+        "3.0": "dZ has shape (); expected (3, 7)",
+        "np.cos(right) + cache ** 3": "dZ is wrong in a way not known here",
+        "right + np.random.random()": "it is not deterministic: called twice with the same inputs, its values differ",
+        "right if cache.size > 1 else None": "dZ is None; expected an array of shape (1, 1)",
+        "right if cache.size > 1 else right[0, :0]": "dZ has shape (0,); expected (1, 1)",
+        "right.astype(object)": "dZ is an array of dtype object",
+        "np.ones((10_000, 10_000), bool)": "dZ has shape (10000, 10000); expected an array of shape (3, 7)",
+        "every_second(right)": "it is not deterministic: called again, it raised KeyError",
+        "unnamed()": "dZ is of type object, which raised ValueError when read as an array",
+    },
+    "sigmoid_backward": {"[[1, 2], [3]]": "dZ is a ragged list", "{}": "dZ is of type dict"},
+    "linear_activation_backward": {"None": "it returned None; expected three", "right[0], {}, 1": "dW is of type dict"},
+    "L_model_backward": {
+        "None": "it returned None; expected a dict with the keys dW1, db1, ..., dW3, db3",
+        "right | {'dW2': None}": "dW2 is None; expected an array of shape (3, 4)",
+        "right | {'db1': [[1], [2, 3]]}": "db1 is a ragged list; expected an array of shape (4, 1)",
+        "right | {'dA1': 'text'}": "dA1 is of type str; expected an array of shape (4, 7)",
+        "dict.fromkeys(right)": "dW3 is None",
+        "{'dw1': 1}": "returned the keys dw1; expected dW1, db1, ..., dW3, db3",
+        "right | {'more': None, 3: 'x'}": None,
+        "right | {'dW1': right['dW1'] + np.random.random()}": "it is not deterministic",
+        "list(right.values())": "it returned list; expected a dict",
+        "Raising(right)": "the Raising that it returned cannot be read: KeyError",
+    },
+    "update_parameters": {
+        "None": "it returned None; expected a dict with the keys W1, b1, W2, b2, W3, b3",
+        "{'W1': right['W1'], 3: 3}": "it returned the keys W1, without b1; expected W1, b1, W2",
+        "right | {'W2': None}": "W2 is None; expected an array of shape (3, 4)",
+    },
+}  # fmt: skip
+RAISING = """
+import collections
+
+class Raising(collections.UserDict):
+    def __getitem__(self, key):
+        raise KeyError(key)
+
+class Unreadable(tuple):
+    def __iter__(self):
+        raise ValueError
+
+class Unnamed(type):
+    __name__ = property(lambda self: 1 / 0)
+
+class unnamed(metaclass=Unnamed):
+    def __array__(self, *args, **options):
+        raise ValueError
+
+def every_second(right, calls=[]):
+    calls.append(1)
+    return right if len(calls) % 2 else {}[3]
+"""
+
+
+@pytest.mark.parametrize("name, returned", [(name, returned) for name in RETURNED for returned in RETURNED[name]])
+def test_what_a_function_returns_is_looked_at_first(name, returned):
+    source = f"{RIGHT}{RAISING}\nright_one = {name}\ndef {name}(*given):\n"
+    source += f"    right, cache = right_one(*given), given[-1]\n    return {returned}\n"
+    found = {f: check() for f, check in checks(functions_of(source)) if f == name}[name]
+    words = RETURNED[name][returned]
+    assert found.verdict is (Verdict.DISAGREE if words else Verdict.AGREE)
+    assert (words or "") in text_of(found), text_of(found)
 
 
 def test_this_librarys_own_functions_are_right():

@@ -3,15 +3,16 @@
 import errno
 import os
 import shutil
-import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
-from jaxnet.data import MappedRows, load_dataset, read_pixels
+from jaxnet.data import MappedRows, cache, load_dataset, pictures, read_pixels
 from jaxnet.data.cache import cache_folder
 from jaxnet.errors import InputError
 
@@ -88,9 +89,26 @@ def test_mapped_rows_are_read_when_indexed(pets):
         np.testing.assert_array_equal(rows[which], everything[which])
     taken = rows.take(np.array([3, 1]))
     np.testing.assert_array_equal(taken[[1]], everything[[1]])
-    shutil.rmtree(rows.path.parent)
-    with pytest.raises(InputError, match=r"rows\.npy cannot be read any more"):
-        taken[:]
+    assert rows[[]].shape == (0, 48) and rows.take([]).shape == (0, 48)
+
+
+def test_rows_outlive_the_name_of_their_file_but_not_its_bytes(pets):
+    rows = load(pets).train.rows
+    everything = rows[:]
+    rows.path.rename(rows.path.with_name("elsewhere"))
+    np.testing.assert_array_equal(rows[:], everything)
+    os.truncate(rows.path.with_name("elsewhere"), 100)
+    with pytest.raises(InputError, match="rows was cut off while it was read; start again"):
+        rows[:]
+
+
+def test_threads_read_rows_at_once(pets):
+    rows = load(pets).train.rows
+    everything, generator = rows[:], np.random.default_rng(0)
+    some = [generator.integers(len(rows), size=5) for _ in range(500)]
+    with ThreadPoolExecutor(8) as threads:
+        for which, read in zip(some, threads.map(rows.__getitem__, some), strict=True):
+            np.testing.assert_array_equal(read, everything[which])
 
 
 def test_the_second_time_nothing_is_decoded(counted):
@@ -133,8 +151,8 @@ SPOILT = {
     "no manifest": lambda entry: (entry / "manifest.json").unlink(),
     "half a manifest": lambda entry: os.truncate(entry / "manifest.json", 40),
     "another manifest": lambda entry: (entry / "manifest.json").write_text("[1, 2]"),
-    "half of the rows": lambda entry: os.truncate(entry / "rows.npy", 200),
-    "no rows": lambda entry: os.truncate(entry / "rows.npy", 0),
+    "half of the rows": lambda entry: os.truncate(entry / "rows", 200),
+    "no rows": lambda entry: os.truncate(entry / "rows", 0),
     "an empty entry": lambda entry: (shutil.rmtree(entry), entry.mkdir()),
 }
 
@@ -146,6 +164,94 @@ def test_a_spoilt_entry_is_made_anew(pets, counted, spoil):
     decoded, after = counted()
     assert decoded == 8
     np.testing.assert_array_equal(after.train.rows[:], read_all(pets, after.train.names))
+
+
+def flip(path, generator):
+    content = bytearray(path.read_bytes())
+    for place in generator.integers(len(content), size=generator.integers(1, 4)):
+        content[place] ^= 1 << generator.integers(8)
+    path.write_bytes(content)
+
+
+def zero(path, generator):
+    content = bytearray(path.read_bytes())
+    start = generator.integers(len(content) - 16)
+    content[start : start + 16] = bytes(16)
+    path.write_bytes(content)
+
+
+def swap_rows(path, generator):
+    rows = np.frombuffer(path.read_bytes(), np.uint8).reshape(8, -1)
+    path.write_bytes(np.roll(rows, generator.integers(1, 8), axis=0).tobytes())
+
+
+# Of an entry's rows, its manifest, and the folder of an entry of other images.
+DAMAGES = {
+    "bits of rows": lambda rows, manifest, other, generator: flip(rows, generator),
+    "bits of the manifest": lambda rows, manifest, other, generator: flip(manifest, generator),
+    "zeros in rows": lambda rows, manifest, other, generator: zero(rows, generator),
+    "zeros in the manifest": lambda rows, manifest, other, generator: zero(manifest, generator),
+    "the end of rows": lambda rows, manifest, other, generator: os.truncate(rows, generator.integers(8) * 48),
+    "more rows": lambda rows, manifest, other, generator: rows.write_bytes(rows.read_bytes() + bytes(48)),
+    "rows in another order": lambda rows, manifest, other, generator: swap_rows(rows, generator),
+    "rows of others": lambda rows, manifest, other, generator: shutil.copy(other / "rows", rows),
+    "a manifest of others": lambda rows, manifest, other, generator: shutil.copy(other / "manifest.json", manifest),
+    "all of others": lambda rows, manifest, other, generator: shutil.copytree(other, rows.parent, dirs_exist_ok=True),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_entry_is_never_trained_on(pets, counted, name):
+    save_picture(pets / "cat" / "bad.png").write_bytes(b"")  # a row that is blank
+    before = counted()[1]
+    others = load(save_cats_and_dogs(pets.parent / "others", m=5))
+    rows, manifest = before.train.rows.path, before.train.rows.path.with_name("manifest.json")
+    for seed in range(4):
+        kept = rows.read_bytes(), manifest.read_bytes()
+        DAMAGES[name](rows, manifest, others.train.rows.path.parent, np.random.default_rng(seed))
+        if (rows.read_bytes(), manifest.read_bytes()) == kept:
+            continue
+        decoded, after = counted()
+        assert decoded == 9 and after.notes[0].startswith("warning: decoded images that were kept had been damaged")
+        assert str(rows.parent) in after.notes[0] and after.notes[1:] == before.notes
+        assert (rows.read_bytes(), manifest.read_bytes()) == kept and after.fingerprint == before.fingerprint
+    assert counted()[0] == 0
+
+
+def test_what_cannot_be_read_on_the_way_is_not_filed_under_what_it_was(pets, counted, monkeypatch):
+    opened = pictures.open_file
+    failing = [pets / "cat" / "1.png"]
+
+    def open_file(path):
+        if path in failing and len(seen) > 8:  # after the hashes
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        seen.append(path)
+        return opened(path)
+
+    seen = []
+    with monkeypatch.context() as patched:
+        patched.setattr(pictures, "open_file", open_file)
+        decoded, damaged = counted()
+    assert decoded == 8 and len(damaged.train.labels) + len(damaged.test.labels) == 7
+    assert "skipped       1  that cannot be read: Input/output error: cat/1.png" in damaged.notes
+    decoded, whole = counted()
+    assert decoded == 8 and len(whole.train.labels) + len(whole.test.labels) == 8
+
+
+def test_a_file_that_changes_on_the_way_is_filed_as_what_was_decoded(pets, counted, monkeypatch):
+    changing, hashed = pets / "dog" / "3.png", cache.content_of
+
+    def content_of(path):
+        content = hashed(path)
+        if path == changing:
+            save_picture(changing, (9, 9, 9))
+        return content
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cache, "content_of", content_of)
+        first, before = counted()
+    second, after = counted()
+    assert (first, second) == (8, 0) and before.fingerprint == after.fingerprint
 
 
 def read_all(folder, names):
@@ -175,16 +281,21 @@ def test_an_interrupted_run_leaves_nothing(pets, counted):
 
 
 def test_leftovers_of_killed_runs_are_removed_and_others_are_not(pets):
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    cache, host = pets.parent / "cache", socket.gethostname()
-    killed = cache / f"key.{host}.{ended.pid}.abc.partial"
-    kept = [cache / f"key.{host}.{os.getpid()}.abc.partial", cache / f"key.elsewhere.{ended.pid}.abc.partial"]
-    kept += [cache / f"key.{host}.no-number.abc.partial"]
-    for folder in (killed, *kept):
-        folder.mkdir(parents=True)
-    load(pets)
-    assert not killed.exists() and all(folder.exists() for folder in kept)
+    """A process that writes holds a lock, and the system lets go of it when that is killed."""
+    cache = pets.parent / "cache"
+    for name in ("killed", "written"):
+        (cache / f"{name}.partial").mkdir(parents=True)
+    code = (
+        "import sys, time; from filelock import FileLock\n"
+        f"with FileLock({str(cache / 'killed.partial.lock')!r}): print(flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as writer:
+        writer.stdout.readline()
+        writer.kill()
+    with FileLock(cache / "written.partial.lock"):
+        load(pets)
+        left = {path.name for path in cache.iterdir() if "partial" in path.name}
+    assert left == {"written.partial", "written.partial.lock"}
 
 
 def test_a_full_disk_is_said_and_nothing_stays(pets, monkeypatch):
@@ -192,7 +303,7 @@ def test_a_full_disk_is_said_and_nothing_stays(pets, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:  # a disk of a chosen size needs root
-        patched.setattr(np.lib.format, "write_array_header_1_0", full)
+        patched.setattr(cache, "sync", full)
         with pytest.raises(InputError, match="cannot be kept in .*cache: No space left on device; make room, or set"):
             load(pets)
     assert [*(pets.parent / "cache").iterdir()] == []

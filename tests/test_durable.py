@@ -1,5 +1,6 @@
 """Files that are replaced as a whole or stay as they were."""
 
+import errno
 import os
 
 import pytest
@@ -23,6 +24,17 @@ def test_a_failure_leaves_the_file_as_it_was(tmp_path):
         raise RuntimeError
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_an_error_names_the_file(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(FileNotFoundError, match="No such file or directory: '.*none/a.txt'"):
+        durable.write(tmp_path / "none" / "a.txt", b"x")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device: '.*/a.txt'"):
+        durable.write(tmp_path / "a.txt", b"x")
 
 
 def test_file_and_folder_are_synced_around_the_rename(tmp_path, monkeypatch):

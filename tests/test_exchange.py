@@ -225,6 +225,8 @@ SAID = {"jaxnet_version": "0.1"}
         (GOOD, SAID | {"hidden": "relu"}, {}, "the metadata cannot be read"),
         (GOOD, SAID | {"hidden": "[1]"}, {}, "hidden and loss are no names"),
         (GOOD, SAID | {"input_shape": "4"}, {}, "input_shape says 4"),
+        (GOOD, SAID | {"channels_first": '"false"'}, {}, "channels_first says 'false'; expected true or false"),
+        (GOOD, SAID | {"classes": '["a", "a"]'}, {}, "expected 2 printable names, all different"),
         (GOOD, SAID | {"scale": "NaN"}, {}, "scale says nan"),
         (GOOD, SAID | {"classes": "[" * 9999}, {}, "the metadata cannot be read"),
         (GOOD, SAID | {"input_mean": "[[1], 2]", "input_std": "1"}, {}, "its input_mean or input_std is no list"),
@@ -258,8 +260,8 @@ def objects(path):
         ("a.safetensors", lambda path: path.write_bytes(b"\xff" * 64), "cannot be read as a safetensors file"),
         ("a.npz", lambda path: path.write_bytes(b"PK"), "cannot be read as an .npz file"),
         ("none.npz", lambda path: None, "cannot be read as an .npz file"),
-        ("a.npz", objects, "cannot be read as an .npz file of plain arrays"),
-        ("a.npz", npy, "the layers named are none"),
+        ("a.npz", objects, "W1 is object, not a plain array of numbers or of text"),
+        ("a.npz", npy, "holds one array, as an .npy file does"),
     ],
 )
 def test_files_of_another_kind_are_told(name, write, message, tmp_path):

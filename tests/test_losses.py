@@ -236,17 +236,6 @@ def test_names_and_losses_are_accepted():
     assert as_loss(own) is own
 
 
-def test_three_functions_make_a_loss_and_what_it_cannot_do_is_told():
-    own = Loss(jnp.tanh, lambda ZL, Y: jnp.sum((jnp.tanh(ZL) - Y) ** 2, 0), lambda ZL, Y: ZL)
-    network = jaxnet.Network(loss=own)
-    ones = jnp.ones((1, 1))
-    assert jaxnet.predict(ones, {"W1": ones, "b1": ones}, network) == jnp.tanh(2.0)
-    with pytest.raises(jaxnet.InputError, match="this loss has no value_from_AL"):
-        jaxnet.compute_cost(ones, ones, network)
-    with pytest.raises(jaxnet.InputError, match="this loss has no gradient_from_AL"):
-        jaxnet.L_model_backward(ones, ones, [((ones, ones, ones), ones)], network)
-
-
 def test_an_unknown_name_raises_and_lists_the_known_ones():
     with pytest.raises(jaxnet.InputError, match=f"loss is 'mse'; expected a `Loss` or one of {', '.join(LOSSES)}"):
         as_loss("mse")

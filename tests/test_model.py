@@ -1,5 +1,8 @@
 """What is saved is what is loaded, to the bit."""
 
+import errno
+import os
+
 import jax
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from jaxnet import Model, Network, initialize_parameters_deep, load_model, save_
 from jaxnet.activations import Activation
 from jaxnet.errors import InputError
 from jaxnet.scaling import Scaling
+from jaxnet.tensors import DIGEST
 
 
 MEAN = np.arange(1, 13, dtype=np.float32)[:, None]
@@ -82,6 +86,40 @@ def test_a_model_that_could_not_be_used_is_neither_saved_nor_loaded(tmp_path, ch
     assert not list(tmp_path.iterdir())
 
 
+def test_a_flipped_bit_is_noticed(tmp_path):
+    """Anywhere in the file; but for a bit in the name of the digest, without which the file is as good."""
+    path, model = tmp_path / "m.safetensors", drawn_model()
+    save_model(path, model)
+    content, generator, silent = path.read_bytes(), np.random.default_rng(0), 0
+    for _ in range(200):
+        place, bit = generator.integers(len(content)), generator.integers(8)
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << int(bit)
+        path.write_bytes(damaged)
+        try:
+            loaded = load_model(path)
+        except InputError:
+            continue
+        silent += 1
+        assert b"sha256" not in damaged and loaded.classes == model.classes
+        for name in model.parameters:
+            np.testing.assert_array_equal(loaded.parameters[name], model.parameters[name])
+    assert silent < 5
+
+
+def test_a_full_disk_is_one_line_and_the_older_model_stays(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path, model = tmp_path / "m.safetensors", drawn_model()
+    save_model(path, model)
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"m\.safetensors cannot be written: No space left on device$"):
+        save_model(path, model._replace(classes=("a", "b", "c")))
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["m.safetensors"]
+
+
 @pytest.mark.parametrize(
     "name, value",
     [
@@ -97,6 +135,13 @@ def test_a_model_that_could_not_be_used_is_neither_saved_nor_loaded(tmp_path, ch
         ("jaxnet_format", '"1"'),
         ("scale", "[" * 100_000),
         ("scale", "1" + "0" * 400),
+        ("scale", "1" + "0" * 5000),
+        ("scale", "true"),
+        ("scale", "NaN"),
+        ("classes", '["a", "a", "b"]'),
+        ("layer_dims", "[12, 5]"),
+        ("layer_dims", '{"a": ' * 3000),
+        ("jaxnet_format", "true"),
         ("jaxnet_format", "2"),
         ("jaxnet_format", "0"),
         ("jaxnet_format", "9" * 1000),
@@ -110,10 +155,11 @@ def test_metadata_of_the_wrong_kind_is_told(tmp_path, name, value, no_shape_chec
 
 
 def rewrite(path, metadata=None, **arrays) -> None:
-    """The file with some of its metadata and arrays changed, as somebody else may have written it."""
+    """The file with some of its metadata and arrays changed, as somebody else may have written it: without a digest."""
     with safe_open(path, framework="numpy") as file:
         before = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}
-    save_file(before[1] | arrays, path, before[0] | (metadata or {}))
+    words = {name: value for name, value in (before[0] | (metadata or {})).items() if name != DIGEST}
+    save_file(before[1] | arrays, path, words)
 
 
 def test_a_standardised_model_keeps_its_mean_and_deviation_beside_the_parameters(tmp_path):
@@ -142,6 +188,9 @@ def test_only_files_that_an_older_jaxnet_would_misread_have_the_newer_format(tmp
         ({"input_std": np.float32(MEAN * 1e-44)}, "the smallest entry of input_std"),
         ({"input_std": np.int32(MEAN)}, "and dtype int32"),
         ({"W3": MEAN}, "parameters have the keys"),
+        ({"\x1b[2J": MEAN}, r"parameters have the keys .*\\x1b\[2J"),
+        ({f"W{i}": MEAN for i in range(3, 999)}, "parameters have the keys"),
+        ({"W1": np.zeros((5, 12), np.complex64)}, "W1 is complex64"),
         ({"W1": np.float32(MEAN)}, "layer 1: b1"),
         ({"b2": np.float32([[1], [2], [np.nan]])}, "b2 is float32 or has entries that are not finite"),
     ],

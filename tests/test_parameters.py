@@ -191,5 +191,7 @@ def test_initialization_needs_two_positive_integers(dims, no_shape_checks):
 
 
 def test_an_unknown_scaling_raises_and_lists_the_known_ones():
-    with pytest.raises(jaxnet.InputError, match="scaling is 'glorot'; expected a number or one of lecun, he, xavier"):
+    with pytest.raises(
+        jaxnet.InputError, match="scaling is 'glorot'; expected a number from 0 or one of lecun, he, xavier"
+    ):
         jaxnet.initialize_parameters_deep([2, 1], key=KEY, scaling="glorot")

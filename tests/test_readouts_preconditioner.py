@@ -134,7 +134,7 @@ def test_what_does_not_fit_is_refused(x64, no_shape_checks):
         (lambda: make(float("nan")), "damping is nan; expected"),
         (lambda: make(1e-3, decay=1.0), "decay is 1.0; expected 0 <= decay < 1"),
         (lambda: make(1e-3, decay=-0.1), "decay is -0.1"),
-        (lambda: make(1e-3, interval=0), "interval is 0; expected a number above 0"),
+        (lambda: make(1e-3, interval=0), "interval is 0; expected a whole number from 1"),
         (
             lambda: make(1e-3).update(given.parameters, make(1e-3).init(given.parameters), given.parameters),
             r"no factors; call optimizer.update\(..., factors=readouts.kronecker_factors\(record\)\)",

@@ -9,11 +9,11 @@ import jaxnet
 from jaxnet import FrozenDict, training
 from jaxnet.errors import InputError
 from jaxnet.feedback import RULES
-from jaxnet.reduction import expand, pays, project, reduce
+from jaxnet.reduction import directions, expand, pays, project, reduce
 from jaxnet.training import NotFiniteError, train
 
 from .drawn import assert_close, problem
-from .test_rotation import COMMUTING
+from .optimizers import COMMUTING, LATE
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +62,7 @@ def test_everything_under_the_key_W1_is_reduced_and_nothing_else():
     number = {"W1": jnp.ones(())}
     _, (V, V_state, V_memory, V_number), Q = reduce(X, (parameters, state, memory, number))
     r = Q.shape[1]
+    assert r == directions(X, (parameters, state, memory, number))
     assert V["W2"].shape == (60, 4) and V["b1"].shape == (4, 1)
     assert V_state[0].trace["W1"].shape == (4, r)
     assert V_memory.diff_params_memory["W1"].shape == (3, 4, r)
@@ -99,6 +100,15 @@ def test_2500_steps_in_reduced_inputs_are_those_in_all_of_them(name, always):
     largest = {key: float(jnp.abs(value - want.parameters[key]).max()) for key, value in got.parameters.items()}
     assert max(largest.values()) <= 1e-12, largest
     assert np.any(got.parameters["W1"] != want.parameters["W1"])  # so it was another computation
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_what_changes_its_kind_late_is_the_same_run(name, always):
+    X, Y, parameters = problem((60, 4, 1), 9, soft=True, scale=0.5)
+    arguments = {"num_iterations": 510, "optimizer": LATE[name], "chunk": 510}
+    want = train(X, Y, parameters, **arguments, reduce_inputs=False)
+    got = train(X, Y, parameters, **arguments)
+    np.testing.assert_array_equal(got.costs, want.costs)
 
 
 @pytest.mark.parametrize("how", [{"batch_size": 5}, {"lambd": 0.3}, {"keep_prob": 0.8}], ids=str)

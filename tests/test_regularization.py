@@ -100,7 +100,7 @@ def test_masks_keep_the_mean_and_the_share(x64):
 
 @pytest.mark.parametrize("keep_prob, input_keep_prob", [(0.0, 1.0), (1.0, 1.5), (float("nan"), 1.0), (-0.1, 1.0)])
 def test_a_probability_that_is_none_is_refused(keep_prob, input_keep_prob):
-    with pytest.raises(jaxnet.InputError, match="kept with probability"):
+    with pytest.raises(jaxnet.InputError, match="expected a number above 0 and up to 1"):
         dropout_masks((4, 3, 1), 5, keep_prob, key=jax.random.key(0), input_keep_prob=input_keep_prob)
 
 

@@ -1,5 +1,6 @@
 """A run that is killed goes on, and ends with the bits of the run that was not."""
 
+import errno
 import os
 import random
 import signal
@@ -16,31 +17,41 @@ from jaxnet.cli import main
 from .pictures import drawn_pictures, write_npz
 
 
-KILLS = 20
+# Seven kinds of run; each is ended again and again, by every signal, and has to end as the one that was not.
 OPTIONS = {
-    "all examples": ["--layers", "5", "--iterations", "12000", "--optimizer", "momentum", "--learning-rate", "0.001"],
-    "batches, dropout, AdamW, cosine": [
-        *("--layers", "6", "4", "--iterations", "12000", "--batch-size", "7", "--optimizer", "adamw"),
-        *(
-            "--schedule",
-            "cosine",
-            "--warm-up",
-            "500",
-            "--keep-prob",
-            "0.8",
-            "--input-keep-prob",
-            "0.9",
-            "--lambd",
-            "0.1",
-        ),
-        *("--validation-fraction", "0.2", "--standardise", "--dtype", "bfloat16"),
-    ],
+    "all examples, reduced": "--iterations 6000 --optimizer momentum --learning-rate 0.001",
+    "batches from memory": "--iterations 6000 --batch-size 7 --standardise",
+    "batches from disk": "--iterations 6000 --batch-size 7 --dtype float64",
+    "dropout": "--iterations 6000 --batch-size 7 --keep-prob 0.8 --input-keep-prob 0.9 --lambd 0.1",
+    "adam, cosine": "--iterations 6000 --batch-size 9 --optimizer adamw --schedule cosine --warm-up 500",
+    "early stopping": "--iterations 6000 --early-stopping 90 --learning-rate 0.001 --validation-fraction 0.2",
+    "a feedback rule": "--iterations 6000 --batch-size 7 --feedback weight_mirror --record-every 50",
 }
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGKILL", "SIGQUIT")
+CODES = {130, 143, 129, -2, -15, -1, -9, -3}  # before the command has looked at a signal it is the system's to act
+# Inputs are reduced where that is exact, and examples read from disk: neither pays for so few. No report and no check,
+# which take longer than the training.
+COMMAND = """
+import sys
+from jaxnet import cli
+
+def run(options):
+    from jaxnet import feeds, run_folder, training
+    run_folder.draw, cli.train._check = lambda *_: [], lambda *_: None
+    if "batches from disk" in sys.argv[1]:
+        feeds.RESIDENT_BYTES, feeds.PIECE_BYTES = 0, 20 * 7 * 90 * 8
+    if "reduced" in sys.argv[1]:
+        training.pays = lambda *_: True
+    return command(options)
+
+command, cli.train.run = cli.train.run, run
+sys.exit(cli.main(sys.argv[2:]))
+"""
 
 
-def start(data, out, *arguments, cache):
+def start(kind, *arguments, cache):
     """jaxnet train in a process of its own; compiled functions are kept on disk, since there will be many."""
-    command = [sys.executable, "-m", "jaxnet", "train", str(data), "--out", str(out), *map(str, arguments)]
+    command = [sys.executable, "-c", COMMAND, kind, "train", *map(str, arguments)]
     environment = os.environ | {
         "JAX_ENABLE_COMPILATION_CACHE": "1",
         "JAX_COMPILATION_CACHE_DIR": str(cache),
@@ -50,39 +61,48 @@ def start(data, out, *arguments, cache):
 
 
 def finish(process):
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     return out
 
 
+def newest(out):
+    """The iteration of the newest checkpoint."""
+    return max([int(path.stem) for path in (out / "checkpoints").glob("[0-9]*.safetensors")], default=0)
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """Of programs, for all kinds of run."""
+    return tmp_path_factory.mktemp("compiled")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", OPTIONS)
-def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(tmp_path, kind):
-    images, labels = drawn_pictures(50)
-    data, cache = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "compiled"
-    finish(start(data, tmp_path / "whole", *OPTIONS[kind], cache=cache))
-    moments, resumed, killed, latest = random.Random(0), [], 0, 6.0
-    arguments = OPTIONS[kind]
-    while killed < KILLS // len(OPTIONS) or not any(resumed):
-        process = start(data, tmp_path / "killed", *arguments, "--checkpoint-every", 0, cache=cache)
-        time.sleep(moments.uniform(0.2, latest))
-        killed += process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        out, err = process.communicate()
-        assert "Traceback" not in err and "error" not in err, err
-        resumed += [int(line.split()[-2]) for line in out.splitlines() if line.startswith("resumed")]
-        arguments = ["--resume"] if (tmp_path / "killed" / "settings.toml").exists() else OPTIONS[kind]
-        if "finished" in out:
-            break
-        if not any(resumed):  # a machine with other work to do has not come to a step yet
-            latest *= 1.25
-    finish(start(data, tmp_path / "killed", "--resume", cache=cache))
-    assert resumed == sorted(resumed) and resumed[-1] > 0
-    whole, again = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
-    assert whole.keys() == again.keys()
-    for name in whole:
-        np.testing.assert_array_equal(again[name], whole[name])
-    assert (tmp_path / "whole" / "history.csv").read_text() == (tmp_path / "killed" / "history.csv").read_text()
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(tmp_path, kind, compiled):
+    images, labels = drawn_pictures(24 if "reduced" in kind else 50)
+    data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "killed"
+    new = [data, "--layers", 5, *OPTIONS[kind].split()]
+    said = finish(start(kind, *new, "--out", tmp_path / "whole", cache=compiled))
+    assert ("lossless" in said) == ("reduced" in kind)
+    draw = random.Random(kind)
+    names, codes, resumed = [*draw.sample(SIGNALS, 5), "SIGKILL"], [], []
+    for i, name in enumerate(names):
+        arguments = ["--resume", "--out", out] if (out / "settings.toml").exists() else [*new, "--out", out]
+        process = start(kind, *arguments, "--checkpoint-every", 0, cache=compiled)
+        while i > 0 and newest(out) < 800 * i and process.poll() is None:  # the first one may come before any step
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, 0.2 if i else 4))
+        process.send_signal(getattr(signal, name))
+        said, err = process.communicate(timeout=300)
+        assert process.returncode in CODES, err
+        assert process.returncode == -2 or ("Traceback" not in err and "error" not in err), err
+        resumed += [int(line.split()[-2]) for line in said.splitlines() if line.startswith("resumed")]
+        codes.append(process.returncode)
+    finish(start(kind, "--resume", "--out", out, cache=compiled))
+    print(f"{kind}: {list(zip(names, codes, strict=True))}, resumed after {resumed}")
+    for name in ("model.safetensors", "history.csv", *(["alignment.csv"] if "rule" in kind else [])):
+        assert (tmp_path / "whole" / name).read_bytes() == (out / name).read_bytes()
 
 
 def typed(*arguments) -> int:
@@ -154,7 +174,7 @@ def test_a_rule_goes_on_with_its_feedback_and_its_alignment(tmp_path, monkeypatc
         (["--feedback", "uniform_sign"], "--feedback is uniform_sign, but the run in {out} was started with backprop"),
         (["--seed", 5], "--seed is 5, but the run in {out} was started with 1"),
         (["--layers", 3, 3], "--layers is (3, 3), but the run in {out} was started with (3,)"),
-        (["--iterations", 900], "--iterations is 900, but the run in {out} was started with 500"),
+        (["--iterations", 400], "400 steps are asked for, but the run in {out} is of 500; expected more"),
         (["--overwrite"], "expected no --config and no --overwrite"),
     ],
 )
@@ -163,6 +183,17 @@ def test_other_settings_are_told(tmp_path, capsys, monkeypatch, arguments, messa
     capsys.readouterr()
     assert typed("train", "--resume", "--out", out, *arguments) == 2
     assert message.format(out=out) in capsys.readouterr().err
+
+
+def test_class_weights_go_on_with_the_run(tmp_path, capsys, monkeypatch):
+    _, out = interrupted_run(tmp_path, monkeypatch, "--class-weight", "1=2", "0=0.25")
+    whole = tmp_path / "whole"
+    assert typed("train", tmp_path / "a.npz", "--config", out / "settings.toml", "--out", whole) == 0
+    assert typed("train", "--resume", "--out", out, "--class-weight", "0=0.25,1=2") == 0
+    assert "weights   0 0.25, 1 2: times the loss" in capsys.readouterr().out
+    assert (out / "history.csv").read_text() == (whole / "history.csv").read_text()
+    assert typed("train", "--resume", "--out", out, "--class-weight", "balanced") == 2
+    assert "--class-weight is balanced, but the run in" in capsys.readouterr().err
 
 
 def test_the_same_settings_typed_again_are_no_difference(tmp_path, capsys, monkeypatch):
@@ -243,3 +274,176 @@ def test_a_checkpoint_that_cannot_be_written_does_not_lose_the_model(tmp_path, c
     assert typed("train", data, *arguments) == 2
     assert "a checkpoint cannot be written" in capsys.readouterr().err
     assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("number, code", [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+def test_a_signal_saves_as_ctrl_c_does(tmp_path, capsys, monkeypatch, bare, number, code):
+    from jaxnet import runs
+
+    images, labels = drawn_pictures(40)
+    data, out, execute = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run", runs.execute
+
+    def ended(run, history, on_row, *rest):
+        def end(row):
+            on_row(row)
+            if row.iteration == 200:
+                os.kill(os.getpid(), getattr(signal, number))
+
+        return execute(run, history, end, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "execute", ended)
+        assert typed("train", data, "--layers", 3, "--iterations", 400, "--out", out) == code
+    said = "interrupted" if number == "SIGINT" else f"ended by {number}"
+    assert f"jaxnet: {said}; the model of 200 steps is in {out}" in capsys.readouterr().err
+    assert typed("train", "--resume", "--out", out) == 0
+    assert "after 200 steps" in capsys.readouterr().out
+    assert typed("train", data, "--layers", 3, "--iterations", 400, "--out", tmp_path / "whole") == 0
+    assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+
+
+def test_a_signal_while_the_report_is_made_keeps_the_model(tmp_path, capsys, monkeypatch, bare):
+    from jaxnet import run_folder
+
+    images, labels = drawn_pictures(40)
+    data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(run_folder, "draw", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        assert typed("train", data, "--layers", 3, "--iterations", 250, "--out", out) == 143
+    captured = capsys.readouterr()
+    assert "the model of 250 steps is in" in captured.err and "accuracy" not in captured.out
+    before = (out / "model.safetensors").read_bytes()
+    assert typed("train", "--resume", "--out", out) == 0
+    assert "after 200 steps" in capsys.readouterr().out and (out / "model.safetensors").read_bytes() == before
+    assert typed("train", "--resume", "--out", out) == 0
+    assert "all its 250 steps are made" in capsys.readouterr().out
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    """Runs without a report and a check of the gradient, which take longer than the training."""
+    from jaxnet import run_folder
+    from jaxnet.cli import train
+
+    monkeypatch.setattr(run_folder, "draw", lambda *_: [])
+    monkeypatch.setattr(train, "_check", lambda *_: None)
+
+
+@pytest.mark.parametrize("damaged", [1, 9])
+def test_damaged_checkpoints_are_named_and_the_end_is_the_same(tmp_path, capsys, monkeypatch, bare, damaged):
+    data, out = interrupted_run(tmp_path, monkeypatch, "--checkpoint-every", 0)
+    checkpoints = sorted((out / "checkpoints").iterdir())
+    assert [path.name for path in checkpoints] == [f"{n}.safetensors" for n in (100, 200, 300)]
+    for path in checkpoints[-damaged:]:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    capsys.readouterr()
+    assert typed("train", "--resume", "--out", out) == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("jaxnet: a checkpoint is left out: ") == min(damaged, 3)
+    assert f"after {200 if damaged == 1 else 0} steps" in captured.out
+    assert typed("train", data, "--layers", 3, "--iterations", 500, "--out", tmp_path / "whole") == 0
+    for name in ("model.safetensors", "history.csv"):
+        assert (tmp_path / "whole" / name).read_bytes() == (out / name).read_bytes()
+    # What was set aside is of the run, and goes with it.
+    assert typed("train", data, "--layers", 3, "--iterations", 1, "--out", out, "--overwrite") == 0
+    assert not (out / "checkpoints").exists()
+
+
+def test_data_that_was_moved_is_found_where_it_is_said_to_be(tmp_path, capsys, monkeypatch, bare):
+    data, out = interrupted_run(tmp_path, monkeypatch)
+    (tmp_path / "elsewhere").mkdir()
+    moved = data.rename(tmp_path / "elsewhere" / "b.npz")
+    assert typed("train", "--resume", "--out", out) == 2
+    assert "does not exist" in capsys.readouterr().err
+    images, labels = drawn_pictures(40, seed=1)
+    other = write_npz(tmp_path / "other.npz", X=images, Y=labels)
+    assert typed("train", other, "--resume", "--out", out) == 2
+    assert "has changed since" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert typed("train", "b.npz", "--resume", "--out", out) == 0
+    assert f'data = "{moved}"' in (out / "settings.toml").read_text()
+    assert typed("train", moved, "--layers", 3, "--iterations", 500, "--out", tmp_path / "whole") == 0
+    assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+
+
+def test_a_finished_run_is_continued_to_the_bits_of_a_longer_one(tmp_path, capsys, bare):
+    images, labels = drawn_pictures(40)
+    data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
+    options = ["--layers", 3, "--batch-size", 10, "--optimizer", "momentum", "--keep-prob", 0.8]
+    assert typed("train", data, *options, "--iterations", 150, "--out", out) == 0
+    for fewer, steps in ((["--iterations", 149], 149), (["--epochs", 2], 6)):
+        assert typed("train", "--resume", "--out", out, *fewer) == 2
+        assert f"{steps} steps are asked for, but the run in {out} is of 150" in capsys.readouterr().err
+    for same in (["--iterations", 150], ["--epochs", 50]):
+        assert typed("train", "--resume", "--out", out, *same) == 0
+        assert "all its 150 steps are made" in capsys.readouterr().out
+    assert typed("train", "--resume", "--out", out, "--epochs", 110) == 0
+    said = capsys.readouterr().out
+    assert "after 100 steps" in said and "330 steps of momentum" in said
+    assert typed("train", data, *options, "--epochs", 110, "--out", tmp_path / "whole") == 0
+    for name in ("model.safetensors", "history.csv"):
+        assert (tmp_path / "whole" / name).read_bytes() == (out / name).read_bytes()
+    assert typed("train", "--resume", "--out", out) == 0
+    assert "all its 330 steps are made" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--schedule", "cosine"], "on whose number every learning rate of --schedule cosine depends; start another"),
+        (["--early-stopping", 1, "--optimizer", "momentum", "--learning-rate", 0.5], "steps by --early-stopping, as a"),
+    ],
+)
+def test_a_run_that_cannot_be_continued(tmp_path, capsys, bare, default_promotion, options, message):
+    images, labels = drawn_pictures(40)
+    data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
+    assert typed("train", data, "--layers", 3, "--iterations", 2500, "--seed", 2, "--out", out, *options) == 0
+    before = (out / "settings.toml").read_bytes()
+    assert typed("train", "--resume", "--out", out, "--iterations", 2600) == 2
+    said = capsys.readouterr().err
+    assert message in said and f"--init-from {out}" in said and (out / "settings.toml").read_bytes() == before
+
+
+def test_a_run_from_a_model_is_the_rest_of_a_longer_one(tmp_path, capsys, monkeypatch, bare):
+    """Gradient descent on all examples has no state but its parameters."""
+    images, labels = drawn_pictures(40)
+    data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
+    options = ["--iterations", 100, "--learning-rate", 0.01]
+    network = ["--layers", 4, 3, "--activation", "tanh", "--standardise"]
+    assert typed("train", data, *options, *network, "--out", tmp_path / "a") == 0
+    assert typed("train", data, *options, "--init-from", tmp_path / "a", "--out", out) == 0
+    assert typed("train", "--resume", "--out", tmp_path / "a", "--iterations", 200) == 0
+    assert (tmp_path / "a" / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+    # The model may change: the run has a copy of what it started from.
+    (out / "checkpoints" / "100.safetensors").write_bytes(b"")
+    assert typed("train", "--resume", "--out", out, "--iterations", 150) == 0
+    assert "after 0 steps" in capsys.readouterr().out
+    assert typed("train", "--resume", "--out", out, "--iterations", 300, "--layers", 5) == 2
+    assert typed("train", data, "--init-from", tmp_path / "a", "--layers", 9, "--out", tmp_path / "b") == 2
+    assert "has layer_dims [90, 4, 3, 1], and the run [90, 9, 1]; pass --layers" in capsys.readouterr().err
+    (out / "initial.safetensors").write_bytes((tmp_path / "a" / "model.safetensors").read_bytes())
+    assert typed("train", "--resume", "--out", out, "--iterations", 200) == 2
+    assert "initial.safetensors, which the run started from, is missing or was changed" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_line_and_the_model_is_kept(tmp_path, capsys, monkeypatch, bare):
+    from jaxnet import durable
+
+    def full(path, content):
+        if os.path.basename(path) != "model.safetensors":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, content)
+
+    images, labels = drawn_pictures(40)
+    data, out, write = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run", durable.write
+    with monkeypatch.context() as patch:
+        from jaxnet import settings
+
+        patch.setattr(settings, "write_settings", lambda *_: None)
+        patch.setattr(durable, "write", full)
+        assert typed("train", data, "--layers", 3, "--iterations", 200, "--out", out) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("jaxnet: error: ") and error.endswith("No space left on device")
+    assert (out / "model.safetensors").exists()

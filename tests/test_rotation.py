@@ -1,90 +1,120 @@
 import jax
+import numpy as np
 import optax
 import optax.contrib
 import pytest
 
 from jaxnet import FrozenDict
+from jaxnet.reduction import expand
 from jaxnet.rotation import commutes_with_rotation
+from jaxnet.settings import Settings, make_optimizer
+from jaxnet.update import descend
+
+from .optimizers import COMMUTING, LATE, REFUSED, STRANGE, UNREAD, no_W1
 
 
-def weights(parameters):
-    return FrozenDict({name: name[0] == "W" for name in parameters})
+SCALES = (1e-4, 1.0, 1e4)  # of parameters and gradients: optimizers clip, and add small numbers to denominators
+# Sizes on both sides of 128, from where some optimizers treat a matrix as a product of two vectors.
+N_X, DIRECTIONS, UNITS = 300, 100, 3
 
 
-def no_W1(parameters):
-    return FrozenDict({name: name != "W1" for name in parameters})
+@pytest.fixture(autouse=True)
+def as_users_have_it(default_promotion):
+    pass
 
 
-def of_a_random_sign():
-    """Gradient descent, up or down, by a number that is drawn from the shape of the first gradient."""
-
-    def update(updates, state, params=None):
-        key, subkey = jax.random.split(state)
-        sign = jax.random.normal(subkey, updates["W1"].shape)[0, -1]
-        return jax.tree.map(lambda g: sign * g, updates), key
-
-    return optax.GradientTransformation(lambda params: jax.random.key(0), update)
+def drawn(*leading, dtype=np.float64):
+    generator = np.random.default_rng(len(leading))
+    shapes = {"W1": (UNITS, DIRECTIONS), "b1": (UNITS, 1), "W2": (1, UNITS), "b2": (1, 1)}
+    return FrozenDict({name: generator.normal(size=(*leading, *shape)).astype(dtype) for name, shape in shapes.items()})
 
 
-def failing():
-    def update(updates, state, params=None):
-        raise RuntimeError("not today")
-
-    return optax.GradientTransformation(lambda params: (), update)
+def in_all_inputs(dtype=np.float32):
+    return drawn(dtype=dtype) | {"W1": np.ones((UNITS, N_X), dtype)}
 
 
-def chain(*transformations):
-    return optax.chain(*transformations, optax.sgd(0.1))
+def tried(optimizers, steps=64):
+    """For each and at every scale: how far the parameters go, and how far from each other both ways end.
+
+    The cost is <G, p> + ||p||^2 / 20, for another G in each step: both terms stay what they are under a rotation.
+    """
+    Q, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(N_X, DIRECTIONS)))
+
+    def walk(optimizer, parameters, forces):
+        def step(state, G):
+            def objective(p):
+                return optax.tree.vdot(G, p) + optax.tree.norm(p, squared=True) / 20
+
+            J, gradient = jax.value_and_grad(objective)(state[0])
+            return descend(optimizer, gradient, state[1], state[0], J, objective), None
+
+        (parameters, _), _ = jax.lax.scan(step, (parameters, optimizer.init(parameters)), forces)
+        return parameters
+
+    def compare(optimizer, begin, forces):
+        end, other = walk(optimizer, begin, forces), walk(optimizer, expand(begin, Q), expand(forces, Q))
+        return optax.tree.norm(optax.tree.sub(end, begin)), optax.tree.norm(optax.tree.sub(other, expand(end, Q)))
+
+    @jax.jit  # one program for all
+    def compare_all(scale):
+        begin, forces = jax.tree.map(lambda value: scale * value, (drawn(), drawn(steps)))
+        return {name: compare(optimizer, begin, forces) for name, optimizer in optimizers.items()}
+
+    with jax.enable_x64(True):
+        ends = [jax.device_get(compare_all(scale)) for scale in SCALES]
+    return {name: np.array([end[name] for end in ends]).T for name in optimizers}
 
 
-COMMUTING = {
-    "gradient descent": optax.sgd(0.0075),
-    "momentum": optax.sgd(0.1, momentum=0.9),
-    "Nesterov momentum": optax.sgd(0.1, momentum=0.9, nesterov=True),
-    "schedule": optax.sgd(optax.cosine_decay_schedule(0.1, 1000)),
-    "weight decay with momentum": optax.chain(optax.add_decayed_weights(0.01), optax.sgd(0.1, momentum=0.9)),
-    "weight decay of weights": chain(optax.add_decayed_weights(0.01, mask=weights)),
-    "decay and clipping by global norm": chain(optax.clip_by_global_norm(1.0), optax.add_decayed_weights(0.01)),
-    "normalized": chain(optax.normalize_by_update_norm()),
-    "Polyak": optax.polyak_sgd(),
-    "LARS": optax.lars(0.001),
-    "Adam for all but W1": optax.partition(
-        {True: optax.adam(0.001), False: optax.sgd(0.1)}, lambda parameters: no_W1(parameters)
-    ),
-}
-REFUSED = {
-    "Adam": optax.adam(0.001),
-    "AdamW": optax.adamw(0.001),
-    "RMSprop": optax.rmsprop(0.001),
-    "Adagrad": optax.adagrad(0.01),
-    "Adafactor": optax.adafactor(0.001),
-    "Lion": optax.lion(0.001),
-    "sign": optax.sign_sgd(0.001),
-    "Rprop": optax.rprop(0.001),
-    "LAMB": optax.lamb(0.001),
-    "SM3": optax.sm3(0.1),
-    "Yogi": optax.yogi(0.001),
-    "Muon": optax.contrib.muon(0.1),
-    "clipping by value": chain(optax.clip(1.0)),
-    "clipping by RMS, which counts inputs": chain(optax.clip_by_block_rms(1.0)),
-    "clipping by unit": chain(optax.adaptive_grad_clip(0.01)),
-    "centred gradients": chain(optax.centralize()),
-    "noise": optax.noisy_sgd(0.1, key=0),
-    "random sign": of_a_random_sign(),
-    "momentum in bfloat16": optax.sgd(0.1, momentum=0.9, accumulator_dtype="bfloat16"),
-    "weights that are not negative": optax.chain(optax.sgd(0.1), optax.keep_params_nonnegative()),
-    "Adam every eighth step": optax.MultiSteps(optax.adam(0.001), 8).gradient_transformation(),
-    "no step within those that are tried": optax.MultiSteps(optax.sgd(0.1), 100).gradient_transformation(),
-    "no step at all": optax.set_to_zero(),
-    "failing": failing(),
-}
-
-
-@pytest.mark.parametrize("name", COMMUTING)
+@pytest.mark.parametrize("name", COMMUTING | STRANGE)
 def test_these_optimizers_commute_with_a_rotation(name):
-    assert commutes_with_rotation(COMMUTING[name], 3)
+    assert commutes_with_rotation((COMMUTING | STRANGE)[name], in_all_inputs(), DIRECTIONS)
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_these_do_not(name):
-    assert not commutes_with_rotation(REFUSED[name], 3)
+def test_so_they_do_when_tried():
+    for name, (ways, errors) in tried(STRANGE).items():
+        assert np.all(errors <= 1e-8 * ways) and np.all(np.isfinite(ways)), name
+
+
+@pytest.mark.parametrize("name", REFUSED | UNREAD)
+def test_these_are_refused(name):
+    assert not commutes_with_rotation((REFUSED | UNREAD)[name], in_all_inputs(), DIRECTIONS)
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_what_changes_its_kind_late_is_refused(name):
+    assert not commutes_with_rotation(LATE[name], in_all_inputs(), DIRECTIONS)
+
+
+def test_it_differs_late():
+    assert all(np.any(errors > 1e-8 * ways) for ways, errors in tried(LATE, steps=550).values())
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "step"])
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw"])
+def test_what_the_command_line_makes(optimizer, schedule):
+    every = 10 if schedule == "step" else None
+    decay = None if optimizer == "adam" else 0.01
+    settings = Settings(optimizer=optimizer, schedule=schedule, step_every=every, weight_decay=decay, warm_up=5)
+    made = make_optimizer(settings, 100)
+    with jax.numpy_dtype_promotion("standard"):
+        assert commutes_with_rotation(made, in_all_inputs(), DIRECTIONS) == (optimizer in ("sgd", "momentum"))
+
+
+def test_it_is_a_question_of_dtype_and_sizes():
+    single = optax.trace(0.9, accumulator_dtype="float32")
+    several = optax.MultiSteps(optax.sgd(0.1), 100).gradient_transformation()  # added up in float32
+    factored = optax.adafactor(0.1, min_dim_size_to_factor=200)
+    with jax.enable_x64(True):
+        for optimizer in (single, several):
+            assert commutes_with_rotation(optimizer, in_all_inputs(np.float32), DIRECTIONS)
+            assert not commutes_with_rotation(optimizer, in_all_inputs(np.float64), DIRECTIONS)
+    assert not commutes_with_rotation(factored, in_all_inputs(), DIRECTIONS)
+    assert not commutes_with_rotation(optax.sgd(0.1), in_all_inputs(), N_X)  # nothing is reduced
+
+
+@pytest.mark.parametrize("rest", [optax.adam(0.1), optax.lion(0.1), optax.noisy_sgd(0.1, key=0), optax.rprop(0.1)])
+def test_what_other_layers_do_is_their_own(rest):
+    own = optax.partition({True: rest, False: optax.sgd(0.1)}, no_W1)
+    assert commutes_with_rotation(own, in_all_inputs(), DIRECTIONS)
+    swapped = optax.partition({False: rest, True: optax.sgd(0.1)}, no_W1)
+    assert not commutes_with_rotation(swapped, in_all_inputs(), DIRECTIONS)

@@ -76,7 +76,7 @@ def test_epochs_are_counted_in_whole_batches(tmp_path):
 
 def test_examples_that_do_not_fit_are_read_from_disk_and_nothing_else_changes(tmp_path, monkeypatch):
     dataset = drawn_dataset(tmp_path)
-    settings = changed(batch_size=8, keep_prob=0.8, standardise=True, validation_fraction=0.2)
+    settings = changed(batch_size=8, keep_prob=0.8, standardise=True, validation_fraction=0.2, class_weight="balanced")
     resident = runs.prepare(dataset, settings)
     want = runs.execute(resident, runs.History(), lambda row: None)
     monkeypatch.setattr(feeds, "RESIDENT_BYTES", 0)
@@ -132,7 +132,7 @@ def test_a_restored_history_goes_on_to_the_same_bits(tmp_path, dtype, monkeypatc
         runs.save(checkpoints, run, part)
         checkpoints.wait()
     with Checkpoints(tmp_path / "c") as checkpoints:
-        again = runs.restore(checkpoints, run)
+        run, again = runs.restore(checkpoints, run, pytest.fail)
     assert again.rows == whole.rows[:3] and again.costs == whole.costs[:60]
     got = runs.execute(run, again, lambda row: None)
     assert again.rows == whole.rows and again.costs == whole.costs
@@ -199,11 +199,43 @@ def test_a_reduced_run_goes_on_to_the_same_bits_and_elsewhere_to_rounding(tmp_pa
         tree = V | {"W1": V["W1"] * flip}
         run = run._replace(reduced=Reduced(run.reduced.X * flip.T, tree, run.reduced.Q * flip))
     with Checkpoints(tmp_path / "c") as checkpoints:
-        again = runs.restore(checkpoints, run)
+        run, again = runs.restore(checkpoints, run, pytest.fail)
     assert again.rows == whole.rows[:3]
     got = runs.execute(run, again, lambda row: None)
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3 if elsewhere else 0, atol=1e-5 if elsewhere else 0)
+
+
+def test_a_run_that_was_not_reduced_stays_so_and_others_are_not_taken(tmp_path, monkeypatch):
+    """A longer run may pay the reduction that a shorter one did not."""
+    run, part = reduced_run(tmp_path, monkeypatch), runs.History()
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        runs.execute(run._replace(reduced=None, iterations=40), part, lambda row: None, checkpoints)
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        again, history = runs.restore(checkpoints, run, pytest.fail)
+        assert run.reduced is not None and again.reduced is None and [row.iteration for row in history.rows] == [20, 40]
+        other = run._replace(settings=dataclasses.replace(run.settings, seed=5))
+        notes = []
+        _, history = runs.restore(checkpoints, other, notes.append)
+    assert history == runs.History() and "is of a run with other data or settings" in notes[0]
+
+
+def test_the_last_whole_chunk_is_kept_so_that_a_run_can_be_continued(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "CHUNK", 20)
+    dataset, settings = drawn_dataset(tmp_path), changed(optimizer="momentum", batch_size=8, keep_prob=0.8)
+    short, long = (runs.prepare(dataset, dataclasses.replace(settings, iterations=n)) for n in (50, 90))
+    whole, part = runs.History(), runs.History()
+    want = runs.execute(long, whole, lambda row: None)
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        runs.execute(short, part, lambda row: None, checkpoints, seconds=1e9)
+        runs.save(checkpoints, short, part)  # of 50 steps: the last chunk is half one, and is made anew as a whole
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        _, again = runs.restore(checkpoints, long, pytest.fail)
+    assert [row.iteration for row in again.rows] == [20, 40]
+    got = runs.execute(long, again, lambda row: None)
+    assert again.rows == whole.rows and again.costs == whole.costs
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_a_reduced_run_that_fails_tells_the_parameters_of_all_inputs(tmp_path, monkeypatch):

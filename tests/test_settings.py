@@ -1,5 +1,7 @@
 """Settings: their file, what contradicts itself, and the optimizer they ask for."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,14 +14,29 @@ from jaxnet.settings import NAMES, Settings, learning_rate, make_optimizer, read
 
 
 def test_what_was_written_is_what_is_read(tmp_path):
-    settings = Settings(data="a b/ö.npz", layers=(3, 2), optimizer="adamw", epochs=3, learning_rate=1e-300, grey=True)
-    write_settings(tmp_path, settings, "abc")
+    settings = Settings(
+        data="a b/ö.npz",
+        layers=(3, 2),
+        optimizer="adamw",
+        epochs=3,
+        learning_rate=1e-300,
+        grey=True,
+        class_weight="balanced",
+    )
+    write_settings(tmp_path, settings, {"fingerprint": "abc"})
     options = {name.replace("-", "_"): value for name, value in read_config(tmp_path / "settings.toml").items()}
     assert Settings(**options | {"layers": tuple(options["layers"])}) == settings
     assert read_run(tmp_path)["fingerprint"] == "abc" and "finished" not in read_run(tmp_path)
-    write_settings(tmp_path, settings, "abc", finished=7)
+    write_settings(tmp_path, settings, {"fingerprint": "abc", "finished": 7})
     assert read_run(tmp_path)["finished"] == 7
     assert [path.name for path in tmp_path.iterdir()] == ["settings.toml"]
+
+
+def test_weights_of_classes_are_a_table_of_their_names(tmp_path):
+    weights = (("a=b", 2.0), ("c, ö", 0.1))
+    write_settings(tmp_path, Settings(class_weight=weights), {"fingerprint": "abc"})
+    assert read_config(tmp_path / "settings.toml")["class-weight"] == dict(weights)
+    assert read_run(tmp_path)["fingerprint"] == "abc"
 
 
 @pytest.mark.parametrize(
@@ -29,6 +46,8 @@ def test_what_was_written_is_what_is_read(tmp_path):
         ({"optimizer": "adam", "weight_decay": 0.1}, "choose --optimizer adamw"),
         ({"schedule": "step"}, "--schedule step and --step-every N go together"),
         ({"step_every": 3}, "--schedule step and --step-every N go together"),
+        ({"class_weight": (("a", 1.0), ("b", 2.0), ("a", 1.0))}, "--class-weight names 'a' 2 times; expected once"),
+        ({"class_weight": (("a\udcff", 1.0),)}, "cannot be kept in settings.toml; rename it"),
     ],
 )
 def test_settings_that_contradict_each_other(changes, message):
@@ -42,6 +61,11 @@ def test_settings_that_contradict_each_other(changes, message):
         (b"learning-rate = ", "cannot be read as TOML"),
         (b"learning_rat = 1", "has learning_rat; expected options"),
         (b"\xff\xfe", "cannot be read as TOML"),
+        (b"size = " + b"[" * 3000 + b"]" * 3000, "nested too deeply"),
+        (b"size = " + b"{a = " * 3000 + b"1" + b"}" * 3000, "nested too deeply"),
+        (b"size = " + b"9" * 5000, "cannot be read as TOML: Exceeds the limit"),
+        (b"run = 2020-99-99", "cannot be read as TOML"),
+        (b'"\\u001b[2J" = 1', r"has \\x1b\[2J; expected options"),
     ],
 )
 def test_a_config_that_cannot_be_used(tmp_path, content, message):
@@ -58,6 +82,30 @@ def test_a_folder_that_is_no_run(tmp_path, content, message):
         (tmp_path / "settings.toml").write_text(content)
     with pytest.raises(InputError, match=message):
         read_run(tmp_path)
+
+
+def test_a_flipped_bit_is_noticed(tmp_path):
+    """All 8 bits of every 7th byte: the run is refused, or the file says the same, as with a space for a tab."""
+    settings = Settings(data="a b/ö.npz", layers=(3, 2), optimizer="adamw", epochs=3, learning_rate=0.1)
+    write_settings(tmp_path, settings, {"fingerprint": "abc", "steps": 7, "finished": 7})
+    path, run = tmp_path / "settings.toml", read_run(tmp_path)
+    content, options = path.read_bytes(), read_config(path)
+    for place, bit in itertools.product(range(0, len(content), 7), range(8)):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << bit
+        path.write_bytes(damaged)
+        try:
+            read = read_run(tmp_path), read_config(path)
+        except InputError:
+            continue
+        assert read == (run, options)
+
+
+def test_a_path_that_is_no_text_is_refused_and_one_with_an_escape_is_kept(tmp_path):
+    with pytest.raises(InputError, match="cannot be kept in settings.toml; rename it"):
+        Settings(data="a\udcff.npz")
+    write_settings(tmp_path, Settings(data="\x1b[2J\n.npz"), {})
+    assert read_config(tmp_path / "settings.toml")["data"] == "\x1b[2J\n.npz"
 
 
 def rates(**changes):

@@ -46,7 +46,7 @@ def test_update_parameters_is_the_courses_and_touches_nothing(x64):
         ({"dW2": 0.5}, 0.1, r"dW2 has shape \(\); expected \(1, 4\)"),
         ({"dW2": None}, 0.1, "grads have the keys dW1, db1, db2; expected a dW2 among them"),
         ({}, np.full((1, 4), 0.1), r"learning_rate has shape \(1, 4\); expected one number"),
-        ({}, [0.1], r"learning_rate has shape \(1,\); expected one number"),
+        ({}, [0.1], r"learning_rate is \[0.1\]; expected one number"),
     ],
 )
 def test_no_update_broadcasts(change, learning_rate, message, no_shape_checks):

@@ -11,7 +11,7 @@ from jaxnet.errors import InputError
 @pytest.mark.parametrize("memory, fits", [(4 * 1003, True), (4 * 1003 - 1, False), (None, True)])
 def test_a_network_that_the_machine_cannot_hold_is_refused(monkeypatch, memory, fits):
     """5 * 50 + 51 = 301 parameters three times, and 50 units for two examples, are 1003 numbers."""
-    monkeypatch.setattr(validation, "_machine_memory", lambda: memory)
+    monkeypatch.setattr(validation, "machine_memory", lambda: memory)
     if fits:
         return validation.check_memory((4, 50, 1), 2)
     with pytest.raises(InputError, match="layers of 4, 50, 1 units need at least 0.0 GiB for 2 examples"):

@@ -1,47 +1,73 @@
 """The command `jaxnet`: what is typed and printed. JAX is imported by the commands, so that --help need not wait."""
 
 import argparse
-import io
-import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import NoReturn
 
 from .. import start
 from ..errors import InputError
+from ..text import printable_lines
 from . import bring, check, export, inspect, predict, train
-from .options import FAILED, INTERRUPTED, UNUSABLE_INPUT
+from .options import DONE, UNUSABLE_INPUT
+from .stopping import Stop, stopping
+from .streams import GONE, tolerant
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code: 0 done, 1 it failed, 2 unusable input."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name the terminal cannot show is no reason to stop
-            stream.reconfigure(errors="backslashreplace")
-    options = build_parser().parse_args(arguments)
-    start.prepare()
+    """Runs one command and returns its exit code: 0 done, 1 it failed, 2 unusable input, 128 + n ended by signal n."""
+    with tolerant() as out, stopping() as stop:
+        try:
+            code = _run(arguments, stop)
+            out.flush()
+        except KeyboardInterrupt:  # when all was done
+            code = stop.exit_code
+        if out.error is not None and out.error.errno not in GONE:
+            _print_error(f"the output cannot be written: {out.error}")
+            code = code or UNUSABLE_INPUT
+        return code
+
+
+def _run(arguments: Sequence[str] | None, stop: Stop) -> int:
     try:
+        options = build_parser().parse_args(arguments, argparse.Namespace(stop=stop))
+        start.prepare()
         return options.command(options)
-    except InputError as error:
-        print(f"jaxnet: error: {error}", file=sys.stderr)
-        return UNUSABLE_INPUT
-    except BrokenPipeError:  # whoever read the output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except OSError as error:  # a name too long, a folder that may not be read, a full disk
-        print(f"jaxnet: error: {error}", file=sys.stderr)
-        return UNUSABLE_INPUT
+    except BrokenPipeError:  # whoever read the output has all that was wanted
+        return DONE
+    except (InputError, OSError) as error:  # OSError: a name too long, a folder that may not be read, a full disk
+        if stop.signal is None:
+            _print_error(error)
+            return UNUSABLE_INPUT
+        print(f"jaxnet: {stop.name}: {printable_lines(str(error))}", file=sys.stderr)
+        return stop.exit_code
     except KeyboardInterrupt:
-        print("jaxnet: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        print(f"jaxnet: {stop.name}", file=sys.stderr)
+        return stop.exit_code
+    except Exception:
+        if stop.signal is None:
+            raise
+        print(f"jaxnet: {stop.name}", file=sys.stderr)  # what it has interrupted may raise anything
+        return stop.exit_code
+
+
+def _print_error(error: object) -> None:
+    print(f"jaxnet: error: {printable_lines(str(error))}", file=sys.stderr)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(printable_lines(message))
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of every command; `options.command` runs the one that was typed."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="jaxnet",
         description="L-layer networks in JAX with a backward pass written by hand, checked against jax.grad.",
-        epilog="Exit codes: 0 done, 1 the run or the check failed, 2 unusable input, 130 interrupted.",
+        epilog="Exit codes: 0 done, 1 the run or the check failed, 2 unusable input, 130 interrupted, 128 + n ended by "
+        "signal n.",
     )
     parser.add_argument("--version", action="version", version=f"jaxnet {version('jaxnet')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

@@ -2,11 +2,14 @@
 
 import argparse
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import durable
 from ..errors import InputError
+from ..text import printable
 from .options import ACTIVATIONS, DONE, FAILED, INCONCLUSIVE, LOSSES, positive_float, positive_int, seed
 
 
@@ -30,8 +33,9 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        metavar="FILE.py or MODULE:FUNCTION",
-        help="a file with functions of the course, such as L_model_backward; or a function, whose gradient --grad is; "
+        metavar="FILE or MODULE:FUNCTION",
+        help="a Python file or notebook with functions of the course, such as L_model_backward; or a function, whose "
+        "gradient --grad is; "
         "without it: this library's own backward pass, on a drawn network",
     )
     function = parser.add_argument_group("for MODULE:FUNCTION")
@@ -44,7 +48,7 @@ def add(commands: Any) -> None:
     function.add_argument(
         "--wrt", type=seed, default=0, metavar="N", help="the argument to differentiate by (default: %(default)s)"
     )
-    file = parser.add_argument_group("for FILE.py")
+    file = parser.add_argument_group("for FILE")
     file.add_argument(
         "--time-limit", type=positive_float, default=60.0, metavar="S", help="seconds it may take (default: 60)"
     )
@@ -77,15 +81,17 @@ def run(options: argparse.Namespace) -> int:
     for path in (options.json, options.plot):
         if path is not None and not path.parent.is_dir():
             raise InputError(f"{path.parent} is no folder; expected one to write {path.name} to")
+        if path is not None and path.is_dir():
+            raise InputError(f"{path} is a folder; expected the name of a file to write to")
     if options.what is None:
         report = _check_drawn_network(options)
-    elif options.what.endswith(".py"):
+    elif options.what.lower().endswith((".py", ".ipynb")) or os.path.lexists(options.what):
         report = _check_file(options)
     else:
         report = _check_function(options)
-    print(report)
     if options.json is not None:
-        options.json.write_text(report.to_json() + "\n")
+        durable.write(options.json, report.to_json().encode() + b"\n")
+    print(report)  # last: whoever reads it may go away, as `head -1` does
     return EXIT_CODES[report.verdict]
 
 
@@ -121,11 +127,21 @@ def _check_function(options: argparse.Namespace) -> "Report":
 
     if options.args is None:
         raise InputError("a function needs arguments: --args MODULE:NAME, a tuple or a function that returns one")
-    sys.path.insert(0, "")  # modules of the folder the command is typed in
+    # Modules of the folder the command is typed in; last, so that a random.py there does not stand in for Python's own.
+    sys.path.append("")
     function, named = _named(options.what), _named(options.args)
     gradient = None if options.grad is None else _named(options.grad)
-    arguments: Any = named() if callable(named) else named
-    report = check_gradient(function, gradient, args=arguments, wrt=options.wrt)
+    try:
+        arguments: Any = named() if callable(named) else named
+        report = check_gradient(function, gradient, args=arguments, wrt=options.wrt)
+    except InputError:
+        raise
+    except Exception as error:
+        names = filter(None, (options.what, options.grad, options.args))
+        places = [place for name in names if (place := _place_in(name, error))]
+        if not places:  # the fault is not theirs
+            raise
+        raise InputError(f"{places[0]} raised {_text_of(error)}") from error
     _draw(report, options.plot)
     return report
 
@@ -134,13 +150,31 @@ def _named(name: str) -> Any:
     """The object that MODULE:NAME names."""
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
-        raise InputError(f"{name!r} names nothing; expected FILE.py or MODULE:NAME, as in package.module:function")
+        raise InputError(f"{name!r} names nothing; expected FILE or MODULE:NAME, as in package.module:function")
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise InputError(f"{module} cannot be imported: {error}") from error
+        imported = importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # whatever somebody's module raises
+        raise InputError(f"{module} cannot be imported: {_text_of(error)}") from error
+    try:
+        return getattr(imported, attribute)
     except AttributeError as error:
-        raise InputError(f"{module} has no {attribute}") from error
+        where = getattr(imported, "__file__", None) or "of Python itself"
+        raise InputError(f"{module} ({where}) has no {attribute}") from error
+
+
+def _text_of(error: BaseException) -> str:
+    from ..crosscheck.raised import error_text
+
+    return printable(error_text(error))
+
+
+def _place_in(name: str, error: Exception) -> str:
+    """The module of MODULE:NAME and the last line in it on the error's way; "" where it is not on it."""
+    from ..crosscheck.raised import location
+
+    module = name.partition(":")[0]
+    line = location(error, getattr(sys.modules[module], "__file__", None))
+    return f"{module}{line}" if line else ""
 
 
 def _draw(report: "Report", path: Path | None) -> None:

@@ -21,7 +21,7 @@ SCALINGS = ("he", "lecun", "xavier")
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 SCHEDULES = ("constant", "cosine", "step")
 DTYPES = ("float32", "float64", "bfloat16")
-DONE, FAILED, UNUSABLE_INPUT, INCONCLUSIVE, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED, UNUSABLE_INPUT, INCONCLUSIVE = 0, 1, 2, 3
 
 
 def positive_int(text: str) -> int:

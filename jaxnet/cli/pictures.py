@@ -44,7 +44,7 @@ def find_pictures(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _in_folder(top: str, closed: list[str]) -> Iterator[str]:
-    from ..data.folders import OF_THE_SYSTEM, SUFFIXES
+    from ..data.folders import SUFFIXES, is_of_the_system
 
     def refused(error: OSError) -> None:
         closed.append(f"{error.filename} cannot be searched: {error.strerror}")
@@ -54,11 +54,11 @@ def _in_folder(top: str, closed: list[str]) -> Iterator[str]:
         places = {name: os.path.realpath(os.path.join(folder, name)) for name in sorted(subfolders)}
         subfolders.clear()  # which tells os.walk where to go on
         for name, place in places.items():
-            if not name.startswith(".") and name.lower() not in OF_THE_SYSTEM and place not in entered:
+            if not is_of_the_system(name) and place not in entered:
                 entered.add(place)
                 subfolders.append(name)
         for name in sorted(files):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES:
+            if not is_of_the_system(name) and os.path.splitext(name)[1].lower() in SUFFIXES:
                 yield os.path.join(folder, name)
 
 
@@ -70,7 +70,7 @@ def read_batches(
 
     def read(path: str) -> "np.ndarray | str":
         picture = try_picture(Path(path), input_shape)
-        return f"{path} cannot be read as a picture: {picture}" if isinstance(picture, str) else picture.pixels
+        return f"{path} cannot be read as a picture: {picture.problem}" if picture.pixels is None else picture.pixels
 
     with quiet_decoders(), ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as threads:
         for i in range(0, len(paths), size):

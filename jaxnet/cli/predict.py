@@ -16,6 +16,7 @@ from ..text import printable
 from .options import DONE, FAILED
 from .output import add_output, check_output
 from .pictures import find_pictures, read_batches
+from .streams import Tolerant
 
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def run(options: argparse.Namespace) -> int:
         if options.csv:
             print(_csv_line(["path", "class", "probability", *model.classes]), file=file)
         for results in _predictions(paths, model):
+            options.stop.check()
             for result in results:
                 if isinstance(result, Failure):
                     left_out += 1
@@ -100,6 +102,8 @@ def run(options: argparse.Namespace) -> int:
                 else:
                     print(line(result), file=file)
             file.flush()
+            if isinstance(file, Tolerant) and file.error is not None:  # the rest would be for nobody
+                raise BrokenPipeError
             bar.update(len(results))
     if left_out and len(paths) > 1:
         print(f"jaxnet: {left_out} of {len(paths)} pictures or folders were left out", file=sys.stderr)

@@ -1,12 +1,17 @@
 """jaxnet train"""
 
 import argparse
+import contextlib
+import dataclasses
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .options import DONE, FAILED, INTERRUPTED, STRAIGHT_THROUGH, from_zero
+from ..text import printable_lines
+from .options import DONE, FAILED, STRAIGHT_THROUGH, from_zero
+from .stopping import Stop
 from .train_options import add_settings, settings_of, typed
 
 
@@ -14,6 +19,7 @@ if TYPE_CHECKING:
     from ..checkpoint import Checkpoints
     from ..crosscheck import Report
     from ..data import Dataset
+    from ..model import Model
     from ..runs import History, Row, Run
     from ..settings import Settings
     from ..types import Parameters
@@ -37,7 +43,10 @@ def add(commands: Any) -> None:
     output.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/<time>)")
     output.add_argument("--overwrite", action="store_true", help="replace the run in DIR, its checkpoints too")
     output.add_argument(
-        "--resume", action="store_true", help="go on with the run in DIR (default: the newest in runs/)"
+        "--resume",
+        action="store_true",
+        help="go on with the run in DIR (default: the newest in runs/), with DATA where it has been moved, and with "
+        "--iterations or --epochs where there are to be more steps",
     )
     output.add_argument(
         "--checkpoint-every",
@@ -53,96 +62,183 @@ def run(options: argparse.Namespace) -> int:
     """Trains, tests, checks the gradient, and writes the run folder."""
     from .. import run_folder, runs
     from ..checkpoint import Checkpoints
-    from ..settings import write_settings
+    from ..settings import Settings, write_settings
 
     if options.resume:
         return _resume(options)
-    settings = settings_of(options, options.config)
-    _set_precision(settings)
-    run = runs.prepare(_load(settings), settings)
+    chosen = settings_of(options, options.config)
+    _set_precision(chosen.get("dtype"))
+    initial = None
+    if "init_from" in chosen:
+        initial = _initial(Path(chosen["init_from"]))
+        chosen = _network_of(initial) | chosen
+    settings = Settings(**chosen)
+    dataset = _load(settings, options.stop)
+    if settings.data is not None:  # the run may be resumed in another folder
+        settings = dataclasses.replace(settings, data=os.path.abspath(settings.data))
+    run = runs.prepare(dataset, settings, initial)
     folder = run_folder.open_folder(options.out, options.overwrite)
     with run_folder.locked(folder), Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
         run_folder.remove_checkpoints(folder)
-        write_settings(folder, settings, run.dataset.fingerprint)
+        facts = {"fingerprint": dataset.fingerprint, "steps": run.iterations} | run_folder.keep_initial(folder, initial)
+        write_settings(folder, settings, facts)
         _print_plan(run)
-        return _train_and_write(run, runs.History(), folder, checkpoints, options)
+        return _train_and_write(run, runs.History(), folder, checkpoints, facts, options)
 
 
 def _resume(options: argparse.Namespace) -> int:
     from .. import run_folder, runs
     from ..checkpoint import Checkpoints
-    from ..settings import FILE, digest, read_run
+    from ..settings import FILE, Settings, read_run, write_settings
 
     if options.overwrite or options.config is not None:
         raise InputError("--resume takes its settings from the run; expected no --config and no --overwrite")
     folder = options.out or run_folder.latest_folder()
-    so_far = read_run(folder)
-    settings = settings_of(argparse.Namespace(), folder / FILE)
-    _check_same_settings(typed(options), settings, folder)
-    if so_far.get("options") != digest(settings):
-        raise InputError(
-            f"{folder / FILE} was edited since the run was started; undo that, or train anew with --config"
-        )
-    if "finished" in so_far:
-        print(f"finished  {folder}: all its {so_far['finished']} steps are made")
+    facts = read_run(folder)
+    before = Settings(**settings_of(argparse.Namespace(), folder / FILE))
+    settings = _continued(typed(options), before, folder)
+    finished = facts.pop("finished", None)
+    done = f"finished  {folder}: all its {finished} steps are made; --iterations N or --epochs N makes more"
+    if finished is not None and (settings.iterations, settings.epochs) == (before.iterations, before.epochs):
+        _say(done)
         return DONE
-    _set_precision(settings)
-    dataset = _load(settings)
-    if dataset.fingerprint != so_far.get("fingerprint"):
+    if finished is not None and finished < facts["steps"]:
+        raise InputError(
+            f"the run in {folder} was ended after {finished} steps by --early-stopping, as a longer one is; start "
+            f"another from its model: --init-from {folder}"
+        )
+    _set_precision(settings.dtype)
+    dataset = _load_again(settings, facts["fingerprint"], folder, options.stop)
+    run = runs.prepare(dataset, settings, run_folder.read_initial(folder, facts))
+    _check_longer(run, facts["steps"], folder)
+    if finished is not None and run.iterations == facts["steps"]:  # in other words
+        _say(done)
+        return DONE
+    with run_folder.locked(folder), Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
+        run, history = runs.restore(checkpoints, run, _warn)
+        if settings != before:
+            facts["steps"] = run.iterations
+            write_settings(folder, settings, facts)
+        _print_plan(run)
+        _say(f"resumed   {folder} after {history.rows[-1].iteration if history.rows else 0} steps")
+        return _train_and_write(run, history, folder, checkpoints, facts, options)
+
+
+def _load_again(settings: "Settings", fingerprint: str, folder: Path, stop: Stop) -> "Dataset":
+    dataset = _load(settings, stop)
+    if dataset.fingerprint != fingerprint:
         raise InputError(
             f"the data of {folder} has changed since: {settings.data} now has the fingerprint "
-            f"{dataset.fingerprint[:12]}, and had {str(so_far.get('fingerprint'))[:12]}; bring the old data back, or "
-            "train anew"
+            f"{dataset.fingerprint[:12]}, and had {fingerprint[:12]}; bring the old data back, or train anew"
         )
-    run = runs.prepare(dataset, settings)
-    _print_plan(run)
-    with run_folder.locked(folder), Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
-        history = runs.restore(checkpoints, run)
-        print(f"resumed   {folder} after {history.rows[-1].iteration if history.rows else 0} steps")
-        return _train_and_write(run, history, folder, checkpoints, options)
+    return dataset
 
 
-def _set_precision(settings: "Settings") -> None:
-    if settings.dtype == "float64":
+def _continued(chosen: dict[str, Any], before: "Settings", folder: Path) -> "Settings":
+    """The settings of the run with what may be typed to resume it: where the data is now, and more steps."""
+    if "data" in chosen:
+        chosen["data"] = os.path.abspath(chosen["data"])
+    free = {"data": before.data, "iterations": before.iterations, "epochs": before.epochs}
+    for name, value in chosen.items():
+        if name not in free and value != getattr(before, name):
+            raise InputError(
+                f"--{name.replace('_', '-')} is {value}, but the run in {folder} was started with "
+                f"{getattr(before, name)}; resume it without that option, or train anew"
+            )
+    if {"iterations", "epochs"} & set(chosen):  # either may be typed, whichever the run was started with
+        free |= {"iterations": None, "epochs": None}
+    return dataclasses.replace(before, **free | {name: chosen[name] for name in free if name in chosen})
+
+
+def _check_longer(run: "Run", before: int, folder: Path) -> None:
+    if run.iterations < before:
+        raise InputError(f"{run.iterations} steps are asked for, but the run in {folder} is of {before}; expected more")
+    if run.iterations > before and run.settings.schedule == "cosine":
+        raise InputError(
+            f"the run in {folder} is of {before} steps, on whose number every learning rate of --schedule cosine "
+            f"depends; start another run from its model: --init-from {folder}"
+        )
+
+
+def _initial(path: Path) -> "Model":
+    """The model of --init-from in its own precision, so that none is lost in silence."""
+    import jax
+
+    from ..model import load_model
+
+    with jax.enable_x64(True):
+        return load_model(path)
+
+
+def _network_of(model: "Model") -> dict[str, Any]:
+    """The settings that are the model's own unless others are chosen, which then do not fit."""
+    from ..model import described
+
+    said, _ = described(model)
+    layers = tuple(said["layer_dims"][1:-1])
+    return {"layers": layers, "activation": said["hidden"], "standardise": model.scaling.mean is not None}
+
+
+def _set_precision(dtype: str | None) -> None:
+    if dtype == "float64":
         import jax
 
         jax.config.update("jax_enable_x64", True)
 
 
 def _train_and_write(
-    run: "Run", history: "History", folder: Path, checkpoints: "Checkpoints", options: argparse.Namespace
+    run: "Run",
+    history: "History",
+    folder: Path,
+    checkpoints: "Checkpoints",
+    facts: dict[str, Any],
+    options: argparse.Namespace,
 ) -> int:
     from .. import run_folder, runs
-    from ..settings import write_settings
     from ..training import NotFiniteError
 
     try:
         parameters = _train_with_progress(run, history, folder, checkpoints, options)
+        return _test_and_write(run, history, parameters, folder, facts, options.stop)
     except NotFiniteError as error:
         stops_early = run.settings.early_stopping is not None and bool(history.rows)
         run_folder.write(folder, run, runs.kept(run, history) if stops_early else error.parameters, history)
         kept = f"; those of step {history.rows[history.best()].iteration} were the best" if stops_early else ""
-        print(f"jaxnet: {error}{kept}, in {folder}", file=sys.stderr)
+        _warn(f"{error}{kept}, in {folder}")
         return FAILED
-    except (InputError, OSError):  # a checkpoint that cannot be written is no reason to lose the model
-        if history.state is not None:
-            run_folder.write(folder, run, runs.kept(run, history), history)
+    except (InputError, OSError):  # a checkpoint or a report that cannot be written is no reason to lose the model
+        with contextlib.suppress(InputError, OSError):
+            if history.state is not None:
+                run_folder.write(folder, run, runs.kept(run, history), history)
         raise
     except KeyboardInterrupt:
         if history.state is None:
             raise
         run_folder.write(folder, run, runs.kept(run, history), history)
-        steps = history.rows[-1].iteration
-        print(f"jaxnet: interrupted; the model of {steps} steps is in {folder}", file=sys.stderr)
-        if checkpoints.available():
-            runs.save(checkpoints, run, history)
-            checkpoints.wait()
-            print(f"        to go on: jaxnet train --resume --out {folder}", file=sys.stderr)
-        return INTERRUPTED
+        runs.save(checkpoints, run, history)
+        checkpoints.wait()
+        said = f"{options.stop.name}; the model of {history.rows[-1].iteration} steps is in {folder}"
+        _warn(f"{said}\n        to go on: jaxnet train --resume --out {folder}")
+        return options.stop.exit_code
+
+
+def _test_and_write(
+    run: "Run", history: "History", parameters: "Parameters", folder: Path, facts: dict[str, Any], stop: Stop
+) -> int:
+    """All of it is written before any of it is printed: whoever reads may leave at the first line."""
+    from .. import run_folder
+    from ..settings import write_settings
+
     written = run_folder.write(folder, run, parameters, history)
     row = history.rows[history.best()] if run.settings.early_stopping else history.rows[-1]
     probabilities = run_folder.test_probabilities(run, parameters)
     test_accuracy = float((probabilities.argmax(axis=0) == run.dataset.test.labels).mean())
+    stop.check()
+    report = _check(run, parameters)
+    stop.check()
+    table = "" if report is None else str(report.table())
+    drawn = run_folder.draw(folder, run, parameters, history, probabilities, table)
+    write_settings(folder, run.settings, facts | {"finished": history.rows[-1].iteration})
     watched = "" if run.watched_name == "test" else f", {run.watched_name} {row.watched_accuracy:.4f}"
     if run.settings.early_stopping is not None:
         print(f"kept      the parameters of step {row.iteration}, where the validation cost was smallest")
@@ -150,20 +246,25 @@ def _train_and_write(
     print(f"accuracy  train {row.train_accuracy:.4f}{watched}, test {test_accuracy:.4f}")
     if history.alignment and run.settings.layers:
         print(f"angles    {_angles(history.alignment[-1])}")
-    report = _check(run, parameters)
     if report is None:
         print("check     none: a straight-through backward is no derivative, and autodiff's is 0")
     else:
         verdict = "agrees with" if report.agrees else "does not agree with"
         print(f"check     L_model_backward {verdict} jax.grad, in float64 on some of the training examples:")
         print("\n".join(f"          {line}" for line in [report.reason, *report.table().splitlines()]))
-    table = "" if report is None else str(report.table())
-    drawn = run_folder.draw(folder, run, parameters, history, probabilities, table)
-    write_settings(folder, run.settings, run.dataset.fingerprint, finished=history.rows[-1].iteration)
-    print(f"saved     {folder}: {', '.join([*written, *drawn])}")
+    _say(f"saved     {folder}: {', '.join([*written, *drawn])}")
     if not drawn:
         print("          (for a report and pictures of the run: pip install 'jaxnet[demo]')")
     return DONE if report is None or report.agrees else FAILED
+
+
+def _warn(text: str) -> None:
+    print(printable_lines(f"jaxnet: {text}"), file=sys.stderr)
+
+
+def _say(text: str) -> None:
+    """Prints names that the user chose: what a terminal would act on is written out."""
+    print(printable_lines(text))
 
 
 def _angles(row: dict[str, float]) -> str:
@@ -174,17 +275,7 @@ def _angles(row: dict[str, float]) -> str:
     return f"{', '.join(said)} degrees from backpropagation's, before step {row['iteration']}"
 
 
-def _check_same_settings(chosen: dict[str, Any], settings: "Settings", folder: Path) -> None:
-    for name, value in chosen.items():
-        before = getattr(settings, name)
-        if value != before:
-            raise InputError(
-                f"--{name.replace('_', '-')} is {value}, but the run in {folder} was started with {before}; resume "
-                "it without that option, or train anew"
-            )
-
-
-def _load(settings: "Settings") -> "Dataset":
+def _load(settings: "Settings", stop: Stop) -> "Dataset":
     from tqdm import tqdm
 
     from ..data import load_dataset
@@ -192,6 +283,7 @@ def _load(settings: "Settings") -> "Dataset":
     with tqdm(unit=" pictures", desc="decoding", delay=0.5, leave=False) as bar:
 
         def show(done: int, total: int) -> None:
+            stop.check()
             bar.total = total
             bar.update(done - bar.n)
 
@@ -208,6 +300,7 @@ def _load(settings: "Settings") -> "Dataset":
 def _print_plan(run: "Run") -> None:
     from ..losses import binary_cross_entropy
     from ..parameters import layer_dims
+    from ..text import printable
 
     dataset, settings, dims = run.dataset, run.settings, layer_dims(run.parameters)
     m, held_out = len(run.train.labels), len(dataset.test.labels)
@@ -215,11 +308,15 @@ def _print_plan(run: "Run") -> None:
     head = "sigmoid" if run.network.loss is binary_cross_entropy else "softmax"
     size = sum(value.size for value in run.parameters.values())
     watched = "" if run.watched_name == "test" else f"{len(run.watched.labels)} to watch, "
-    print(f"data      {dataset.description}")
-    print(f"          {m} to train on, {watched}{held_out} to test on, of shape {shape}: {', '.join(dataset.classes)}")
+    _say(f"data      {dataset.description}")
+    _say(f"          {m} to train on, {watched}{held_out} to test on, of shape {shape}: {', '.join(dataset.classes)}")
     for note in dataset.notes:
-        print(f"          {note}")
+        _say(f"          {note}")
     print(f"network   {'-'.join(map(str, dims))}, {settings.activation}, {head} output, {size:,} parameters")
+    if run.by_class is not None:
+        by_name = zip(map(printable, dataset.classes), run.by_class, strict=True)
+        weights = ", ".join(f"{name} {weight:.6g}" for name, weight in by_name)
+        print(f"weights   {weights}: times the loss of each example of the class, in all costs")
     batch = f"batches of {run.batch_size}" if run.batch_size else f"all {m} examples"
     method = "gradient descent" if settings.optimizer == "sgd" else settings.optimizer
     if settings.feedback != "backprop":
@@ -252,6 +349,7 @@ def _train_with_progress(
     ):
 
         def show(row: "Row") -> None:
+            options.stop.check()
             bar.set_description(f"step {row.iteration}/{run.iterations}, cost {row.cost:.4f}", refresh=False)
             bar.update(row.iteration * batch - bar.n)
             if scalars is not None:
@@ -260,8 +358,7 @@ def _train_with_progress(
                     row.iteration, {name.replace("watched", run.watched_name): v for name, v in values.items()}
                 )
 
-        keep = checkpoints if checkpoints.available() else None
-        return runs.execute(run, history, show, keep, options.checkpoint_every)
+        return runs.execute(run, history, show, checkpoints, options.checkpoint_every)
 
 
 def _check(run: "Run", parameters: "Parameters") -> "Report | None":

@@ -1,8 +1,12 @@
 """What `jaxnet train` takes, from the command line and from files of settings."""
 
 import argparse
+import os
+import re
+import reprlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import InputError
 from .options import (
@@ -22,10 +26,8 @@ from .options import (
 )
 
 
-if TYPE_CHECKING:
-    from ..settings import Settings
-
-
+# NAME=W. A name may hold commas and equals signs: only a comma after a number ends a pair.
+PAIR = re.compile(r"(.+?)=([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?=,)|[^=,]*$)(?:,|$)", re.IGNORECASE)
 FLAGS = ("grey", "standardise", "reduce")
 
 
@@ -86,6 +88,13 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         type=positive_int,
         metavar="M",
     )
+    option(
+        "class-weight",
+        "multiplies the loss of each class (default: 1): balanced, which makes all count alike, or weights by name",
+        nargs="+",
+        action=_ClassWeight,
+        metavar="CLASS=W",
+    )
     option("weight-decay", "decoupled (default: 0; 0.0001 with adamw)", type=from_zero, metavar="F")
     option("lambd", "the course's L2 penalty, lambd / (2 m) ||W||^2 (default: 0)", type=from_zero, metavar="F")
     option(
@@ -106,17 +115,24 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "train in as many inputs as the examples have directions, where that is exact and faster (default: yes)",
         action=argparse.BooleanOptionalAction,
     )
+    option(
+        "init-from",
+        "start from the parameters of a trained model, a file or the folder of a run; --layers, --activation and "
+        "--standardise are then its own",
+        type=_model_path,
+        metavar="MODEL",
+    )
     option("seed", "of the weights, the splits, the batches and dropout (default: 1)", type=seed, metavar="S")
 
 
-def settings_of(options: argparse.Namespace, config: Path | None) -> "Settings":
-    """The defaults, then what the file says, then what was typed; the later wins."""
-    from ..settings import Settings, read_config
+def settings_of(options: argparse.Namespace, config: Path | None) -> dict[str, Any]:
+    """What the file says, then what was typed; the later wins."""
+    from ..settings import read_config
 
     chosen, said = typed(options), {} if config is None else _as_typed(config, read_config(config))
     if {"iterations", "epochs"} & set(chosen):  # one of them in the file does not contradict the other, typed
         said = {name: value for name, value in said.items() if name not in ("iterations", "epochs")}
-    return Settings(**said | chosen)
+    return said | chosen
 
 
 def typed(options: argparse.Namespace) -> dict[str, Any]:
@@ -136,17 +152,95 @@ def _as_typed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
 
     parser = Refusing(prog="jaxnet train", add_help=False, allow_abbrev=False)
     add_settings(parser)
-    data, words = values.pop("data", None), []
+    words = []
+    by_class = values.pop("class-weight", None)
     for name, value in values.items():
-        if (name in FLAGS) != isinstance(value, bool) or (isinstance(value, list) and name != "layers"):
-            kind = "true or false" if name in FLAGS else "numbers in a list" if name == "layers" else "one value"
-            raise InputError(f"{path}: {name} is {value!r}; expected {kind}")
+        kind, fits = _kind_of(name)
+        if not fits(value):
+            raise InputError(f"{path}: {name} is {_shown(value)}; expected {kind}")
         if isinstance(value, bool):
             words.append(f"--{'' if value else 'no-'}{name}")
-        else:
-            words += [f"--{name}", *(map(str, value) if isinstance(value, list) else [str(value)])]
+        elif isinstance(value, list):
+            words += [f"--{name}", *map(str, value)]
+        elif name != "data":
+            words.append(f"--{name}={value}")  # as one word, so that no value is taken for an option
     found = typed(parser.parse_args(words))
-    return found if data is None else found | {"data": str(data)}
+    if by_class is not None:
+        found["class_weight"] = _class_weight_in_file(path, by_class)
+    return found | ({"data": values["data"]} if "data" in values else {})
+
+
+def _shown(value: Any) -> str:
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no number of thousands of digits
+        return "a number of thousands of digits"
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int and abs(value) < 2**63  # as TOML has it
+
+
+def _kind_of(name: str) -> tuple[str, Callable[[Any], bool]]:
+    """What an option's value has to be in a file, in words, and whether a value is."""
+    if name in FLAGS:
+        return "true or false", lambda value: type(value) is bool
+    if name == "layers":
+        return "numbers in a list", lambda value: type(value) is list and all(map(_whole, value))
+    if name == "data":
+        return "a path", lambda value: type(value) is str
+    return "one value, a number or a name", lambda value: type(value) in (float, str) or _whole(value)
+
+
+def _model_path(text: str) -> str:
+    """Kept as an absolute path, as the settings of a run may be used from another folder."""
+    return os.path.abspath(text)
+
+
+class _ClassWeight(argparse.Action):
+    """`balanced`, or NAME=W in words of their own or with commas between them."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        try:
+            setattr(namespace, self.dest, _class_weight(values))
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentError(self, str(error)) from None
+
+
+def _class_weight(words: list[str]) -> str | tuple[tuple[str, float], ...]:
+    if words == ["balanced"]:
+        return "balanced"
+    pairs = []
+    for word in words:
+        parts = PAIR.findall(word)
+        if not parts or ",".join(map("=".join, parts)) != word.removesuffix(","):
+            raise argparse.ArgumentTypeError(
+                f"{word!r} is neither balanced nor CLASS=W, such as cat=2; DATA goes before --class-weight"
+            )
+        for name, weight in parts:
+            try:
+                pairs.append((name, from_zero(weight)))
+            except argparse.ArgumentTypeError:
+                raise argparse.ArgumentTypeError(
+                    f"the weight of {name!r} is {weight!r}; expected a number from 0"
+                ) from None
+    return tuple(sorted(pairs))
+
+
+def _class_weight_in_file(path: Path, value: Any) -> str | tuple[tuple[str, float], ...]:
+    """A table of weights by name, or the words of the command line."""
+    if isinstance(value, dict):
+        for name, weight in value.items():
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
+                raise InputError(f"{path}: class-weight has {weight!r:.60} for {name!a}; expected a number from 0")
+        return tuple(sorted((name, float(weight)) for name, weight in value.items()))
+    words = [value] if isinstance(value, str) else value
+    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+        raise InputError(f"{path}: class-weight is {value!r:.60}; expected 'balanced' or a table of weights by class")
+    try:
+        return _class_weight(words)
+    except argparse.ArgumentTypeError as error:
+        raise InputError(f"{path}: class-weight: {error}") from None
 
 
 def _units(text: str) -> int:

@@ -1,13 +1,19 @@
 """What a backward pass under test returned, in this library's names and scales; each leaf of it against autodiff."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from ..errors import InputError
+from .raised import cut
 from .reference import ROUNDOFF, Reference
 from .report import LeafCheck, Verdict
+
+
+LARGEST = {u: float(jnp.finfo(name).max) for name, u in ROUNDOFF.items()}
 
 
 class Answer(NamedTuple):
@@ -16,26 +22,25 @@ class Answer(NamedTuple):
     grads: dict[str, np.ndarray]
     roundoff: dict[str, float]  # u of the type each came in or, where it is coarser, of what the code was given
     conventions: tuple[str, ...]
+    unusable: Mapping[str, str]  # what is no array of numbers, and what it is: "None"
 
 
-def as_answer(grads: Mapping[str, np.ndarray], reference: Reference, dtype: str = "float64") -> Answer:
+def as_answer(grads: Mapping[str, np.ndarray], reference: Reference, dtype: str, unusable: Mapping[str, str]) -> Answer:
     """The grads as float64 arrays under this library's names; the older keys and scales of `dA` are recognised.
 
     `dtype` is the type in which the code was given its arguments.
     Raises `InputError` where there is nothing to compare.
     """
-    if not isinstance(grads, Mapping):
-        raise InputError(f"the backward pass returned {type(grads).__name__}; expected a dict with dW1, db1, ...")
-    L, conventions = len(reference.layers), []
-    arrays = {name: np.asarray(value) for name, value in grads.items() if isinstance(name, str)}
+    L, conventions, arrays = len(reference.layers), [], dict(grads)
     if f"dA{L}" in arrays and "dA0" not in arrays:
         arrays |= {f"dA{l - 1}": arrays[f"dA{l}"] for l in range(1, L + 1) if f"dA{l}" in arrays}
         conventions.append(
             f"your dA{L} is what is called dA{L - 1} here: the older notebooks number dA_prev by the layer it leaves"
         )
-    arrays = {name: value for name, value in arrays.items() if name in reference.leaves and _is_numeric(value)}
-    if not any(name[:2] in ("dW", "db") for name in arrays):
-        names = ", ".join(map(str, grads)) or "none"
+    arrays = {name: value for name, value in arrays.items() if name in reference.leaves}
+    unusable = {name: reason for name, reason in unusable.items() if name in reference.leaves}
+    if not any(name[:2] in ("dW", "db") for name in (*arrays, *unusable)):
+        names = cut(", ".join(grads)) or "none"
         raise InputError(f"the backward pass returned the keys {names}; expected dW1, db1, ..., dW{L}, db{L}")
     found = {name: value.astype(np.float64) for name, value in arrays.items()}
     if _carries_the_mean(found, reference):
@@ -45,11 +50,7 @@ def as_answer(grads: Mapping[str, np.ndarray], reference: Reference, dtype: str 
         found = {name: value * reference.m if name.startswith("dA") else value for name, value in found.items()}
     given = ROUNDOFF[dtype]
     roundoff = {name: max(given, ROUNDOFF.get(str(value.dtype), 0.0)) for name, value in arrays.items()}
-    return Answer(found, roundoff, tuple(conventions))
-
-
-def _is_numeric(array: np.ndarray) -> bool:
-    return array.dtype.kind in "biuf" or str(array.dtype) in ROUNDOFF
+    return Answer(found, roundoff, tuple(conventions), unusable)
 
 
 def _carries_the_mean(found: Mapping[str, np.ndarray], reference: Reference) -> bool:
@@ -75,20 +76,35 @@ def compare(name: str, got: np.ndarray, want: np.ndarray, S: np.ndarray, u: floa
     if got.shape != want.shape:
         reason = f"shape {got.shape}; expected {want.shape}"
         return LeafCheck(name, got.shape, Verdict.DISAGREE, reason, np.inf, np.inf, bound)
-    if not np.isfinite(S).all() or not np.isfinite(want).all():
-        reason = "the magnitudes overflow float64 here: choose smaller parameters"
-        return LeafCheck(name, got.shape, Verdict.INCONCLUSIVE, reason, np.nan, np.nan, bound)
+    known = np.isfinite(S) & np.isfinite(want)
+    if not known.any():
+        return LeafCheck(name, got.shape, Verdict.INCONCLUSIVE, _unknown(want, known), np.nan, np.nan, bound)
     with np.errstate(all="ignore"):
-        return _compared(name, got, want, S, u, bound)
+        leaf = _compared(name, got, want, S, u, bound)
+    if leaf.agrees and not known.all():
+        return replace(leaf, verdict=Verdict.INCONCLUSIVE, reason=_unknown(want, known))
+    return leaf
+
+
+def _unknown(want: np.ndarray, known: np.ndarray) -> str:
+    if np.isnan(want).any():
+        return (
+            f"autodiff gives NaN at {np.count_nonzero(~known)} of {known.size} entries: look for a `where` around a "
+            "function that is undefined in the branch not taken, or choose another point"
+        )
+    return "the magnitudes overflow float64 here: choose smaller parameters"
 
 
 def _compared(name: str, got: np.ndarray, want: np.ndarray, S: np.ndarray, u: float, bound: float) -> LeafCheck:
-    error = np.abs(got - want)
+    known = np.isfinite(S) & np.isfinite(want)
+    # Beyond the largest number of its type, right code gives inf.
+    overflow = np.isinf(got) & (np.sign(got) == np.sign(want)) & (np.abs(want) + bound * u * S >= LARGEST[u])
+    error = np.where(known & ~overflow, np.abs(got - want), 0.0)
     # Below the smallest normal number nothing has digits.
-    units = np.nan_to_num(error / np.maximum(u * S, np.finfo(np.float64).tiny), nan=np.inf)
+    units = np.nan_to_num(error / np.maximum(u * np.where(known, S, 1.0), np.finfo(np.float64).tiny), nan=np.inf)
     worst = tuple(int(i) for i in np.unravel_index(int(np.argmax(units)), units.shape))
     wrong = int(np.count_nonzero(units > bound))
-    condition = float(np.max(S / np.maximum(np.abs(want), np.finfo(np.float64).tiny)))
+    condition = float(np.max((S / np.maximum(np.abs(want), np.finfo(np.float64).tiny))[known]))
     return LeafCheck(
         name,
         got.shape,
@@ -102,5 +118,5 @@ def _compared(name: str, got: np.ndarray, want: np.ndarray, S: np.ndarray, u: fl
         got=float(got[worst]),
         want=float(want[worst]),
         wrong_entries=wrong,
-        entries=units,
+        entries=np.where(known, units, np.nan),
     )

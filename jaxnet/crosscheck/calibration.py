@@ -12,9 +12,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from .arguments import fresh
 from .functions import Function
 from .perturbed import Roundings, lossy_sum, noise
 from .reference import ROUNDOFF
+from .returned import gradient_as_leaves
 from .rules import in_precision_of
 
 
@@ -35,7 +37,7 @@ class Tested:
     @cached_property
     def got(self) -> list[np.ndarray]:
         """The gradient at the point, each leaf in the type that it came in."""
-        return self._called(self.function.args)
+        return self._called(fresh(self.function.args))
 
     @cached_property
     def noise(self) -> list[np.ndarray]:
@@ -55,7 +57,7 @@ class Tested:
 
     def at(self, leaves: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The gradient at other leaves, in float64."""
-        return self._called(self.function.moved_to(leaves).args)
+        return self._called(fresh(self.function.moved_to(leaves).args))
 
     def in_float64(self) -> "Tested":
         """The same with arguments in float64."""
@@ -63,24 +65,11 @@ class Tested:
 
     def _called(self, args: tuple) -> list[np.ndarray]:
         with in_precision_of(args):
-            return leaves_of(jax.tree.map(np.asarray, self.call(*args)), self.function)[0]
+            return gradient_as_leaves(self.call(*args), self.function).leaves
 
     def _flat(self, run: Roundings) -> np.ndarray:
-        leaves = self._called(tuple(jax.tree.map(run.wrap, self.function.args)))
+        leaves = self._called(tuple(jax.tree.map(run.wrap, fresh(self.function.args))))
         return np.concatenate([leaf.astype(np.float64).ravel() for leaf in leaves])
-
-
-def leaves_of(gradient: Any, function: Function) -> tuple[list[np.ndarray], str]:
-    """The leaves of a gradient in the order of the arguments', or what is wrong with its structure."""
-    selected = function.selected if isinstance(function.wrt, tuple) else function.selected[0]
-    wanted, got = (
-        {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
-        for tree in (selected, gradient)
-    )
-    if set(got) != set(wanted):
-        names = [", ".join(key or "one array" for key in sorted(keys)) or "none" for keys in (got, wanted)]
-        return [], f"the gradient has the leaves {names[0]}; expected those of args[wrt]: {names[1]}"
-    return [np.asarray(got[path]) for path in wanted], ""
 
 
 def reference_noise(function: Function, i: int, entries: Entries) -> np.ndarray:

@@ -9,21 +9,21 @@ from .backward import check_backward
 from .explain import explain, explain_dZ, explain_outputs
 from .reference import ROUNDOFF
 from .report import Finding, FunctionReport, Verdict
-from .steps import Step, sizes
-from .trying import Functions, Point, Refused, call, fresh, pair, triple, worst, wrong
+from .steps import RIGHT, Step, sizes
+from .trying import Functions, NotDeterministic, Point, Refused, call, entries, fresh, numbers, parts, worst, wrong
 
 
 def check_linear_backward(functions: Functions, point: Point) -> FunctionReport:
     step, name = point.step("relu"), "linear_backward"
     c = step.layer
-    got = triple(name, call(functions[name], np.array(step.dZ), (np.array(c.A_prev), np.array(c.W), np.array(c.b))))
-    return _judged(name, step, got, explain_outputs)
+    returned = call(functions[name], np.array(step.dZ), (np.array(c.A_prev), np.array(c.W), np.array(c.b)))
+    return _judged(name, step, _outputs(returned, step), explain_outputs)
 
 
 def check_slope(name: str, activation: str) -> Callable:
     def check(functions: Functions, point: Point) -> FunctionReport:
         step = point.step(activation)
-        dZ = np.asarray(call(functions[name], np.array(step.dA), np.array(step.layer.Z)), np.float64)
+        dZ = numbers("dZ", call(functions[name], np.array(step.dA), np.array(step.layer.Z)), step.dZ.shape)
         finding = explain_dZ(step, dZ, point.relu.bound)
         if finding is None:
             return _at_zero(FunctionReport(name, Verdict.AGREE, ""), functions[name], activation)
@@ -36,7 +36,10 @@ def _at_zero(check: FunctionReport, function: Callable[..., Any], activation: st
     """relu has two slopes at 0: which one was chosen is a convention."""
     if activation != "relu":
         return check
-    at_zero = float(np.asarray(call(function, np.ones((1, 1)), np.zeros((1, 1)))).item())
+    slope = numbers("dZ", call(function, np.ones((1, 1)), np.zeros((1, 1))), (1, 1))
+    if slope.size != 1:
+        raise Refused(f"of one unit and one example, dZ has shape {slope.shape}; expected (1, 1)")
+    at_zero = float(slope.item())
     if at_zero == 0:
         return check
     if 0 < at_zero <= 1:
@@ -51,8 +54,9 @@ def check_linear_activation_backward(functions: Functions, point: Point) -> Func
         step = point.step(activation)
         c = step.layer
         cache = (np.array(c.A_prev), np.array(c.W), np.array(c.b)), np.array(c.Z)
-        got = triple(name, call(functions[name], np.array(step.dA), cache, activation))
-        found.append(_judged(name, step, got, explain, f'with activation="{activation}", '))
+        returned = call(functions[name], np.array(step.dA), cache, activation)
+        where = f'with activation="{activation}", '
+        found.append(_judged(name, step, _outputs(returned, step, where), explain, where))
     return worst(name, found)
 
 
@@ -60,20 +64,28 @@ def check_L_model_backward(functions: Functions, point: Point) -> FunctionReport
     name, r = "L_model_backward", point.relu
     backward, notes = functions[name], ()
     try:
-        call(backward, np.array(r.AL), np.array(r.Y), r.caches)
+        returned = call(backward, np.array(r.AL), np.array(r.Y), r.caches)
+    except NotDeterministic:
+        raise
     except Refused:
         if "L_model_forward" not in functions:
             raise
         # Whoever wrote the forward pass may lay out the caches as they like.
-        AL, caches = pair(
-            name, call(functions["L_model_forward"], np.array(r.layers[0].A_prev), fresh(r.parameters)), ""
-        )
-        call(backward, AL, np.array(r.Y), caches)
+        returned = call(functions["L_model_forward"], np.array(r.layers[0].A_prev), fresh(r.parameters))
+        AL, caches = parts(returned, "AL, caches")
+        returned = call(backward, AL, np.array(r.Y), caches)
         backward, notes = (lambda AL, Y, _: functions[name](AL, Y, caches)), ("with the caches of your own forward",)
+    entries(returned, f"dW1, db1, ..., dW{len(r.layers)}, db{len(r.layers)}")
     parameters = r.parameters
     report = check_backward(r.layers[0].A_prev, r.Y, parameters, backward=backward, thorough=not notes)
-    findings = tuple(report.findings)
-    return FunctionReport(name, report.verdict, report.reason, findings, (*notes, *report.conventions), report.table())
+    findings, table = tuple(report.findings), report.table() if report.leaves else ""
+    return FunctionReport(name, report.verdict, report.reason, findings, (*notes, *report.conventions), table)
+
+
+def _outputs(returned: Any, step: Step, where: str = "") -> dict[str, np.ndarray]:
+    named = zip(("dA", "dW", "db"), parts(returned, "dA_prev, dW, db"), strict=True)
+    words = {"dA": "dA_prev", "dW": "dW", "db": "db"}
+    return {name: numbers(where + words[name], value, RIGHT[name](step).shape) for name, value in named}
 
 
 def _judged(name: str, step: Step, got: dict[str, np.ndarray], how: Callable, where: str = "") -> FunctionReport:

@@ -1,14 +1,15 @@
 """The course's functions on the way forward, and the update: what each should return, and the slips that are known."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from .raised import cut
 from .reference import Reference
 from .report import FunctionReport, Verdict
 from .slopes import sigmoid
-from .trying import Functions, Point, Refused, Slips, call, compared, fresh, pair, worst
+from .trying import Functions, Point, Refused, Slips, call, compared, entries, fresh, numbers, parts, worst
 
 
 RATE = 0.3  # the learning rate that update_parameters is tried with
@@ -16,7 +17,7 @@ RATE = 0.3  # the learning rate that update_parameters is tried with
 
 def check_linear_forward(functions: Functions, point: Point) -> FunctionReport:
     c = point.relu.layers[1]
-    Z, _ = pair("linear_forward", call(functions["linear_forward"], *map(np.array, (c.A_prev, c.W, c.b))), "Z, cache")
+    Z, _ = parts(call(functions["linear_forward"], *map(np.array, (c.A_prev, c.W, c.b))), "Z, cache")
     slips = {
         "bias-missing": ("b is not added", lambda: c.W @ c.A_prev),
         "bias-subtracted": ("b is subtracted", lambda: c.W @ c.A_prev - c.b),
@@ -31,7 +32,7 @@ def check_activation(name: str, of: Callable[[np.ndarray], np.ndarray], line: st
     def check(functions: Functions, point: Point) -> FunctionReport:
         Z = point.relu.layers[1].Z
         A = call(functions[name], np.array(Z))
-        A = A[0] if isinstance(A, tuple) else A
+        A = A[0] if isinstance(A, tuple) and A else A
         return compared(name, "A", A, of(Z), line, slips(Z))
 
     return check
@@ -41,7 +42,7 @@ def check_linear_activation_forward(functions: Functions, point: Point) -> Funct
     name, found = "linear_activation_forward", []
     for activation, of in (("relu", lambda Z: np.maximum(Z, 0)), ("sigmoid", sigmoid)):
         c = point.relu.layers[1]
-        A, _ = pair(name, call(functions[name], *map(np.array, (c.A_prev, c.W, c.b)), activation), "A, cache")
+        A, _ = parts(call(functions[name], *map(np.array, (c.A_prev, c.W, c.b)), activation), "A, cache")
         other = sigmoid(c.Z) if activation == "relu" else np.maximum(c.Z, 0)
         slips = {
             "activation-missing": ("the activation is not applied: A is Z", lambda Z=c.Z: Z),
@@ -56,7 +57,7 @@ def check_linear_activation_forward(functions: Functions, point: Point) -> Funct
 def check_L_model_forward(functions: Functions, point: Point) -> FunctionReport:
     name, r = "L_model_forward", point.relu
     X, parameters = np.array(r.layers[0].A_prev), fresh(r.parameters)
-    AL, caches = pair(name, call(functions[name], X, parameters), "AL, caches")
+    AL, caches = parts(call(functions[name], X, parameters), "AL, caches")
     if not isinstance(caches, list | tuple) or len(caches) != len(r.layers):
         got = len(caches) if isinstance(caches, list | tuple) else type(caches).__name__
         raise Refused(f"it returned {got} caches; expected a list of {len(r.layers)}, one a layer")
@@ -73,7 +74,7 @@ def check_L_model_forward(functions: Functions, point: Point) -> FunctionReport:
 def check_compute_cost(functions: Functions, point: Point) -> FunctionReport:
     AL, Y, m = point.relu.AL, point.relu.Y, point.relu.m
     losses = -(Y * np.log(AL) + (1 - Y) * np.log(1 - AL))
-    J = np.asarray(call(functions["compute_cost"], np.array(AL), np.array(Y)))
+    J = numbers("the cost", call(functions["compute_cost"], np.array(AL), np.array(Y)), ())
     if J.size != 1:
         raise Refused(f"it returned shape {J.shape}; expected one number")
     slips = {
@@ -96,10 +97,11 @@ def check_compute_cost(functions: Functions, point: Point) -> FunctionReport:
 def check_update_parameters(functions: Functions, point: Point) -> FunctionReport:
     name, r = "update_parameters", point.relu
     parameters, grads = fresh(r.parameters), {n: np.array(g) for n, g in r.grads.items()}
-    updated = call(functions[name], parameters, grads, RATE)
-    if not isinstance(updated, Mapping) or set(r.parameters) - set(updated):
-        got = sorted(updated) if isinstance(updated, Mapping) else type(updated).__name__
-        raise Refused(f"it returned {got}; expected parameters with the keys {', '.join(r.parameters)}")
+    keys = ", ".join(r.parameters)
+    updated = entries(call(functions[name], parameters, grads, RATE), keys)
+    if missing := [n for n in r.parameters if n not in updated]:
+        got = cut(", ".join(updated)) or "none"
+        raise Refused(f"it returned the keys {got}, without {missing[0]}; expected {keys}")
     found = [compared(name, n, updated[n], *_update_of(n, r)) for n in r.parameters]
     findings = tuple(finding for check in found for finding in check.findings)
     overwritten = [n for n in grads if not np.array_equal(grads[n], r.grads[n])]

@@ -157,6 +157,8 @@ def _example_terms(name: str, s: Step) -> np.ndarray | None:
 
 def _added(name: str, s: Step) -> list[tuple[str, str, np.ndarray]]:
     """Terms that may have been added to an output, with a factor c."""
+    if name == "dZ":
+        return []
     if name == "dA":
         after = (
             "updated-weights",
@@ -183,8 +185,7 @@ def _line(name: str, s: Step) -> str:
     """The right line of mathematics."""
     l, k = s.l, s.l - 1
     if name == "dZ" and s.is_head:
-        heads = {"squared_error": f"dZ{l} = Z{l} - Y"}
-        return heads.get(s.loss, f"dZ{l} = A{l} - Y")
+        return s.head
     if name == "dZ":
         return f"dZ{l} = " + LINES.get(s.hidden, "dA{l} * g'(Z{l})").format(l=l)
     return {

@@ -27,7 +27,7 @@ class Array(NamedTuple):
     added: Sequence[tuple[str, str, np.ndarray]] = ()  # (code, text with {c}, term): got may be want + c term
 
 
-def residual(got: np.ndarray, value: np.ndarray | None, tolerance: float) -> float:
+def residual(got: np.ndarray, value: np.ndarray | float | None, tolerance: float) -> float:
     """max |got - value| / tolerance; infinite where the shapes differ or either is not finite."""
     if value is None or np.shape(got) != np.shape(value) or got.size == 0:
         return np.inf
@@ -184,7 +184,7 @@ def _rounded(a: Array) -> Candidates:
 
 
 def _signs(a: Array) -> Candidates:
-    c = float(np.median(np.abs(a.got)))
+    c = float(np.median(np.abs(a.got))) if a.got.size else 0.0
     if a.got.shape == a.want.shape and a.got.size > 2 and np.max(np.abs(np.abs(a.got) - c)) < 1e-3 * c:
         if np.array_equal(np.sign(a.got), np.sign(a.want)):
             yield "signs-only", f"only the signs of {{what}} are left, times {c:.4g}", a.got

@@ -9,14 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import InputError
-from .calibration import Tested, leaves_of
+from ..programs import let_go
+from .calibration import Tested
 from .fits import Array, fitted
 from .functions import Function, make_function
 from .reference import ROUNDOFF
 from .report import Finding, LeafCheck, ProtocolCheck, Report, Verdict, overall
-from .rules import gradient_protocol, in_precision_of, rule_protocol
-from .verdicts import CALIBRATED, Case, judge
-from .witnesses import triangle, witnesses
+from .returned import Returned, gradient_as_leaves
+from .rules import called_twice, gradient_protocol, rule_protocol
+from .verdicts import Case, judge
+from .witnesses import CALIBRATED, triangle, witnesses
 
 
 class GradientMismatch(AssertionError):
@@ -32,7 +34,7 @@ def check_gradient(
     grad: Callable[..., Any] | None = None,
     *,
     args: tuple,
-    wrt: int | tuple[int, ...] = 0,
+    wrt: int | Sequence[int] = 0,
     cotangent: Any = None,
     thorough: bool = True,
 ) -> Report:
@@ -44,31 +46,36 @@ def check_gradient(
     complex step where they are analytic, else finite differences with an error bar. How far rounding may take correct
     code is calibrated: by differentiating in lower precision and at arguments moved by a rounding. Finite differences
     are the third witness: where they contradict autodiff, the reference is at fault and the verdict is inconclusive.
-    `thorough` adds the protocol: the same twice, arguments untouched, `jit`, `vmap`, linear in the cotangent.
-    Raises `InputError` for arguments that cannot be differentiated; what `fun` and `grad` raise is passed on.
+    Where autodiff is not finite, differences decide entry by entry; an entry that nothing can judge makes the verdict
+    inconclusive. `fun` and `grad` are called twice, and if they differ that is reported before all else.
+    Integers, flags, keys and empty arrays are passed through; in `args[wrt]` their gradient is zeros, float0 or None.
+    `thorough` adds the protocol: arguments untouched, `jit`, `vmap`, linear in the cotangent.
+    Raises `InputError` for arguments that cannot be differentiated and for complex numbers, before `grad` is called;
+    what `fun` and `grad` raise is passed on.
     """
+    let_go()
     rule = fun if isinstance(fun, jax.custom_vjp) else None
     if grad is None and rule is None:
         raise InputError("without grad, fun must be a jax.custom_vjp, whose rule is then checked; or pass grad=")
-    if grad is None and cotangent is None:
-        cotangent = _drawn_cotangent(fun, args)
-    function = make_function(fun if rule is None else rule.fun, args, wrt, cotangent)
+    drawn = grad is None and cotangent is None
+    function = make_function(fun if rule is None else rule.fun, args, wrt, cotangent, drawn=drawn)
     call = _gradient_of_rule(fun, function) if grad is None else grad
     subject = getattr(fun if grad is None else grad, "__name__", "gradient").replace("<lambda>", "the gradient")
-    with in_precision_of(function.args):
-        gradient = jax.tree.map(np.asarray, call(*function.args))
-    got, wrong_structure = leaves_of(gradient, function)
-    if wrong_structure:
-        check = ProtocolCheck("structure", Verdict.DISAGREE, wrong_structure)
-        return Report(subject, Verdict.DISAGREE, wrong_structure, (), protocol=(check,))
     with np.errstate(all="ignore"):
+        gradient, steady = called_twice(call, function)
+        returned = gradient_as_leaves(gradient, function)
+        if not steady.of_function:
+            return Report(subject, Verdict.INCONCLUSIVE, steady.check.text, (), protocol=(steady.check,))
+        if returned.wrong:
+            return _of_another_kind(subject, returned, steady.check)
+        protocol = [steady.check]
+        if thorough:
+            protocol += gradient_protocol(call, function) if rule is None or grad else rule_protocol(rule, function)
+        got = returned.leaves
         cases, leaves, notes = _judged(Tested(function, call), got)
         leaves = _but_for_precision(Tested(function, call), leaves)
         wrong = [case for case, leaf in zip(cases, leaves, strict=True) if leaf.verdict is Verdict.DISAGREE]
         findings = tuple(_explain(case, cases) for case in wrong)
-    protocol = []
-    if thorough:
-        protocol = gradient_protocol(call, function) if rule is None or grad else rule_protocol(rule, function)
     verdict = overall([leaf.verdict for leaf in leaves] + [check.verdict for check in protocol])
     return Report(
         subject,
@@ -76,15 +83,15 @@ def check_gradient(
         _reason(verdict, leaves, protocol),
         tuple(leaves),
         findings,
-        tuple(note for note in notes if note),
+        (*returned.notes, *(note for of_leaf in notes for note in of_leaf)),
         tuple(protocol),
         tuple(case.triangle for case in cases),
         environment={"reference": _oracle(cases), "jax": jax.__version__},
     )
 
 
-def _judged(tested: Tested, got: list[np.ndarray]) -> tuple[list[Case], list[LeafCheck], list[str]]:
-    """Every leaf with all that is known of it, its verdict, and a note."""
+def _judged(tested: Tested, got: list[np.ndarray]) -> tuple[list[Case], list[LeafCheck], list[list[str]]]:
+    """Every leaf with all that is known of it, its verdict, and notes."""
     function = tested.function
     cases = [
         Case(function, i, got[i], witness, triangle(function, i, got[i], witness), tested)
@@ -96,17 +103,26 @@ def _judged(tested: Tested, got: list[np.ndarray]) -> tuple[list[Case], list[Lea
 
 def _but_for_precision(tested: Tested, leaves: list[LeafCheck]) -> list[LeafCheck]:
     """What is wrong in lower precision and not in float64, where every error of the mathematics shows, is no such."""
-    if tested.function.roundoff <= ROUNDOFF["float64"] or all(leaf.verdict is not Verdict.DISAGREE for leaf in leaves):
+    narrow = tested.function.roundoff > ROUNDOFF["float64"] and tested.function.wide
+    if not narrow or all(leaf.verdict is not Verdict.DISAGREE for leaf in leaves):
         return leaves
     tested = tested.in_float64()
     reason = "it is off here in the precision of its arguments, and right in float64: choose a less extreme point"
     _, exact, _ = _judged(tested, tested.got)
     return [
-        replace(leaf, verdict=Verdict.INCONCLUSIVE, reason=reason)
+        replace(leaf, verdict=Verdict.INCONCLUSIVE, reason=of_float64.reason or reason)
         if leaf.verdict is Verdict.DISAGREE and of_float64.verdict is not Verdict.DISAGREE
         else leaf
         for leaf, of_float64 in zip(leaves, exact, strict=True)
     ]
+
+
+def _of_another_kind(subject: str, returned: Returned, steady: ProtocolCheck) -> Report:
+    """The report on something that cannot be a gradient of these arguments."""
+    text = "; ".join(finding.text for finding in returned.wrong)
+    text = text if steady.verdict is Verdict.AGREE else f"{steady.text}; {text}"
+    protocol = (steady, ProtocolCheck("structure", Verdict.DISAGREE, text))
+    return Report(subject, Verdict.DISAGREE, text, (), returned.wrong, protocol=protocol)
 
 
 def assert_gradient(fun: Callable[..., Any], grad: Callable[..., Any] | None = None, **options: Any) -> None:
@@ -114,12 +130,6 @@ def assert_gradient(fun: Callable[..., Any], grad: Callable[..., Any] | None = N
     report = check_gradient(fun, grad, **options)
     if not report.agrees:
         raise GradientMismatch(report)
-
-
-def _drawn_cotangent(fun: Callable[..., Any], args: tuple) -> Any:
-    """One that is not 1, which many a rule takes for granted; the same every time."""
-    random = np.random.default_rng(0)
-    return jax.tree.map(lambda part: random.normal(size=np.shape(part)) + 1.5, fun(*args))
 
 
 def _gradient_of_rule(fun: Callable[..., Any], function: Function) -> Callable[..., Any]:
@@ -138,14 +148,18 @@ def _explain(case: Case, cases: Sequence[Case]) -> Finding:
     want, got, what = case.witness.want, case.got.astype(np.float64), "the gradient"
     unit = float(np.nanmax(case.witness.unit, initial=1e-300))
     for other in cases:
-        close = got.shape == other.witness.want.shape and np.max(np.abs(got - other.witness.want)) <= CALIBRATED * unit
-        if other is not case and close:
+        if other is not case and _close(got, other.witness.want, CALIBRATED * unit):
             return Finding(case.name, "swapped", f"{what} is the one with respect to {other.name}", "")
     if _ignores_cotangent(case):
         text = f"{what} is that for a cotangent of ones: the cotangent is not multiplied in"
         return Finding(case.name, "cotangent-ignored", text, "")
-    if np.isnan(want).any():
-        return Finding(case.name, "unknown", f"{what} contradicts the differences where they looked", "")
+    known = np.isfinite(want)
+    if got.shape == want.shape and not known.all():
+        if not np.isfinite(got[known]).all():
+            count = int(np.count_nonzero(~np.isfinite(got[known])))
+            return Finding(case.name, "not-finite", f"{what} has {count} entries that should be finite", "", 0.0)
+        by = "autodiff and" if case.witness.kind == "calibrated" else "the"
+        return Finding(case.name, "unknown", f"{what} contradicts {by} differences where they decide", "")
     added = (("regulariser", f"{{what}} has a term {{c}} {case.name} that the function does not have", _leaf(case)),)
     roundoff = unit / max(case.witness.scale, 1e-300)
     fit = fitted(Array(got, want, CALIBRATED * unit, roundoff, None, added))
@@ -160,9 +174,13 @@ def _ignores_cotangent(case: Case) -> bool:
     if function.cotangent is None or not function.traceable:
         return False
     ones = replace(function, cotangent=jax.tree.map(lambda ct: np.ones(np.shape(ct)), function.cotangent))
-    want = ones.autodiff()[case.i]
-    close = CALIBRATED * float(np.nanmax(case.witness.unit, initial=0.0))
-    return want.shape == case.got.shape and bool(np.max(np.abs(case.got - want)) <= close)
+    return _close(case.got, ones.autodiff()[case.i], CALIBRATED * float(np.nanmax(case.witness.unit, initial=0.0)))
+
+
+def _close(got: np.ndarray, want: np.ndarray, room: float) -> bool:
+    """Are they the same wherever `want` is finite?"""
+    known = np.isfinite(want)
+    return got.shape == want.shape and bool(known.any() and np.max(np.abs(got - want)[known]) <= room)
 
 
 def _leaf(case: Case) -> np.ndarray:
@@ -183,11 +201,18 @@ def _named_factor(case: Case) -> str:
 
 
 def _oracle(cases: Sequence[Case]) -> str:
-    names = {"calibrated": "autodiff in float64"}
-    return " and ".join(sorted({names.get(case.witness.kind, case.witness.kind) for case in cases}))
+    names = {"calibrated": f"autodiff in {'float64' if cases[0].function.wide else 'float32'}"}
+    kinds = {names.get(case.witness.kind, case.witness.kind) for case in cases}
+    if any(case.witness.undefined is not None and case.witness.undefined.any() for case in cases):
+        kinds.add("differences where it is not finite")
+    return " and ".join(sorted(kinds))
 
 
 def _reason(verdict: Verdict, leaves: Sequence[LeafCheck], protocol: Sequence[ProtocolCheck]) -> str:
+    unsteady = [check.text for check in protocol if check.name == "deterministic" and check.text]
+    if unsteady:
+        others = _reason(verdict, leaves, [check for check in protocol if check.text not in unsteady])
+        return f"{unsteady[0]}; besides, {others}" if others else unsteady[0]
     chosen = [leaf for leaf in leaves if leaf.verdict is verdict]
     if verdict is Verdict.AGREE:
         away_from_kinks = [leaf for leaf in leaves if not leaf.reason]
@@ -198,4 +223,5 @@ def _reason(verdict: Verdict, leaves: Sequence[LeafCheck], protocol: Sequence[Pr
         return f"{count}, at most {worst.units:.2g} roundings off, in {worst.name}"
     if chosen:
         return f"{', '.join(leaf.name for leaf in chosen)}: {chosen[0].reason}"
-    return f"the values are right, but this fails: {', '.join(c.name for c in protocol if c.verdict is verdict)}"
+    failed = ", ".join(check.name for check in protocol if check.verdict is verdict)
+    return f"the values are right, but this fails: {failed}" if failed else ""

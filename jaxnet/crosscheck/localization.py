@@ -22,6 +22,10 @@ def find(answer: Answer, reference: Reference) -> list[Finding]:
     signal: np.ndarray | None = None
     for l in range(len(reference.layers), 0, -1):
         step = reference.step(l, _usable(signal, reference, l))
+        if not np.isfinite(step.dZ).all():  # the step cannot be judged; those below it can, for a signal of the user's
+            findings.extend(_missing(answer, reference, l))
+            signal = answer.grads.get(f"dA{l - 1}")
+            continue
         got = {name: answer.grads[place(name, l)] for name in ("dW", "db", "dA") if place(name, l) in answer.grads}
         u = max((answer.roundoff[place(name, l)] for name in got), default=ROUNDOFF["float64"])
         size = reference.dZ_size[l - 1] if step.is_head else reference.slope_size[l - 1] * np.abs(step.dA)
@@ -29,15 +33,22 @@ def find(answer: Answer, reference: Reference) -> list[Finding]:
         size = {name: float(np.max(value)) for name, value in sizes(step, size, A_size).items()}
         found = explain(step, got, size, reference.bound, u)
         findings.extend(found.findings)
-        findings.extend(_missing(answer, l))
+        findings.extend(_missing(answer, reference, l))
         signal = answer.grads.get(f"dA{l - 1}", step.layer.W.T @ found.dZ)
     return findings
 
 
-def _missing(answer: Answer, l: int) -> list[Finding]:
-    """The gradients of layer l's parameters that were not returned."""
-    names = [f"{name}{l}" for name in ("dW", "db") if f"{name}{l}" not in answer.grads]
-    return [Finding(n, "missing", f"{n} was not returned", f'grads["{n}"]', 0.0) for n in names]
+def _missing(answer: Answer, reference: Reference, l: int) -> list[Finding]:
+    """The outputs of layer l that are no arrays of numbers, and the gradients of its parameters that are not there."""
+    findings = []
+    for n in (f"dW{l}", f"db{l}", f"dA{l - 1}"):
+        is_parameter, reason = not n.startswith("dA"), answer.unusable.get(n)
+        if reason is not None and (is_parameter or reason != "None"):
+            text = f"{n} is {reason}; expected an array of shape {reference.grads[n].shape}"
+            findings.append(Finding(n, "no-numbers", text, f'grads["{n}"]'))
+        elif is_parameter and n not in answer.grads:
+            findings.append(Finding(n, "missing", f"{n} was not returned", f'grads["{n}"]'))
+    return findings
 
 
 def _usable(signal: np.ndarray | None, reference: Reference, l: int) -> np.ndarray | None:

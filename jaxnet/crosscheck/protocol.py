@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import InputError
+from .numbers import NotNumbers, as_numbers
 from .reference import ROUNDOFF, Reference
 from .report import ProtocolCheck, Verdict
 
@@ -20,7 +21,6 @@ def backward_protocol(call: "Caller", reference: Reference, grads: Mapping[str, 
     first = call(reference)
     return [
         _structure(reference, grads),
-        _deterministic(first, call(reference)),
         *_plain(call, reference, first),
         *_example_by_example(call, reference, first),
     ]
@@ -31,14 +31,37 @@ def promise(name: str, holds: bool, text: str) -> ProtocolCheck:
     return ProtocolCheck(name, Verdict.AGREE if holds else Verdict.DISAGREE, "" if holds else text)
 
 
+def same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Are two arrays the same, entry by entry? NaN is NaN."""
+    return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind not in "OSUV")
+
+
+def close(a: np.ndarray, b: np.ndarray, room: np.ndarray | float) -> bool:
+    """|a - b| <= room, entry by entry; equal infinities are equal, NaN is NaN, and room that is NaN decides nothing."""
+    if a.shape != b.shape:
+        return False
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    with np.errstate(all="ignore"):
+        off = ~(np.abs(a - b) <= np.nan_to_num(room, nan=np.inf, posinf=np.inf))
+    return not np.any(off & (a != b) & ~(np.isnan(a) & np.isnan(b)))
+
+
 def _structure(reference: Reference, grads: Mapping[str, np.ndarray]) -> ProtocolCheck:
     missing = [name for name in reference.leaves if name not in grads and not name.startswith("dA")]
     return promise("structure", not missing, f"{', '.join(missing)} were not returned")
 
 
-def _deterministic(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> ProtocolCheck:
-    differing = [n for n in first if n not in second or first[n].tobytes() != second[n].tobytes()]
-    return promise("deterministic", not differing, f"called twice, {', '.join(differing)} differ")
+def deterministic(call: "Caller", reference: Reference, grads: Mapping[str, np.ndarray]) -> ProtocolCheck:
+    """Called twice, the same twice: as it was called for `grads`, and as it stands, since `jit` freezes randomness."""
+    pairs = [(grads, call(reference))]
+    if call.way == call.compiled:
+        try:
+            pairs.append((call.plain(call.arguments(reference)), call.plain(call.arguments(reference))))
+        except Exception:  # of whatever kind: it wants JAX arrays
+            pass
+    differing = {n: None for a, b in pairs for n in [*a, *b] if n not in a or n not in b or not same(a[n], b[n])}
+    text = f"called twice with the same arguments, {', '.join(differing)} differ: does it draw random numbers?"
+    return promise("deterministic", not differing, text)
 
 
 def _plain(call: "Caller", reference: Reference, first: Mapping[str, np.ndarray]) -> list[ProtocolCheck]:
@@ -106,9 +129,7 @@ def _differing(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray], referen
             continue
         u = max(ROUNDOFF.get(str(answer[name].dtype), 0.0) for answer in (a, b))
         x, y = a[name].astype(np.float64), b[name].astype(np.float64)
-        if x.shape != y.shape or x.shape != reference.S[name].shape:
-            names.append(name)
-        elif not np.all(np.abs(x - y) <= 2 * reference.bound * u * reference.S[name] + 1e-300):
+        if x.shape != reference.S[name].shape or not close(x, y, 2 * reference.bound * u * reference.S[name] + 1e-300):
             names.append(name)
     return names
 
@@ -119,6 +140,7 @@ class Caller:
     def __init__(self, backward: Backward, dtype: str):
         self.backward, self.dtype = backward, dtype
         self._compiled = jax.jit(backward)
+        self.unusable: dict[str, str] = {}  # what was returned last that is no array of numbers, and what it is
         self.way: Callable[[tuple], dict[str, np.ndarray]] | None = None
 
     def __call__(self, reference: Reference) -> dict[str, np.ndarray]:
@@ -126,9 +148,10 @@ class Caller:
         return self.on(*self.arguments(reference))
 
     def arguments(self, reference: Reference) -> tuple:
-        """AL, Y and caches in the dtype asked for; fresh arrays."""
-        dtype = jnp.dtype(self.dtype)
-        return jax.tree.map(lambda x: np.asarray(x).astype(dtype), (reference.AL, reference.Y, reference.caches))
+        """AL, Y and caches in the dtype asked for; fresh arrays. A last row of Y holds weights, if any."""
+        dtype, Y = jnp.dtype(self.dtype), reference.Y
+        Y = Y if reference.sample_weight is None else np.concatenate([Y, reference.sample_weight[None]])
+        return jax.tree.map(lambda x: np.asarray(x).astype(dtype), (reference.AL, Y, reference.caches))
 
     def on(self, AL: np.ndarray, Y: np.ndarray, caches: list) -> dict[str, np.ndarray]:
         """The grads, made in the first way that works; what the last of them raises is passed on."""
@@ -175,5 +198,10 @@ class Caller:
             grads = function(*arguments)
         if not isinstance(grads, Mapping):
             raise InputError(f"the backward pass returned {type(grads).__name__}; expected a dict with dW1, db1, ...")
-        arrays = {str(name): np.asarray(value) for name, value in grads.items()}
-        return {name: array for name, array in arrays.items() if array.dtype.kind not in "OSU"}  # no words, no objects
+        arrays, self.unusable = {}, {}
+        for name, value in grads.items():
+            try:
+                arrays[str(name)] = as_numbers(value)
+            except NotNumbers as reason:
+                self.unusable[str(name)] = str(reason)
+        return arrays

@@ -19,13 +19,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..activations import ACTIVATIONS
+from ..companions import per_example
 from ..errors import InputError
 from ..losses import LOSSES
 from ..network import L_model_forward, Network, as_targets
 from ..parameters import FrozenDict, layer_dims
 from ..types import Inputs, Labels, Parameters
+from ..weighting import SampleWeight, as_sample_weight, weighted
 from .slopes import SLOPES
 from .steps import RIGHT, Layer, Step, place, sizes
+from .undefined import activation_slopes, loss_slopes
 
 
 ROUNDOFF = {"float64": 2.0**-53, "float32": 2.0**-24, "bfloat16": 2.0**-8, "float16": 2.0**-11}
@@ -48,6 +51,9 @@ class Reference(NamedTuple):
     slope_size: tuple[np.ndarray, ...]  # what a slope may be off by, in roundings of the cached Z; of layer 1 ... L - 1
     one_sided: tuple[tuple[np.ndarray, np.ndarray], ...]  # slopes just left and right of Z; of layer 1 ... L - 1
     network: Network
+    undefined: int = 0  # slopes of activations and of the loss at which autodiff is not finite
+    unknown: int = 0  # of these, those that differences do not tell either
+    sample_weight: np.ndarray | None = None  # (m,), which grads, dZ and S hold already
 
     @property
     def m(self) -> int:
@@ -83,9 +89,23 @@ class Reference(NamedTuple):
         else:
             dZ = self.layers[l - 1].slope * dA
         slope_at = SLOPES[hidden] if hidden else partial(_numpy_slope_of, self.network.hidden.forward)
-        return Step(
-            l, self.layers, self.Y, dA, dZ, _known_by("value", self.network.loss, LOSSES), hidden, slope_at, self.grads
-        )
+        loss, head = _known_by("value", self.network.loss, LOSSES), self._head()
+        # The errors that are known by name are those of a head without weights.
+        loss = loss if self.sample_weight is None else ""
+        return Step(l, self.layers, self.Y, dA, dZ, loss, head, hidden, slope_at, self.grads)
+
+    def _head(self) -> str:
+        """The right line of dZ_L."""
+        L = len(self.layers)
+        entropy = f"A{L} - Y"
+        lines = {
+            "binary_cross_entropy": entropy,
+            "softmax_cross_entropy": entropy,
+            "squared_error": f"Z{L} - Y",
+            "": f"(the derivative of each example's loss with respect to Z{L})",
+        }
+        line = lines[_known_by("value", self.network.loss, LOSSES)]
+        return f"dZ{L} = {line}" if self.sample_weight is None else f"dZ{L} = ({line.strip('()')}) * sample_weight"
 
     def backward(self, slopes: Mapping[int, np.ndarray]) -> dict[str, np.ndarray]:
         """The grads with other slopes in some layers, by the right lines of `steps`."""
@@ -99,7 +119,9 @@ class Reference(NamedTuple):
         return grads
 
 
-def make_reference(X: Inputs, Y: Labels, parameters: Parameters, network: Network) -> Reference:
+def make_reference(
+    X: Inputs, Y: Labels, parameters: Parameters, network: Network, sample_weight: SampleWeight = None
+) -> Reference:
     """Casts everything to float64, exactly, and differentiates there. Raises `InputError` where nothing fits."""
     dims = layer_dims(parameters)
     X, parameters = np.asarray(X, np.float64), {k: np.asarray(v, np.float64) for k, v in parameters.items()}
@@ -107,18 +129,22 @@ def make_reference(X: Inputs, Y: Labels, parameters: Parameters, network: Networ
         raise InputError(f"X has shape {X.shape}; expected ({dims[0]}, m) with at least one example")
     with jax.enable_x64(True):
         targets = as_targets(np.asarray(Y), jax.ShapeDtypeStruct((dims[-1], X.shape[1]), np.float64))
-        found = jax.device_get(_differentiate(X, targets, parameters, network))
-    return _assemble(X, np.asarray(targets), parameters, network, found)
+        weight = as_sample_weight(sample_weight, targets)
+        for name, array in {"X": X, "Y": np.asarray(targets), **parameters}.items():
+            if not np.isfinite(array).all():
+                raise InputError(f"{name} has entries that are not finite; choose another point")
+        found = jax.device_get(_differentiate(X, targets, parameters, network, weight))
+    return _assemble(X, np.asarray(targets), parameters, network, found, jax.device_get(weight))
 
 
-def cost_of(network: Network, parameters: Parameters, X: Any, Y: Any) -> jax.Array:
+def cost_of(network: Network, parameters: Parameters, X: Any, Y: Any, weight: Any = None) -> jax.Array:
     """The cost from values alone, which finite differences differentiate."""
     _, caches = L_model_forward(X, parameters, network)
-    return jnp.mean(network.loss.value(caches[-1].Z, Y))
+    return jnp.mean(weighted(per_example(network.loss.value, caches[-1].Z, Y), weight))
 
 
 @partial(jax.jit, static_argnames="network")
-def _differentiate(X, Y, parameters, network):
+def _differentiate(X, Y, parameters, network, weight):
     """Everything that needs JAX: the forward pass, g' and g'', the loss's second derivative, and autodiff's grads.
 
     dA_l and dZ_l come from zeros that are added to A_l and Z_l, and are m times the derivative, since their columns
@@ -136,7 +162,7 @@ def _differentiate(X, Y, parameters, network):
             if l < L:
                 A = network.hidden.forward(Zs[-1]) + zeros[f"A{l}"]
                 As.append(A)
-        return jnp.mean(network.loss.value(Zs[-1], Y)), (Zs, As)
+        return jnp.mean(weighted(per_example(network.loss.value, Zs[-1], Y), weight)), (Zs, As)
 
     (by_parameters, by_zeros), (Zs, As) = jax.grad(cost, argnums=(0, 1), has_aux=True)(parameters, zeros)
     grads = {f"d{name}": g for name, g in by_parameters.items()} | {f"d{name}": m * g for name, g in by_zeros.items()}
@@ -146,7 +172,7 @@ def _differentiate(X, Y, parameters, network):
     def one_gradient(z, y):
         return jax.grad(lambda z: network.loss.value(z[:, None], y[:, None])[0])(z)
 
-    hessian = jax.vmap(jax.jacrev(one_gradient), 1, 2)(Zs[-1], Y)  # d dZL_j / d ZL_k of each example
+    hessian = weighted(jax.vmap(jax.jacrev(one_gradient), 1, 2)(Zs[-1], Y), weight)  # d dZL_j / d ZL_k of each example
     return Zs, As, network.loss.output(Zs[-1]), grads, slopes, hessian
 
 
@@ -155,9 +181,17 @@ def _slope_of(g, Z):
     return jax.vjp(g, jnp.asarray(Z))[1](jnp.ones_like(Z))[0]
 
 
-def _assemble(X, Y, parameters, network, found) -> Reference:
+def _assemble(X, Y, parameters, network, found, weight) -> Reference:
     Zs, As, AL, grads, slopes, hessian = found
     L, A_prevs = len(Zs), [X, *As]
+    dZ = [grads.pop(f"dZ{l}") for l in range(1, L + 1)]
+    asked = [dZ[-1], *(slope for slope, *_ in slopes)]
+    with np.errstate(all="ignore"):
+        dZ[-1], dZL_bar = loss_slopes(network.loss.value, Zs[-1], Y, dZ[-1], weight)
+        told = [activation_slopes(network.hidden.forward, Z, s) for Z, (s, *_) in zip(Zs[:-1], slopes, strict=True)]
+    undefined, unknown = (
+        sum(int(np.count_nonzero(~np.isfinite(s))) for s in some) for some in (asked, [dZ[-1], *(s for s, _ in told)])
+    )
     layers = tuple(
         Layer(
             A_prevs[l - 1],
@@ -165,30 +199,50 @@ def _assemble(X, Y, parameters, network, found) -> Reference:
             parameters[f"b{l}"],
             Zs[l - 1],
             AL if l == L else As[l - 1],
-            np.ones_like(AL) if l == L else slopes[l - 1][0],
+            np.ones_like(AL) if l == L else told[l - 1][0],
         )
         for l in range(1, L + 1)
     )
-    dZ = tuple(grads.pop(f"dZ{l}") for l in range(1, L + 1))
-    one_sided = tuple((left, right) for _, left, right, _ in slopes)
-    reference = Reference(layers, AL, Y, dZ, grads, {}, (), (), one_sided, network)
+    one_sided = tuple(
+        (np.where(np.isfinite(left), left, slope), np.where(np.isfinite(right), right, slope))
+        for (_, left, right, _), (slope, _) in zip(slopes, told, strict=True)
+    )
+    reference = Reference(layers, AL, Y, tuple(dZ), grads, {}, (), (), one_sided, network, undefined, unknown, weight)
+    if undefined:
+        reference = _by_right_lines(reference)
+    # Where a slope is told by differences, so is how far it may be off, in roundings.
+    bars = [bar / ROUNDOFF["float64"] for bar in (dZL_bar, *(bar for _, bar in told))]
     with np.errstate(all="ignore"):
-        return _with_magnitudes(reference, [curvature for *_, curvature in slopes], hessian)
+        return _with_magnitudes(reference, [curvature for *_, curvature in slopes], hessian, bars)
 
 
-def _with_magnitudes(reference: Reference, curvatures: list[np.ndarray], hessian: np.ndarray) -> Reference:
+def _by_right_lines(reference: Reference) -> Reference:
+    """The grads from the slopes by the lines of `steps`, where one slope that is NaN spoils all of autodiff's."""
+    grads = reference.backward({})
+    hidden = [layer.slope * grads[f"dA{l}"] for l, layer in enumerate(reference.layers[:-1], start=1)]
+    return reference._replace(grads=grads, dZ=(*hidden, reference.dZ[-1]))
+
+
+def _with_magnitudes(
+    reference: Reference, curvatures: list[np.ndarray], hessian: np.ndarray, bars: list[np.ndarray]
+) -> Reference:
     """S of every leaf. |W| |A| + |b| is also how far, in roundings, Z may be off, layer upon layer; a step that is
     judged by itself starts from the cached Z, which is off by one rounding only."""
     A_sizes, slope_sizes, own = [np.abs(reference.layers[0].A_prev)], [], []
-    for layer, curvature in zip(reference.layers[:-1], curvatures, strict=True):
+    known = [np.where(np.isfinite(c), c, 0.0) for c in curvatures] if reference.undefined else curvatures
+    for layer, curvature, bar in zip(reference.layers[:-1], known, bars[1:], strict=True):
         Z_size = np.abs(layer.W) @ A_sizes[-1] + np.abs(layer.b)
-        A_sizes.append(np.abs(layer.A) + np.abs(layer.slope) * Z_size)
+        slope = np.where(np.isfinite(layer.slope), layer.slope, 0.0) if reference.unknown else layer.slope
+        A_sizes.append(np.abs(layer.A) + np.abs(slope) * Z_size)
         # The 1 is for slopes such as A (1 - A), which round relative to 1.
-        slope_sizes.append(1 + np.abs(layer.slope) + np.abs(curvature) * Z_size)
-        own.append(1 + np.abs(layer.slope) + np.abs(curvature * layer.Z))
+        slope_sizes.append(1 + np.abs(layer.slope) + np.abs(curvature) * Z_size + bar)
+        own.append(1 + np.abs(layer.slope) + np.abs(curvature * layer.Z) + bar)
     last, dZL = reference.layers[-1], reference.dZ[-1]
     Z_size = np.abs(last.W) @ A_sizes[-1] + np.abs(last.b)
-    size = np.abs(reference.AL) + np.abs(reference.Y) + np.einsum("jkm,km->jm", np.abs(hessian), Z_size)
+    hessian = np.where(np.isfinite(hessian), hessian, 0.0) if reference.undefined else hessian
+    weight = 1.0 if reference.sample_weight is None else reference.sample_weight
+    size = (np.abs(reference.AL) + np.abs(reference.Y)) * weight
+    size = size + np.einsum("jkm,km->jm", np.abs(hessian), Z_size) + bars[0]
     # Autodiff of softplus and of log-softmax makes its slope as exp(Z - softplus(Z)), which rounds relative to Z.
     size = size + np.abs(last.Z * dZL)
     S, dZ_size = {}, []

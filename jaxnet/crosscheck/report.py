@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from ..text import printable
+
 
 class Verdict(enum.StrEnum):
     """`INCONCLUSIVE` is no mild disagreement: the check could not tell, and its reason says why."""
@@ -156,16 +158,16 @@ class Report:
         lines += [f"  {leaf.name}: {leaf.reason}" for leaf in unsure if leaf.reason not in self.reason]
         lines += [f"note      {text}" for text in self.conventions]
         if self.leaves:
-            lines += ["", self.table()]
+            lines += ["", *self.table().split("\n")]
         if self.triangle:
             lines += ["", *_triangle(self.triangle)]
         if self.protocol:
             lines += ["", *_protocol(self.protocol)]
         if self.power is not None:
-            lines += [str(self.power)]
+            lines += str(self.power).split("\n")
         if self.environment:
             lines.append("with      " + ", ".join(f"{name} {value}" for name, value in self.environment.items()))
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,7 @@ def explained(finding: Finding) -> list[str]:
     lines = [f"  {finding.place}: {finding.text}"]
     if finding.remedy:
         lines.append(f"      write {finding.remedy}")
-    if finding.code == "unknown":
+    if finding.code == "unknown" or math.isnan(finding.residual):  # nothing was fitted
         return lines
     fit = f"      this reproduces your numbers to {finding.residual:.2g} of the bound"
     lines.append(fit + (f"; so would: {'; '.join(finding.rivals)}" if finding.rivals else ""))

@@ -35,7 +35,8 @@ class Step:
     Y: np.ndarray
     dA: np.ndarray  # what came from above; at the head the reference's dZL, since the loss knows no dA
     dZ: np.ndarray
-    loss: str
+    loss: str  # "" where the loss is the user's own, or weighted by example
+    head: str  # the right line of dZ_L
     hidden: str  # "" where the activation is the user's own
     slope_at: Callable[[np.ndarray], np.ndarray]  # g'
     grads: Mapping[str, np.ndarray]  # the right ones, of all layers

@@ -1,8 +1,10 @@
 """Somebody's function, called with right inputs, and what it returns held against what it should."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -11,7 +13,9 @@ import numpy as np
 
 from ..network import Network
 from .fits import Array, fitted, residual
+from .numbers import NotNumbers, as_numbers
 from .points import good_point
+from .raised import error_text, kind_of_value, location, source_of
 from .reference import ROUNDOFF, Reference, make_reference
 from .report import Finding, FunctionReport, Verdict, overall
 from .steps import Step
@@ -23,6 +27,10 @@ Slips = Mapping[str, tuple[str, Callable[[], Any]]]  # code -> (what is wrong, w
 
 class Refused(Exception):
     """What the function did instead of returning what it should."""
+
+
+class NotDeterministic(Refused):
+    """It returned something else when it was called again: no other word about its values would be true."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ class Point:
         return (self.relu if activation == "relu" else self.sigmoid).step(2)
 
 
-@cache
+@lru_cache(maxsize=8)
 def make_point(dims: tuple[int, ...], m: int) -> Point:
     """A good point of these sizes."""
     X, Y, parameters = good_point(dims, key=jax.random.key(0), m=m)
@@ -53,41 +61,105 @@ def worst(name: str, found: list[FunctionReport]) -> FunctionReport:
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What it returns for NumPy arrays or, for code that needs them, JAX arrays; `Refused` for what it raises."""
+    """What it returns for NumPy arrays or, for code that needs them, JAX arrays.
+
+    Raises `Refused` for what it raises, and `NotDeterministic`.
+    """
+    again = _copied(arguments)
+    way, returned = _attempt(function, arguments)
     try:
-        return function(*arguments)
+        same = _same(returned, way(again))
+    except Exception as error:
+        raise NotDeterministic(f"it is not deterministic: called again, it raised {error_text(error)}") from error
+    if not same:
+        raise NotDeterministic("it is not deterministic: called twice with the same inputs, its values differ")
+    return returned
+
+
+def _attempt(function: Callable[..., Any], arguments: tuple) -> tuple[Callable[[tuple], Any], Any]:
+    """The way to call it that works, and what it returned."""
+    fresh_ones = _copied(arguments)  # it may write into them before it fails
+
+    def plainly(given: tuple) -> Any:
+        return function(*given)
+
+    def with_jax_arrays(given: tuple) -> Any:
+        return function(*jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, np.ndarray) else x, given))
+
+    try:
+        return plainly, plainly(arguments)
     except Exception as first:
         try:
-            return function(*jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, np.ndarray) else x, arguments))
+            return with_jax_arrays, with_jax_arrays(fresh_ones)
         except Exception:
-            raise Refused(told(function, first)) from first
+            raise Refused(f"it raised {error_text(first)}{location(first, source_of(function))}") from first
 
 
-def told(function: Callable[..., Any], error: Exception) -> str:
-    """The error, and the last line of the learner's own file on its way."""
-    where, trace = "", error.__traceback__
-    own = getattr(getattr(function, "__code__", None), "co_filename", None)
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == own:
-            where = f" (line {trace.tb_lineno})"
-        trace = trace.tb_next
-    return f"it raised {type(error).__name__}: {error}{where}"
+def _copied(arguments: tuple) -> tuple:
+    """The same ones where a cache of the learner's own forward holds what cannot be copied."""
+    try:
+        return deepcopy(arguments)
+    except Exception:
+        return arguments
 
 
-def pair(name: str, returned: Any, expected: str) -> tuple[Any, Any]:
-    if not isinstance(returned, tuple | list) or len(returned) != 2:
-        raise Refused(f"it returned {_kind(returned)}; expected two things: {expected}")
-    return returned[0], returned[1]
+def _same(one: Any, other: Any) -> bool:
+    """Are all numbers in two answers equal? Objects that cannot be looked into are refused later, by name."""
+    try:
+        ones, others = list(_arrays_in(one)), list(_arrays_in(other))
+        pairs = zip(ones, others, strict=False)
+        return len(ones) == len(others) and all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+    except Exception:  # methods of somebody's own; what they hold itself, endlessly
+        return True
 
 
-def triple(name: str, returned: Any) -> dict[str, np.ndarray]:
-    if not isinstance(returned, tuple | list) or len(returned) != 3:
-        raise Refused(f"it returned {_kind(returned)}; expected three things: dA_prev, dW, db")
-    return {n: np.asarray(value, np.float64) for n, value in zip(("dA", "dW", "db"), returned, strict=True)}
+def _arrays_in(value: Any) -> Iterator[np.ndarray]:
+    try:
+        yield as_numbers(value)
+        return
+    except NotNumbers:
+        items = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()
+    for item in items:
+        yield from _arrays_in(item)
 
 
-def _kind(returned: Any) -> str:
-    return f"{len(returned)} things" if isinstance(returned, tuple | list) else type(returned).__name__
+def parts(returned: Any, names: str) -> tuple:
+    """The things that a function returned, if they are as many as expected: "Z, cache"."""
+    count = len(names.split(", "))
+    expected = f"expected {('two', 'three')[count - 2]} things: {names}"
+    if not isinstance(returned, tuple | list):
+        raise Refused(f"it returned {kind_of_value(returned)}; {expected}")
+    try:
+        found = tuple(returned)
+    except Exception as error:  # a subclass of somebody's own
+        raise Refused(f"the {kind_of_value(returned)} that it returned cannot be read: {error_text(error)}") from None
+    if len(found) != count:
+        raise Refused(f"it returned {len(found)} thing{'s' if len(found) != 1 else ''}; {expected}")
+    return found
+
+
+def entries(returned: Any, keys: str) -> dict[str, Any]:
+    """What a function returned as a dict; what it should have in it is said by `keys`."""
+    if not isinstance(returned, Mapping):
+        raise Refused(f"it returned {kind_of_value(returned)}; expected a dict with the keys {keys}")
+    try:
+        return {key: value for key, value in returned.items() if isinstance(key, str)}
+    except Exception as error:  # a mapping of somebody's own
+        raise Refused(f"the {kind_of_value(returned)} that it returned cannot be read: {error_text(error)}") from None
+
+
+def numbers(what: str, returned: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """In float64."""
+    expected = f"expected {f'an array of shape {shape}' if shape else 'a number'}"
+    try:
+        if type(returned) is tuple:  # of arrays of one shape NumPy would make one
+            raise NotNumbers(f"a tuple of {len(returned)}")
+        array = as_numbers(returned)
+    except NotNumbers as reason:
+        raise Refused(f"{what} is {reason}; {expected}") from None
+    if array.size > 1000 * max(1, math.prod(shape)):  # nothing fits it, and trying would take long
+        raise Refused(f"{what} has shape {array.shape}; {expected}")
+    return array.astype(np.float64)
 
 
 def fresh(parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -102,10 +174,7 @@ def wrong(name: str, findings: list[Finding]) -> FunctionReport:
 
 def compared(name: str, what: str, got: Any, want: np.ndarray, line: str, slips: Slips) -> FunctionReport:
     """One array against what it should be, by the slips that are known of it and then by the fits."""
-    try:
-        array = np.asarray(got, np.float64)
-    except (TypeError, ValueError):
-        raise Refused(f"{what} is {type(got).__name__}; expected an array of shape {want.shape}") from None
+    array = numbers(what, got, want.shape)
     tolerance = 1e-10 * max(1.0, float(np.max(np.abs(want))))
     if residual(array, want, tolerance) <= 1:
         return FunctionReport(name, Verdict.AGREE, "")

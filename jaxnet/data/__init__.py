@@ -1,5 +1,6 @@
 """Pictures and arrays in: every source ends as rows of pixels or floats and whole-numbered labels."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def load_dataset(
         raise InputError(f"the test fraction is {test_fraction}; expected a number between 0 and 1")
     if path is None:
         return load_faces(test_fraction=test_fraction, seed=seed)
-    if not path.exists():
+    if not os.path.exists(path):
         raise InputError(f"{path} does not exist; expected {EXPECTED}")
     if path.is_dir():
         if is_idx(path):

@@ -1,21 +1,22 @@
-"""Arrays in: the course's HDF5 files, .npz files, MNIST's idx files, and the faces of scikit-image."""
+"""Arrays in: the course's HDF5 files, .npz files, MNIST's idx files, and the faces of scikit-image; as datasets."""
 
 import gzip
 import math
 import os
 import struct
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int, Shaped, UInt8
 
 from ..errors import InputError
+from ..text import printable
+from ..untrusted import check_fits, listed, open_file, read_npz, refuse
 from .examples import Dataset, Examples, fingerprint_of, held_out
+from .hdf5 import read_h5
 
 
-BROKEN_ARCHIVE = (zipfile.BadZipFile, zlib.error)
+WHOLE, PARTS = ("x", "y"), ("train_x", "train_y", "test_x", "test_y")
 LARGEST_LABEL = 2**53  # beyond, float64 does not tell one whole number from the next
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
@@ -35,26 +36,10 @@ def load_faces(*, test_fraction: float, seed: int) -> Dataset:
 
 def load_h5(path: Path, *, test_fraction: float, seed: int) -> Dataset:
     """The course's `train_*.h5`: train_set_x, train_set_y, list_classes; its `test_*.h5` beside it is the test set."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise InputError("reading .h5 files needs h5py: pip install 'jaxnet[demo]'") from error
-
-    def read(file: Path, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        try:
-            with h5py.File(file) as h5:
-                missing = [name for name in (f"{split}_set_x", f"{split}_set_y") if name not in h5]
-                if missing:
-                    raise InputError(f"{file} has no {' and no '.join(missing)}; it has {', '.join(h5) or 'nothing'}")
-                names = np.asarray(h5["list_classes"]) if "list_classes" in h5 else None
-                return np.asarray(h5[f"{split}_set_x"]), np.asarray(h5[f"{split}_set_y"]), names
-        except (OSError, KeyError, RuntimeError, AttributeError, TypeError) as error:
-            raise InputError(f"{file} cannot be read as an HDF5 file: {error}") from error
-
-    images, labels, names = read(path, "train")
+    images, labels, names = read_h5(path, "train")
     beside = path.with_name(path.name.replace("train", "test"))
-    test = read(beside, "test")[:2] if beside != path and beside.exists() else None
-    description = str(path) if test is None else f"{path} and {beside.name}"
+    test = read_h5(beside, "test")[:2] if beside != path and beside.exists() else None
+    description = printable(str(path) if test is None else f"{path} and {beside.name}")
     return _dataset(description, images, labels, test, names, test_fraction, seed)
 
 
@@ -63,23 +48,19 @@ def load_npz(path: Path, *, test_fraction: float, seed: int) -> Dataset:
 
     Pictures are uint8, (m, height, width) or (m, height, width, 3). X of floats is (n_x, m), one column an example.
     """
-    try:
-        with path.open("rb") as file:
-            npz = np.load(file, allow_pickle=False)
-            arrays = {} if isinstance(npz, np.ndarray) else {name.lower(): npz[name] for name in npz.files}
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, NotImplementedError, *BROKEN_ARCHIVE) as error:
-        raise InputError(f"{path} cannot be read as an .npz file of plain arrays: {error}") from error
-    if isinstance(npz, np.ndarray):
-        raise InputError(f"{path} holds one array, as an .npy file does; expected np.savez(path, X=X, Y=Y)")
-    names = arrays.get("classes")
-    if {"x", "y"} <= set(arrays):
-        return _dataset(str(path), arrays["x"], arrays["y"], None, names, test_fraction, seed)
-    if {"train_x", "train_y", "test_x", "test_y"} <= set(arrays):
-        test = arrays["test_x"], arrays["test_y"]
-        return _dataset(str(path), arrays["train_x"], arrays["train_y"], test, names, test_fraction, seed)
-    raise InputError(
-        f"{path} has the arrays {', '.join(arrays) or 'none'}; expected X and Y, or train_x, train_y, test_x and test_y"
-    )
+    stored = read_npz(path)
+    arrays = {name.lower(): array for name, array in stored.items()}
+    for name in (*WHOLE, *PARTS, "classes"):
+        same = [other for other in stored if other.lower() == name]
+        if len(same) > 1:
+            raise InputError(f"{path} has both {' and '.join(same)}; expected one of them")
+    whole, parts = set(WHOLE) <= set(arrays), set(PARTS) <= set(arrays)
+    if whole == parts:
+        expected = "expected X and Y, or train_x, train_y, test_x and test_y"
+        raise InputError(f"{path} has the arrays {listed(list(stored)) or 'none'}; {expected}")
+    images, labels, *test = (arrays[name] for name in (WHOLE if whole else PARTS))
+    tested = (test[0], test[1]) if test else None
+    return _dataset(printable(str(path)), images, labels, tested, arrays.get("classes"), test_fraction, seed)
 
 
 def is_idx(folder: Path) -> bool:
@@ -91,24 +72,36 @@ def is_idx(folder: Path) -> bool:
 def load_idx(folder: Path) -> Dataset:
     """MNIST's four files, as they are published or unpacked: train-images-idx3-ubyte[.gz] and so on."""
     images, labels, test_images, test_labels = (read_idx(folder, name) for name in IDX_FILES)
-    return _dataset(str(folder), images, labels, (test_images, test_labels), None, 0.5, 0)
+    return _dataset(printable(str(folder)), images, labels, (test_images, test_labels), None, 0.5, 0)
 
 
 def read_idx(folder: Path, name: str) -> UInt8[np.ndarray, "..."]:
-    """One idx file: two zero bytes, the type (8 for uint8), the number of axes, their sizes, the values."""
+    """One idx file: two zero bytes, the type (8 for uint8), the number of axes, their sizes, the values.
+
+    Of a packed one no more is unpacked than its header declares, and one byte to see that it ends there.
+    """
     path = next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
     if path is None:
         raise InputError(f"{folder} has no {name} or {name}.gz; expected a folder with the four idx files of MNIST")
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        zero, kind, axes = struct.unpack(">HBB", content[:4])
-        shape = struct.unpack(f">{axes}I", content[4 : 4 + 4 * axes])
-    except (OSError, EOFError, struct.error, zlib.error) as error:
-        raise InputError(f"{path} cannot be read as an idx file: {error}") from error
-    values = np.frombuffer(content, np.uint8, offset=4 + 4 * axes)
-    if zero != 0 or kind != 8 or axes not in (1, 3) or values.size != math.prod(shape):
-        raise InputError(f"{path} is no idx file of bytes, or is cut off: {values.size} values for the shape {shape}")
-    return values.reshape(shape)
+        with open_file(path) as packed, gzip.open(packed) if path.suffix == ".gz" else packed as file:
+            zero, kind, axes = struct.unpack(">HBB", file.read(4))
+            if zero != 0 or kind != 8 or axes not in (1, 3):
+                raise InputError(f"{path} is not an idx file of bytes with one axis or three; expected one of MNIST's")
+            shape = struct.unpack(f">{axes}I", file.read(4 * axes))
+            check_fits(path, f"an array of shape {shape}", math.prod(shape))
+            content = file.read(math.prod(shape) + 1)  # and the checksum of a packed file, which is read at its end
+    except InputError:
+        raise
+    except Exception as error:  # damaged archives fail in every way there is
+        refuse(path, "an idx file", error)
+    if len(content) != math.prod(shape):
+        more = "more than" if len(content) > math.prod(shape) else "or is cut off: it has"
+        raise InputError(
+            f"{path} is no idx file of bytes, {more} {min(len(content), math.prod(shape)):,} values for the shape "
+            f"{shape}"
+        )
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def _dataset(
@@ -132,7 +125,7 @@ def _dataset(
         raise InputError(f"{description}: all {len(labels)} labels are {found[0]}; expected at least two classes")
     classes = tuple(map(str, found)) if names is None or names.size == 0 else _class_names(description, names)
     if len(classes) != len(found):
-        raise InputError(f"{description}: {len(classes)} names of classes, but the labels are {found.tolist()}")
+        raise InputError(f"{description}: {len(classes)} names of classes, but the labels are {found.tolist()!s:.99}")
     train = Examples(rows, np.searchsorted(found, labels))
     if test is None:
         return _with_held_out_test(description, train, classes, input_shape, test_fraction, seed)
@@ -142,7 +135,9 @@ def _dataset(
     test_labels = _whole_labels(f"{description} (test)", test[1], len(test_rows))
     if not np.isin(test_labels, found).all():
         stranger = test_labels[~np.isin(test_labels, found)][0]
-        raise InputError(f"{description}: the test label {stranger} is not among the training labels {found.tolist()}")
+        raise InputError(
+            f"{description}: the test label {stranger} is not among the training labels {found.tolist()!s:.99}"
+        )
     return _with_fingerprint(
         description, train, Examples(test_rows, np.searchsorted(found, test_labels)), classes, input_shape
     )
@@ -159,7 +154,8 @@ def _rows(description: str, values: np.ndarray) -> tuple[Shaped[np.ndarray, "m n
         )
     if values.dtype != np.uint8 and values.dtype.kind != "f":
         raise InputError(f"{description}: the inputs are {values.dtype}; expected uint8 pixels or floats")
-    rows = values if values.dtype == np.uint8 else np.asarray(values, np.float32)
+    with np.errstate(over="ignore"):  # what is no float32 is infinite, and refused
+        rows = values if values.dtype == np.uint8 else np.asarray(values, np.float32)
     if not np.isfinite(rows).all():
         count = np.count_nonzero(~np.isfinite(rows))
         raise InputError(f"{description}: {count} input values are NaN or infinite; expected finite numbers")

@@ -1,33 +1,43 @@
 """Pictures decoded once: rows of uint8 pixels in a file on disk, found again by all that they were made from.
 
-    CACHE/<key>/rows.npy, manifest.json         key = sha256 of names, labels, contents, size, and FORMAT
+    CACHE/<key>/rows, manifest.json         key = sha256 of names, labels, contents, size, and FORMAT
 
-An entry is written to a folder beside it, whose name holds host and process, and renamed when it is complete.
+An entry is written to a folder beside it, under a lock that ends with its process, and renamed when it is complete and
+on disk. It is filed under the contents that were decoded, also where files changed meanwhile.
+
+When it is opened, every row is compared with its hash, and the manifest with its own: a disk or a person may have
+changed either. That reads the whole entry once, at about 1 GB/s and processor, less than hashing the files it is made
+of; reading them again later is then from the system's memory.
 """
 
+import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
-import socket
-import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
-
+from ..durable import sync
 from ..errors import InputError
+from ..machine import processors
 from ..prefetch import prefetched
 from .examples import MappedRows
 from .folders import Labelled
-from .pictures import Picture, quiet_decoders, try_picture
+from .pictures import Picture, content_of, quiet_decoders, try_picture
 
 
-FORMAT = 1  # raised when files are decoded in another way, or the entries look different
-TOGETHER = 16  # pictures decoded by a thread at a time, as handing over a single one costs as much as a tenth of it
-AHEAD = 2  # such groups for each thread, which bounds the memory
-PARTIAL = ".partial"
+FORMAT = 2  # raised when files are decoded in another way, or the entries look different
+TOGETHER = 16  # pictures hashed or decoded by a thread at a time, as handing one over costs as much as a tenth of it
+AHEAD = 2  # such groups for each thread
+MOST_WAITING = 2**29  # bytes of pixels that are decoded and not yet written
+BLOCK = 2**22  # bytes of rows that are hashed at a time by a thread
+PARTIAL, LOCK = ".partial", ".lock"
 
 
 class Cached(NamedTuple):
@@ -38,6 +48,11 @@ class Cached(NamedTuple):
     hashes: tuple[str, ...]  # of the pixels of each; empty where there are none
     problems: dict[int, str]  # why there are none
     sizes: tuple[int, int, int, int]  # of the files: least and most width, least and most height
+    damage: str = ""  # what was wrong with the entry that was here before
+
+
+class _Damaged(Exception):
+    """An entry that is not what was once written."""
 
 
 def cache_folder(cache: Path | None) -> Path:
@@ -63,50 +78,72 @@ def cached_pictures(
 
     Raises `InputError` where the cache cannot be written, of which nothing then stays.
     """
-    key = _key(folder, files, input_shape)
-    entry = cache / key
-    known = _opened(entry, key)
-    if known is not None:
-        return known
+    key = _key(files, input_shape, _contents(folder, files.names))
+    damage = ""
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        _sweep(cache)
-        partial = Path(
-            tempfile.mkdtemp(suffix=PARTIAL, prefix=f"{key}.{socket.gethostname()}.{os.getpid()}.", dir=cache)
-        )
-        try:
-            _decode(folder, files.names, input_shape, partial, on_picture or (lambda done, total: None))
-            _rename(partial, entry, key)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        known = _opened(cache / key, key, input_shape)
+        if known is not None:
+            return known
+    except _Damaged as error:
+        damage = f"{cache / key}: {error}"
+    try:
+        key = _made(folder, files, input_shape, cache, key, on_picture or (lambda done, total: None))
+        known = _opened(cache / key, key, input_shape)
     except OSError as error:
         raise InputError(
             f"decoded pictures cannot be kept in {cache}: {error.strerror or error}; make room, or set JAXNET_CACHE to "
             "another folder"
         ) from error
-    made = _opened(entry, key)
-    if made is None:
-        raise InputError(f"{entry} was changed while it was read; start again")
-    return made
+    except _Damaged as error:
+        raise InputError(f"{cache / key} is damaged as soon as it is written: {error}; the disk may fail") from error
+    if known is None:
+        raise InputError(f"{cache / key} was removed while it was read; start again")
+    return known._replace(damage=damage)
 
 
-def _key(folder: Path, files: Labelled, input_shape: tuple[int, ...]) -> str:
+def _made(
+    folder: Path,
+    files: Labelled,
+    input_shape: tuple[int, ...],
+    cache: Path,
+    key: str,
+    on_picture: Callable[[int, int], None],
+) -> str:
+    """Decodes the files into an entry, and returns its key, which is another one if they changed meanwhile."""
+    cache.mkdir(parents=True, exist_ok=True)
+    _sweep(cache)
+    with _partial(cache, key) as partial:
+        manifest, contents = _decode(folder, files.names, input_shape, partial, on_picture)
+        key = _key(files, input_shape, contents)
+        text = json.dumps({"key": key, **manifest})
+        (partial / "manifest.json").write_text(f"{_hash(text.encode())}\n{text}")
+        for path in (partial / "rows", partial / "manifest.json", partial):
+            sync(path)
+        _rename(partial, cache / key, key, input_shape)
+    sync(cache)
+    return key
+
+
+def _key(files: Labelled, input_shape: tuple[int, ...], contents: Sequence[str]) -> str:
     digest = hashlib.sha256(repr((FORMAT, input_shape)).encode())
-    for name, label in zip(files.names, files.labels, strict=True):
-        digest.update(os.fsencode(name) + f"\0{label}\0{_content_hash(folder, name)}\0".encode())
+    for name, label, content in zip(files.names, files.labels, contents, strict=True):
+        digest.update(os.fsencode(name) + f"\0{label}\0{content}\0".encode())
     return digest.hexdigest()
 
 
-def _content_hash(folder: Path, name: str) -> str:
-    try:
-        with open(folder / name, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        return str(error.strerror)
+def _contents(folder: Path, names: Sequence[str]) -> list[str]:
+    groups = _groups(names, TOGETHER)
+    with ThreadPoolExecutor(processors()) as threads:
+        hashed = threads.map(lambda group: [content_of(folder / name) for name in group], groups)
+        return [content for contents in hashed for content in contents]
 
 
-def _threads() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _groups(names: Sequence[str], length: int) -> list[Sequence[str]]:
+    return [names[i : i + length] for i in range(0, len(names), length)]
+
+
+def _hash(content: bytes | memoryview) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def _decode(
@@ -115,77 +152,109 @@ def _decode(
     input_shape: tuple[int, ...],
     entry: Path,
     on_picture: Callable[[int, int], None],
-) -> None:
-    n_x = int(np.prod(input_shape))
-    blank, hashes, problems, sizes = bytes(n_x), [], {}, []
-    with quiet_decoders(), open(entry / "rows.npy", "wb") as file:
-        header = {"descr": np.dtype(np.uint8).str, "fortran_order": False, "shape": (len(names), n_x)}
-        np.lib.format.write_array_header_1_0(file, header)
+) -> tuple[dict[str, Any], list[str]]:
+    """Writes the rows; what there is to know of them, and the contents that they were made from."""
+    blank, hashes, problems, sizes, contents = bytes(math.prod(input_shape)), [], {}, [], []
+    with quiet_decoders(), open(entry / "rows", "wb") as file:
         for done, picture in enumerate(_decoded(folder, names, input_shape)):
-            if isinstance(picture, Picture):
-                pixels = picture.pixels.tobytes()
-                file.write(pixels)
-                hashes.append(hashlib.blake2b(pixels, digest_size=16).hexdigest())
-                sizes.append(picture.size)
+            # A blank row, so that a picture's place does not depend on those before it.
+            pixels = blank if picture.pixels is None else picture.pixels.tobytes()
+            file.write(pixels)
+            hashes.append(_hash(pixels))
+            contents.append(picture.content)
+            if picture.pixels is None:
+                problems[done] = picture.problem
             else:
-                file.write(blank)  # so that a picture's place does not depend on those before it
-                hashes.append("")
-                problems[done] = picture
+                sizes.append(picture.size)
             on_picture(done + 1, len(names))
     widths, heights = zip(*sizes, strict=True) if sizes else ((0,), (0,))
-    manifest = {
-        "format": FORMAT,
-        "names": names,
-        "hashes": hashes,
-        "problems": problems,
-        "sizes": (min(widths), max(widths), min(heights), max(heights)),
-    }
-    (entry / "manifest.json").write_text(json.dumps(manifest))
+    extremes = (min(widths), max(widths), min(heights), max(heights))
+    return {"hashes": hashes, "problems": problems, "sizes": extremes}, contents
 
 
-def _decoded(folder: Path, names: Sequence[str], input_shape: tuple[int, ...]) -> Iterator[Picture | str]:
+def _decoded(folder: Path, names: Sequence[str], input_shape: tuple[int, ...]) -> Iterator[Picture]:
     """All pictures in order, by as many threads as there are processors: the decoders leave Python's lock."""
 
-    def decode(group: Sequence[str]) -> list[Picture | str]:
+    def decode(group: Sequence[str]) -> list[Picture]:
         return [try_picture(folder / name, input_shape) for name in group]
 
-    groups = [names[i : i + TOGETHER] for i in range(0, len(names), TOGETHER)]
-    for pictures in prefetched(decode, groups, threads=_threads(), ahead=AHEAD * _threads()):
+    waiting = max(1, MOST_WAITING // math.prod(input_shape))  # so many pictures
+    threads = min(processors(), max(1, waiting // (1 + AHEAD)))
+    together = min(TOGETHER, max(1, waiting // ((1 + AHEAD) * threads)))
+    for pictures in prefetched(decode, _groups(names, together), threads=threads, ahead=AHEAD * threads):
         yield from pictures
 
 
-def _rename(partial: Path, entry: Path, key: str) -> None:
+def _rename(partial: Path, entry: Path, key: str, input_shape: tuple[int, ...]) -> None:
     try:
         os.rename(partial, entry)
     except OSError:
-        if _opened(entry, key) is not None:  # another run was first, and made the same
-            return
+        with contextlib.suppress(_Damaged):
+            if _opened(entry, key, input_shape) is not None:  # another run was first, and made the same
+                return
         shutil.rmtree(entry, ignore_errors=True)
         os.rename(partial, entry)
 
 
-def _opened(entry: Path, key: str) -> Cached | None:
-    """The entry, if it is there and whole."""
-    try:
-        manifest = json.loads((entry / "manifest.json").read_text())
-        rows = MappedRows(entry / "rows.npy")
-        problems = {int(place): reason for place, reason in manifest["problems"].items()}
-        hashes, sizes = tuple(manifest["hashes"]), tuple(manifest["sizes"])
-        whole = manifest["format"] == FORMAT and len(rows) == len(hashes) and len(sizes) == 4
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):  # InputError is a ValueError
+def _opened(entry: Path, key: str, input_shape: tuple[int, ...]) -> Cached | None:
+    """The entry, if it is there. Raises `_Damaged` where it is not what was written."""
+    if not os.path.exists(entry):
         return None
-    return Cached(key, rows, hashes, problems, sizes) if whole else None
+    try:
+        said, text = (entry / "manifest.json").read_bytes().split(b"\n", 1)
+        if said.decode() != _hash(text):
+            raise _Damaged("its manifest has changed")
+        manifest = json.loads(text)
+        if manifest["key"] != key:
+            raise _Damaged("it belongs to other images")
+        rows = MappedRows(entry / "rows", math.prod(input_shape))
+        _verify(rows, manifest["hashes"])
+        problems = {int(place): reason for place, reason in manifest["problems"].items()}
+        hashes = tuple("" if place in problems else text for place, text in enumerate(manifest["hashes"]))
+        return Cached(key, rows, hashes, problems, tuple(manifest["sizes"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # `InputError` is a ValueError
+        raise _Damaged(f"it cannot be read: {error}") from error
+
+
+def _verify(rows: MappedRows, hashes: Sequence[str]) -> None:
+    if len(rows) != len(hashes):
+        raise _Damaged(f"it has {len(rows)} rows of {len(hashes)}")
+    length = max(1, BLOCK // rows.shape[1])
+
+    def changed(start: int) -> list[int]:
+        block = rows[start : start + length]
+        return [start + i for i, row in enumerate(block) if _hash(row.data) != hashes[start + i]]
+
+    with ThreadPoolExecutor(processors()) as threads:
+        damaged = [place for places in threads.map(changed, range(0, len(rows), length)) for place in places]
+    if damaged:
+        raise _Damaged(f"{len(damaged)} of its {len(rows)} rows have changed")
+
+
+@contextmanager
+def _partial(cache: Path, key: str) -> Iterator[Path]:
+    """A folder to write an entry to, locked for as long as that takes."""
+    from filelock import FileLock
+
+    partial = cache / f"{key}.{uuid.uuid4().hex}{PARTIAL}"
+    lock = Path(f"{partial}{LOCK}")
+    try:
+        with FileLock(lock):
+            partial.mkdir()
+            yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        lock.unlink(missing_ok=True)
 
 
 def _sweep(cache: Path) -> None:
-    """Removes what runs of this machine left that were killed."""
-    if os.name != "posix":  # elsewhere, asking for a process by signal 0 may end it
-        return
-    for leftover in cache.glob(f"*.{socket.gethostname()}.*{PARTIAL}"):
-        pid = leftover.name.removesuffix(PARTIAL).split(".")[-2]
+    """Removes what runs left that were killed: the locks of those that write are held, whatever their machine."""
+    from filelock import FileLock, Timeout
+
+    for leftover in cache.glob(f"*{PARTIAL}{LOCK}"):
         try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            shutil.rmtree(leftover, ignore_errors=True)
-        except (ValueError, OverflowError, PermissionError):  # no number of ours, or a process of another user
+            with FileLock(leftover, blocking=False):
+                shutil.rmtree(str(leftover).removesuffix(LOCK), ignore_errors=True)
+            leftover.unlink(missing_ok=True)
+        except (Timeout, OSError):  # it is being written, or belongs to another user
             continue

@@ -1,46 +1,87 @@
 """Examples and datasets: an example a row, as on disk; `Scaling` makes the columns of the mathematics from them."""
 
+import copy
 import hashlib
+import os
+import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
 from ..errors import InputError
+from ..untrusted import open_file
 
 
 class MappedRows:
-    """Rows of an .npy file that are read when they are indexed: `rows[indices]` is an array of them, copied.
+    """Rows of bytes in a file on disk, which are read when they are indexed: `rows[indices]` is an array of them.
 
-    The file is mapped anew each time, so pages that were read do not pile up in the process's memory, and threads
-    may read at once.
+    The file is opened once, so it stays what it was when another takes its name; and it is read and not mapped, as a
+    mapped file that is cut off, or cannot be read, ends the process. Threads may read at once.
     """
 
-    def __init__(self, path: Path, indices: Int[np.ndarray, " m"] | None = None):
-        self.path = path
-        mapped = self._mapped()
-        self.dtype = mapped.dtype
-        self.indices = np.arange(len(mapped)) if indices is None else indices
-        self.shape = (len(self.indices), mapped.shape[1])
-
-    def _mapped(self) -> np.ndarray:
-        try:
-            return np.load(self.path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            message = f"{self.path} cannot be read any more: {error}; if the cache was cleared, start again"
-            raise InputError(message) from error
+    def __init__(self, path: Path, n_x: int):
+        self.path, self.dtype = path, np.dtype(np.uint8)
+        self._file = _Opened(path)
+        length = os.fstat(self._file.descriptor).st_size
+        if n_x < 1 or length % n_x:
+            raise InputError(f"{path} has {length} bytes; expected a multiple of {n_x}, the bytes of a row")
+        self.indices = np.arange(length // n_x)
+        self.shape = (len(self.indices), n_x)
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, which: slice | Sequence[int] | Int[np.ndarray, " k"]) -> Shaped[np.ndarray, "k n_x"]:
-        return self._mapped()[np.atleast_1d(self.indices[which])]
+    def __getitem__(self, which: slice | Sequence[int] | Int[np.ndarray, " k"]) -> UInt8[np.ndarray, "k n_x"]:
+        places = np.atleast_1d(self.indices[which])
+        rows = np.empty((len(places), self.shape[1]), np.uint8)
+        starts = np.flatnonzero(np.diff(places, prepend=-2) != 1).tolist()  # of rows that follow each other
+        for start, end in zip(starts, [*starts[1:], len(places)], strict=False):
+            self._file.read_into(rows[start:end].reshape(-1), int(places[start]) * self.shape[1])
+        return rows
 
     def take(self, which: slice | Sequence[int] | Int[np.ndarray, " k"] | Bool[np.ndarray, " m"]) -> "MappedRows":
         """Some of the rows, none of which is read."""
-        return MappedRows(self.path, self.indices[which])
+        taken = copy.copy(self)
+        taken.indices = self.indices[which]
+        taken.shape = (len(taken.indices), self.shape[1])
+        return taken
+
+
+class _Opened:
+    """A file that is open until nobody needs it."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        try:
+            file = open_file(path)
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error}") from error
+        self.descriptor = file.fileno()
+        self._file, self._seeking = file, threading.Lock()
+        weakref.finalize(self, file.close)
+
+    def read_into(self, values: UInt8[np.ndarray, " n"], offset: int) -> None:
+        """Fills `values` with the bytes from `offset` on."""
+        try:
+            read = self._read(values.data, offset)
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read any more: {error.strerror}; start again") from error
+        if read < len(values):
+            raise InputError(f"{self.path} was cut off while it was read; start again")
+
+    def _read(self, view: memoryview, offset: int) -> int:
+        if hasattr(os, "preadv"):
+            read = 0
+            while read < len(view) and (more := os.preadv(self.descriptor, [view[read:]], offset + read)):
+                read += more
+            return read
+        with self._seeking:
+            self._file.seek(offset)
+            return self._file.readinto(view)
 
 
 class Examples(NamedTuple):

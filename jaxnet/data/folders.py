@@ -13,10 +13,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import InputError
+from ..text import printable
 
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
-OF_THE_SYSTEM = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
+# What operating systems, archivers, network storage and programs leave in people's folders, in lower case.
+OF_THE_SYSTEM = frozenset(
+    (
+        *("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"),
+        *("$recycle.bin", "recycler", "system volume information", "msocache", "config.msi"),
+        *("$windows.~bt", "$windows.~ws", "$winreagent", "$sysreset", "$getcurrent", "$extend"),
+        *("__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder", "resource.frk"),
+        *("lost+found", "lost.dir", "__pycache__", "~snapshot"),
+        *("@eadir", "@tmp", "@sharesnap", "@synoeastream", "@synoresource", "#recycle", "#snapshot"),
+        *("@recycle", "@recently-snapshot", "@__thumb", "@upload_cache", "@transcode"),
+    )
+)
+CHKDSK = re.compile(r"found\.\d{3}")  # the folders in which Windows keeps what it repaired
 TEST_NAMES = ("test", "val", "valid", "validation")
 LAYOUTS = "a subfolder of pictures for each class, or names such as cat.0.jpg, or folders train and test of either"
 
@@ -68,6 +81,11 @@ def find_pictures(folder: Path) -> Found:
     return Found(classes, _labelled(by_class, classes), _labelled(tested, classes), skipped)
 
 
+def is_of_the_system(name: str) -> bool:
+    """Is a file or folder of this name hidden, or one that a system keeps for itself, and no class?"""
+    return name.startswith((".", "~$")) or name.lower() in OF_THE_SYSTEM or bool(CHKDSK.fullmatch(name.lower()))
+
+
 def _listing(folder: Path, skipped: Counter[str]) -> Listing:
     try:
         names = sorted(os.listdir(folder))
@@ -77,14 +95,16 @@ def _listing(folder: Path, skipped: Counter[str]) -> Listing:
     for name in names:
         path = os.path.join(folder, name)
         suffix = os.path.splitext(name)[1].lower()
-        if name.startswith(".") or name.lower() in OF_THE_SYSTEM:
-            skipped["hidden files and those of the system"] += 1
+        if is_of_the_system(name):
+            # Which is said of folders by name, as somebody may mean one.
+            named = f": {printable(name)}" if os.path.isdir(path) and not name.startswith(".") else ""
+            skipped[f"hidden files and those of the system{named}"] += 1
         elif os.path.isdir(path):
             folders.append(name)
         elif not os.path.isfile(path):
             skipped["links to nothing, and what is no file"] += 1
         elif suffix not in SUFFIXES:
-            skipped[f"files named *{suffix}" if suffix else "files without an extension"] += 1
+            skipped[f"files named *{printable(suffix)}" if suffix else "files without an extension"] += 1
         else:
             pictures.append(name)
     return Listing(pictures, folders)

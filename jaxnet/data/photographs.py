@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..text import printable
 from .cache import Cached, cache_folder, cached_pictures
 from .examples import Dataset, Examples, fingerprint_of, held_out
 from .folders import Found, Labelled, find_pictures
@@ -47,13 +48,15 @@ def load_photographs(
     train_places, test_places = np.flatnonzero(readable & ~is_test), np.flatnonzero(readable & is_test)
     train, tested = everything.take(train_places), everything.take(test_places)
     notes = (
+        *_damage(cached),
         *_table(found.classes, train, tested),
         _sizes(cached),
         *_skipped(found, cached, files.names),
         *_duplicates(cached.hashes, files.names, train_places, test_places),
+        *_contradictions(cached.hashes, files, found.classes),
     )
     fingerprint = fingerprint_of(train, tested, found.classes, input_shape, cached.key)
-    return Dataset(f"{folder}, pictures", train, tested, found.classes, input_shape, fingerprint, notes)
+    return Dataset(f"{printable(str(folder))}, pictures", train, tested, found.classes, input_shape, fingerprint, notes)
 
 
 def _check_classes(folder: Path, files: Labelled, found: Found, cached: Cached) -> None:
@@ -90,6 +93,14 @@ def _table(classes: Sequence[str], train: Examples, test: Examples) -> list[str]
     return [f"{name:<{width}}  {left!s:>7}  {right!s:>7}" for name, left, right in rows]
 
 
+def _damage(cached: Cached) -> list[str]:
+    if not cached.damage:
+        return []
+    return [
+        f"warning: decoded images that were kept had been damaged, and were decoded anew: {printable(cached.damage)}"
+    ]
+
+
 def _sizes(cached: Cached) -> str:
     least_width, most_width, least_height, most_height = cached.sizes
     return f"pictures were {least_width} to {most_width} pixels wide and {least_height} to {most_height} high"
@@ -117,6 +128,20 @@ def _duplicates(
     return [f"warning: {len(same)} test pictures are also trained on, so the test flatters: {_few(same)}"]
 
 
+def _contradictions(hashes: Sequence[str], files: Labelled, classes: Sequence[str]) -> list[str]:
+    """A warning of images that are of two classes by their pixels, whatever their files are called."""
+    first: dict[str, int] = {}
+    pairs = []
+    for place, pixels in enumerate(hashes):
+        before = first.setdefault(pixels, place)
+        if pixels and files.labels[before] != files.labels[place]:
+            both = (f"{files.names[i]} ({classes[files.labels[i]]})" for i in (before, place))
+            pairs.append(" = ".join(both))
+    if not pairs:
+        return []
+    return [f"warning: {len(pairs)} images have the pixels of one of another class, so a label is wrong: {_few(pairs)}"]
+
+
 def _few(names: Sequence[str]) -> str:
-    shown = ", ".join(name.encode(errors="replace").decode() for name in names[:SHOWN])
+    shown = ", ".join(printable(name) for name in names[:SHOWN])
     return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"

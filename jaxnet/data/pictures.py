@@ -1,8 +1,12 @@
 """One picture file in: JPEG, PNG, WebP, GIF, BMP or TIFF of any size and mode, as 8-bit pixels of the size wanted."""
 
 import errno
+import hashlib
+import io
+import math
 import os
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,19 +17,27 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ..errors import InputError
+from ..text import printable
+from ..untrusted import open_file
 
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # and no other parser: fewer to attack, none that runs code
 MOST_PIXELS = 2**26  # of a file, by its header: beyond, decoding would fill the memory
-OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)  # errors that say nothing about a picture
+MOST_BYTES = 2**30  # of a file as it is: MOST_PIXELS of any kind take less
+MOST_IN_FLIGHT = 2**30  # bytes for all that is being decoded at a time, whatever the number of processors
+COPIES = 16  # bytes a pixel: at most four copies are alive at once, of four bytes each
+COEFFICIENTS = 8  # bytes a pixel: up to four channels of 16-bit coefficients
+OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that say nothing about a picture
 DRAFT = 2  # JPEG files are decoded at the smallest scale that is at least so many times the size wanted
 
 
 class Picture(NamedTuple):
-    """The pixels, row after row, and the width and height that the file had."""
+    """What became of an image file."""
 
-    pixels: UInt8[np.ndarray, " n_x"]
-    size: tuple[int, int]
+    pixels: UInt8[np.ndarray, " n_x"] | None  # row after row
+    size: tuple[int, int]  # width and height that the file had
+    content: str  # the file's SHA-256, or why it could not be read
+    problem: str = ""  # why there are no pixels
 
 
 def read_pixels(path: Path, input_shape: tuple[int, ...]) -> UInt8[np.ndarray, " n_x"]:
@@ -36,8 +48,8 @@ def read_pixels(path: Path, input_shape: tuple[int, ...]) -> UInt8[np.ndarray, "
     """
     with quiet_decoders():
         picture = try_picture(path, input_shape)
-    if isinstance(picture, str):
-        raise InputError(f"{path} cannot be read as a picture: {picture}")
+    if picture.pixels is None:
+        raise InputError(f"{path} cannot be read as a picture: {picture.problem}")
     return picture.pixels
 
 
@@ -49,38 +61,101 @@ def quiet_decoders() -> Iterator[None]:
         yield
 
 
-def try_picture(path: Path, input_shape: tuple[int, ...]) -> Picture | str:
+def try_picture(path: Path, input_shape: tuple[int, ...]) -> Picture:
     """The picture, or why there is none. Raises `InputError` where it is the machine's fault."""
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
     except ImportError as error:
         raise InputError("reading pictures needs Pillow: pip install 'jaxnet[photos]'") from error
-    if not os.path.isfile(path):
-        return "it is no file"
+    content = ""
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            if image.width * image.height > MOST_PIXELS:
-                return f"it has more than {MOST_PIXELS:,} pixels ({image.width} x {image.height})"
-            size = image.size
-            return Picture(_pixels(image, input_shape), size)
-    except UnidentifiedImageError:
-        kinds = ", ".join(FORMATS)
-        return f"it is none of {kinds}" if path.stat().st_size else "it is empty"
-    except Image.DecompressionBombError:
-        return f"it has more than {MOST_PIXELS:,} pixels"
+        with open_file(path) as file:
+            length = os.fstat(file.fileno()).st_size
+            if length > MOST_BYTES:
+                problem = f"it has more than {MOST_BYTES:,} bytes ({length:,})"
+                return Picture(None, (0, 0), f"{length} bytes", problem)
+            # Of most formats no more than the header is read here.
+            with IN_FLIGHT.taking(length), Image.open(file, formats=FORMATS) as header:
+                size, needed = header.size, length + _decoding_bytes(header, input_shape)
+            with IN_FLIGHT.taking(needed):
+                file.seek(0)
+                encoded = file.read(length)
+                content = hashlib.sha256(encoded).hexdigest()
+                with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
+                    return Picture(_pixels(image, input_shape), size, content)
     except Exception as error:  # the decoders of damaged files fail in every way there is
-        if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
-            raise InputError(f"{path} cannot be read now: {error.strerror}; try again") from error
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return re.sub(r"\s+", " ", reason) or type(error).__name__
+        seen = error.strerror if isinstance(error, OSError) else ""
+        return Picture(None, (0, 0), content or seen or content_of(path), _problem(path, error))
+
+
+def content_of(path: Path) -> str:
+    """What a file holds, as one word: its SHA-256; or its length, or why it cannot be read, where none will be."""
+    try:
+        with open_file(path) as file:
+            length = os.fstat(file.fileno()).st_size
+            return f"{length} bytes" if length > MOST_BYTES else hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _problem(path: Path, error: Exception) -> str:
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return f"it is none of {', '.join(FORMATS)}" if os.path.getsize(path) else "it is empty"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"it has more than {MOST_PIXELS:,} pixels"
+    if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
+        raise InputError(f"{path} cannot be read now: {error.strerror}; try again") from error
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return printable(re.sub(r"\s+", " ", reason))[:200] or type(error).__name__
+
+
+def _decoding_bytes(header, input_shape: tuple[int, ...]) -> int:
+    """What decoding takes at most, by the header: JPEG is decoded smaller, but a progressive one is unpacked whole."""
+    width, height = header.size
+    if width * height > MOST_PIXELS:
+        raise ValueError(f"it has more than {MOST_PIXELS:,} pixels ({width} x {height})")
+    unpacked = width * height * COEFFICIENTS if header.info.get("progressive") else 0
+    _draft(header, input_shape)
+    return unpacked + COPIES * (header.width * header.height + math.prod(input_shape[:2]))
+
+
+def _draft(image, input_shape: tuple[int, ...]) -> None:
+    enough = DRAFT * max(input_shape[:2])  # of both sides, as the picture may lie on its side
+    image.draft(None, (enough, enough))
+
+
+class Allowance:
+    """So many bytes for all threads together. What takes more than there are in all is let in alone."""
+
+    def __init__(self, most: int):
+        self.most, self.free = most, most
+        self.changed = threading.Condition()
+
+    @contextmanager
+    def taking(self, amount: int) -> Iterator[None]:
+        """Waits until `amount` is free, and gives it back at the end of the block."""
+        amount = min(amount, self.most)
+        with self.changed:
+            self.changed.wait_for(lambda: self.free >= amount)
+            self.free -= amount
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.free += amount
+                self.changed.notify_all()
+
+
+IN_FLIGHT = Allowance(MOST_IN_FLIGHT)
 
 
 def _pixels(image, input_shape: tuple[int, ...]) -> UInt8[np.ndarray, " n_x"]:
     from PIL import Image
 
     height, width = input_shape[:2]
-    enough = DRAFT * max(width, height)  # of both sides, as the picture may lie on its side
-    image.draft(None, (enough, enough))
+    _draft(image, input_shape)
     image.load()
     image = _on_white(_eight_bits(_upright(image)))
     image = image.convert("RGB") if image.mode == "LAB" else image  # Pillow knows no other way out of LAB

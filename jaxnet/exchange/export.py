@@ -14,8 +14,8 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from safetensors.numpy import save
 
+from .. import tensors
 from ..errors import InputError
 from ..model import STATISTICS, Model, described, replace_file
 from ..parameters import layer_dims
@@ -101,7 +101,8 @@ def save_torch(
         statistics = (model.scaling.mean, model.scaling.std)
         said |= {name: array[order, 0].tolist() for name, array in zip(STATISTICS, statistics, strict=True)}
     metadata = {"format": "pt", "jaxnet_version": version("jaxnet"), **about_torch(model, **choices)}
-    replace_file(path, save(state, metadata | {name: json.dumps(value) for name, value in said.items()}))
+    metadata |= {name: json.dumps(value) for name, value in said.items()}
+    replace_file(path, tensors.encode(state, metadata))
 
 
 def save_npz(path: str | os.PathLike, model: Model) -> None:

@@ -4,27 +4,24 @@ import itertools
 import json
 import os
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
+from .. import tensors
 from ..errors import InputError
 from ..model import STATISTICS, Model, described, model_of
 from ..parameters import FrozenDict, layer_dims
 from ..scaling import Scaling
+from ..untrusted import LISTED, read_npz
 from .export import SETTINGS, channels_first_order, of_a_known_type
 
 
 NAME = re.compile(r"(?:(?P<module>.*)\.)?(?P<kind>weight|bias)|(?P<letter>[Wb])(?P<number>\d+)", re.DOTALL)
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
-BROKEN = (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, NotImplementedError, MemoryError)
 READ = (*SETTINGS, "channels_first", *STATISTICS)
-LISTED = 12  # names in a message
 
 
 def load_torch(
@@ -60,6 +57,8 @@ def load_torch(
         settings = said | {name: value for name, value in given.items() if value is not None}
         settings = _defaults(layer_dims(parameters)) | settings
         model = model_of(settings, parameters | _statistics(said))
+        if type(settings["channels_first"]) is not bool:
+            raise InputError(f"channels_first says {settings['channels_first']!r:.99}; expected true or false")
         if settings["channels_first"]:
             model = _channels_last(model)
         if scaling is not None:
@@ -67,7 +66,7 @@ def load_torch(
             described(model)  # raises where it does not fit
         return model
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error!s:.999}") from error
 
 
 def _defaults(dims: Sequence[int]) -> dict[str, Any]:
@@ -133,7 +132,10 @@ def _pairs(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]
         if match is None:
             raise InputError(f"{name!r:.99} is no weight or bias of a linear layer; {_found(arrays)}")
         kind = match["letter"] or {"weight": "W", "bias": "b"}[match["kind"]]
-        pairs.setdefault(match["number"] or match["module"] or "", {})[kind] = array
+        layer = pairs.setdefault(match["number"] or match["module"] or "", {})
+        if kind in layer:
+            raise InputError(f"{name!r:.99} is the second {kind} of its layer; {_found(arrays)}")
+        layer[kind] = array
     return pairs
 
 
@@ -160,12 +162,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]
         )
     if not path.is_file():
         raise InputError(f"{path} is no file; expected a .safetensors file of a state dict, or an .npz file")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, *BROKEN) as error:
-        raise InputError(f"{path} cannot be read as a safetensors file: {error}") from error
+    arrays, metadata, _ = tensors.read(path)
     if "jaxnet_format" in metadata:
         raise InputError(f"{path} is a model of jaxnet already: read it with load_model, or as MODEL of a command")
     if "jaxnet_version" not in metadata:
@@ -178,12 +175,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]
 
 def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The weights and biases of the file, and what else `save_npz` writes."""
-    try:
-        with path.open("rb") as file:
-            npz = np.load(file, allow_pickle=False)
-            arrays = {} if isinstance(npz, np.ndarray) else {name: npz[name] for name in npz.files}
-    except (*BROKEN, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path} cannot be read as an .npz file of plain arrays: {error}") from error
+    arrays = read_npz(path)
     said = {name: arrays.pop(name).tolist() for name in READ if name in arrays}
     arrays.pop("layer_dims", None)  # the arrays say the same
     return arrays, said

@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ..arguments import check_array
 from ..errors import InputError
 from ..layers import linear_gradient
 from ..parameters import FrozenDict
 from ..types import AnyArray
-from .pairs import Record, check_one_column
+from .pairs import Record, check_one_column, check_record
 
 
 def mean_gradient(record: Record, weights: Float[AnyArray, " Cm"] | None = None) -> FrozenDict:
@@ -17,6 +18,9 @@ def mean_gradient(record: Record, weights: Float[AnyArray, " Cm"] | None = None)
 
     Raises `InputError` where the weights are not one for each column.
     """
+    check_record(record)
+    if weights is not None:
+        check_array("weights", weights)
     if weights is not None and np.shape(weights) != record.dZ[0].shape[1:]:
         raise InputError(f"weights have shape {np.shape(weights)}; expected {record.dZ[0].shape[1:]}, one a column")
     gradient = {}
@@ -28,6 +32,7 @@ def mean_gradient(record: Record, weights: Float[AnyArray, " Cm"] | None = None)
 
 def second_moment(record: Record) -> FrozenDict:
     """dZ^2 (A^2)^T / m,  mean of the columns of dZ^2:  the mean of g_i^2, entry by entry; the C columns are added."""
+    check_record(record)
     moment = {}
     for l, (A, dZ) in enumerate(zip(record.A, record.dZ, strict=True), start=1):
         moment[f"W{l}"], moment[f"b{l}"] = linear_gradient(summed_by_example(dZ * dZ, A), A * A)

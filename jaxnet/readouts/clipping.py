@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from ..arguments import check_key, check_number
 from ..errors import InputError
 from ..parameters import FrozenDict
 from ..types import PRNGKeyArray
@@ -33,8 +34,9 @@ def clipped_gradient(
     if key is None and not (isinstance(noise_multiplier, int | float) and noise_multiplier == 0):
         raise InputError(f"noise_multiplier is {noise_multiplier} but key is None; pass key=jax.random.key(...)")
     check_positive("max_norm", max_norm)
-    if isinstance(noise_multiplier, int | float) and noise_multiplier < 0:
-        raise InputError(f"noise_multiplier is {noise_multiplier}; expected a number from 0")
+    check_number("noise_multiplier", noise_multiplier, "a number from 0", lambda number: number >= 0)
+    if key is not None:
+        check_key(key)
     squared = squared_norms(record)
     norms = jnp.sqrt(jnp.where(squared > 0, squared, 1))
     weights = jnp.where(squared > 0, jnp.minimum(1, max_norm / norms), 1)

@@ -26,9 +26,10 @@ from ..network import (
 )
 from ..parameters import FrozenDict, layer_dims
 from ..types import Inputs, Labels, Masks, Parameters
+from ..weighting import SampleWeight, as_sample_weight
 from .batch import second_moment
 from .examples import gram, squared_norms
-from .pairs import Record, check_direction, loss_piece
+from .pairs import Record, check_direction
 
 
 def ggn_diagonal(record: Record) -> Parameters:
@@ -51,35 +52,53 @@ def ggn_spectrum(record: Record) -> Float[Array, " Cm"]:
 
 
 def ggn_vector_product(
-    X: Inputs, Y: Labels, parameters: Parameters, V: Parameters, network: Network = COURSE, *, masks: Masks = None
+    X: Inputs,
+    Y: Labels,
+    parameters: Parameters,
+    V: Parameters,
+    network: Network = COURSE,
+    *,
+    masks: Masks = None,
+    sample_weight: SampleWeight = None,
 ) -> FrozenDict:
     """GGN V = mean over the examples of J_i^T H_i J_i V:  forward along V, times H, and backward like a gradient.
 
-    V and the product have the tree of parameters; `InputError` where V has not. Schraudolph 2002.
+    V and the product have the tree of parameters; `InputError` where V has not. `sample_weight` makes H_i w_i H_i.
+    Schraudolph 2002.
     """
     V = _direction(V, parameters)
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     R_caches = forward_along(V, caches, network, masks)
-    grads = backpropagate(_hessian_times(R_caches, caches, Y, network), caches, network.by_backprop, masks=masks)
+    R_dZL = _hessian_times(R_caches, caches, Y, network)
+    grads = backpropagate(R_dZL, caches, network.by_backprop, masks=masks, sample_weight=sample_weight)
     return cast(FrozenDict, parameter_grads(grads, FrozenDict(parameters)))
 
 
 def hessian_vector_product(
-    X: Inputs, Y: Labels, parameters: Parameters, V: Parameters, network: Network = COURSE, *, masks: Masks = None
+    X: Inputs,
+    Y: Labels,
+    parameters: Parameters,
+    V: Parameters,
+    network: Network = COURSE,
+    *,
+    masks: Masks = None,
+    sample_weight: SampleWeight = None,
 ) -> FrozenDict:
     """H V = mean over the examples of (R{dZ} A^T + dZ R{A}^T, R{dZ}),  with R{} the derivative along V.
 
     R{dA_{l-1}} = W^T R{dZ} + V_W^T dZ,  R{dZ_l} = g'(Z) R{dA} + g''(Z) R{Z} dA: Pearlmutter 1994.
     V and the product have the tree of parameters; `InputError` where V has not. At the kink of relu, g'' is 0.
+    `sample_weight` is that of the cost: see `cost_and_grads`.
     """
     V = _direction(V, parameters)
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     R_caches = forward_along(V, caches, network, masks)
     ZL = caches[-1].Z
+    weight = as_sample_weight(sample_weight, ZL)
     dZL, R_dZL = network.loss.gradient(ZL, as_targets(Y, ZL)), _hessian_times(R_caches, caches, Y, network)
     # R{} of the backward loop is its derivative along (R{dZL}, R{caches}); g'' comes from that of each g's backward.
     dZ, R_dZ = jax.jvp(
-        lambda dZL, caches: backward_signals(dZL, caches, network.by_backprop, masks=masks).dZ,
+        lambda dZL, caches: backward_signals(dZL, caches, network.by_backprop, masks=masks, sample_weight=weight).dZ,
         (dZL, caches),
         (R_dZL, R_caches),
     )
@@ -114,4 +133,4 @@ def forward_along(V: Parameters, caches: list[LayerCache], network: Network, mas
 def _hessian_times(R_caches: list[LayerCache], caches: list[LayerCache], Y: Labels, network: Network) -> Array:
     """H R{ZL}, example by example."""
     ZL, R_ZL = caches[-1].Z, R_caches[-1].Z
-    return loss_piece(network.loss, "hessian_product")(ZL, as_targets(Y, ZL), R_ZL)
+    return network.loss.hessian_product(ZL, as_targets(Y, ZL), R_ZL)

@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..arguments import check_count, check_key
 from ..errors import InputError
 from ..parameters import FrozenDict, checked_layer_dims
 from ..types import DTypeLike, Parameters, PRNGKeyArray
-from .pairs import Record, check_direction, check_same_layers, repeated
+from .pairs import Record, check_direction, check_record, check_same_layers, repeated
 
 
 Matrix: TypeAlias = Float[Array, "k _"]
@@ -22,6 +23,7 @@ Matrix: TypeAlias = Float[Array, "k _"]
 
 def per_example_gradients(record: Record) -> FrozenDict:
     """dW_i = dZ_i A_i^T,  db_i = dZ_i,  as arrays (C m, n_l, n_{l-1}) and (C m, n_l, 1)."""
+    check_record(record)
     gradients = {}
     for l, (A, dZ) in enumerate(zip(record.A, record.dZ, strict=True), start=1):
         # Example by example, on a CPU, the memory is written in four fifths of the time of one broadcast product.
@@ -32,6 +34,7 @@ def per_example_gradients(record: Record) -> FrozenDict:
 
 def squared_norms(record: Record) -> Float[Array, " Cm"]:
     """||g_i||^2 = sum_l ||dZ_i||^2 (||A_i||^2 + 1): no matrix product. Goodfellow 2015, arXiv:1510.01799."""
+    check_record(record)
     terms = (
         jnp.sum(dZ * dZ, axis=0) * repeated(jnp.sum(A * A, axis=0, keepdims=True) + 1, dZ)[0]
         for A, dZ in zip(record.A, record.dZ, strict=True)
@@ -59,6 +62,7 @@ def projection(record: Record, direction: Parameters) -> Float[Array, " Cm"]:
 
     Raises `InputError` where V is none of this network.
     """
+    check_record(record)
     check_direction(direction, record.layer_dims)
     terms = (
         jnp.sum(dZ * repeated(direction[f"W{l}"] @ A + direction[f"b{l}"], dZ), axis=0)
@@ -71,7 +75,13 @@ def sketch(record: Record, matrices: Sequence[tuple[Matrix, Matrix]]) -> Float[A
     """vec((P dZ_i) (Q [A_i; 1])^T) of every layer, side by side: short rows whose inner products estimate `gram`.
 
     With (P, Q) = `sketch_matrices` of each layer. Choe et al. 2024 (LoGra), arXiv:2405.13954.
+    Raises `InputError` where there is not a pair of matrices for each layer.
     """
+    check_record(record)
+    if not isinstance(matrices, Sequence) or len(matrices) != len(record.A):
+        raise InputError(
+            f"matrices are not one pair for each of {len(record.A)} layers; pass those of `sketch_matrices`"
+        )
     rows = []
     for A, dZ, (P, Q) in zip(record.A, record.dZ, matrices, strict=True):
         left, right = P @ dZ, repeated(Q[:, :-1] @ A + Q[:, -1:], dZ)
@@ -84,8 +94,8 @@ def sketch_matrices(
 ) -> tuple[tuple[Matrix, Matrix], ...]:
     """P (size, n_l) and Q (size, n_{l-1} + 1) of every layer, normal of variance 1/size: <s_i, s_j> is K_ij in mean."""
     dims = checked_layer_dims(layer_dims)
-    if size < 1:
-        raise InputError(f"size is {size}; expected the number of rows of each matrix, at least 1")
+    check_count("size", size)
+    check_key(key)
     keys = jax.random.split(key, (len(dims) - 1, 2))
 
     def matrix(key, n):

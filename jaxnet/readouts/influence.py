@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..arguments import check_number
 from ..errors import InputError
 from .examples import gram, squared_norms
 from .pairs import Record, check_one_column, check_positive
@@ -68,8 +69,12 @@ def _solve(
 def _check_checkpoints(rates: Sequence, *batches: Sequence[Record]) -> None:
     if any(isinstance(batch, Record) for batch in batches):
         raise InputError("got one record; expected a list of them, one for each checkpoint: [record]")
+    if not all(isinstance(given, Sequence) for given in (rates, *batches)):
+        raise InputError("expected a list of records, and as many learning rates, one for each checkpoint")
     counts = [*map(len, batches), len(rates)]
     if len(set(counts)) != 1 or counts[0] == 0:
         raise InputError(f"of checkpoints there are {' and '.join(map(str, counts))}; expected one number, 1 or more")
     for record in chain(*batches):
         check_one_column(record)
+    for rate in rates:
+        check_number("a learning rate", rate, "a number")

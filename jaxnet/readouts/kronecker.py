@@ -11,8 +11,9 @@ from jaxtyping import Array, Float
 
 from ..network import COURSE, L_model_forward, Network, as_targets
 from ..types import Inputs, Labels, Parameters
+from ..weighting import SampleWeight, as_sample_weight, weighted
 from .batch import summed_by_example
-from .pairs import Record, loss_piece
+from .pairs import Record
 
 
 Symmetric = Float[Array, "k k"]
@@ -37,28 +38,35 @@ def kronecker_factors(record: Record) -> KroneckerFactors:
     """A = [A_{l-1}; 1] [A_{l-1}; 1]^T / m,  G = dZ dZ^T / m, over all columns.
 
     Empirical K-FAC from `loss_gradient`, K-FAC by Monte Carlo from `sampled_labels`, KFLR (Botev et al. 2017,
-    arXiv:1706.03662) from `hessian_root`.
+    arXiv:1706.03662) from `hessian_root`. Of a record with sample weights, A is the weighted mean, by w_i / sum w.
     """
     m = record.examples
-    return KroneckerFactors(tuple(_input_factor(A) for A in record.A), tuple(dZ @ dZ.T / m for dZ in record.dZ))
+    inputs = tuple(_input_factor(A, record.sample_weight) for A in record.A)
+    return KroneckerFactors(inputs, tuple(dZ @ dZ.T / m for dZ in record.dZ))
 
 
-def kfra_factors(X: Inputs, Y: Labels, parameters: Parameters, network: Network = COURSE) -> KroneckerFactors:
+def kfra_factors(
+    X: Inputs, Y: Labels, parameters: Parameters, network: Network = COURSE, *, sample_weight: SampleWeight = None
+) -> KroneckerFactors:
     """G_L = mean of H_i,  G_{l-1} = (W^T G_l W) * (F F^T / m)  with F = g'(Z_{l-1}); A as in `kronecker_factors`.
 
     It carries one matrix a layer down, whatever the number of logits, past activations that act on each unit by itself.
-    Botev et al. 2017, arXiv:1706.03662.
+    With `sample_weight`, H_i is w_i H_i, and the mean of F F^T is weighted as that of A is. Botev et al. 2017,
+    arXiv:1706.03662.
     """
     _, caches = L_model_forward(X, parameters, network)
     ZL = caches[-1].Z
     m = ZL.shape[1]
-    S = loss_piece(network.loss, "hessian_root")(ZL, as_targets(Y, ZL))
+    S, weight = network.loss.hessian_root(ZL, as_targets(Y, ZL)), as_sample_weight(sample_weight, ZL)
+    if weight is not None:
+        S = weighted(S, jnp.tile(jnp.sqrt(weight), S.shape[1] // m))
     G = [S @ S.T / m]
     for below, above in reversed(list(pairwise(caches))):
         W, Z = above.linear_cache.W, below.Z
         F = network.hidden.backward(jnp.ones_like(Z), Z)
-        G.append((W.T @ G[-1] @ W) * (F @ F.T / m))
-    return KroneckerFactors(tuple(_input_factor(cache.linear_cache.A) for cache in caches), tuple(reversed(G)))
+        G.append((W.T @ G[-1] @ W) * _mean_product(F, weight))
+    inputs = tuple(_input_factor(cache.linear_cache.A, weight) for cache in caches)
+    return KroneckerFactors(inputs, tuple(reversed(G)))
 
 
 def ekfac(record: Record, factors: KroneckerFactors) -> EKFAC:
@@ -80,6 +88,10 @@ def with_ones(A: Float[Array, "n m"]) -> Float[Array, "n+1 m"]:
     return jnp.concatenate([A, jnp.ones_like(A[:1])])
 
 
-def _input_factor(A: Float[Array, "n m"]) -> Symmetric:
-    inputs = with_ones(A)
-    return inputs @ inputs.T / A.shape[1]
+def _input_factor(A: Float[Array, "n m"], weight: Float[Array, " m"] | None) -> Symmetric:
+    return _mean_product(with_ones(A), weight)
+
+
+def _mean_product(F: Float[Array, "n m"], weight: Float[Array, " m"] | None) -> Symmetric:
+    """F F^T / m, or, weighted, sum_i w_i f_i f_i^T / sum_i w_i."""
+    return F @ F.T / F.shape[1] if weight is None else weighted(F, weight / jnp.sum(weight)) @ F.T

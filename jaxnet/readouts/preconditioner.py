@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
+from ..arguments import check_count, check_number
 from ..errors import InputError
 from ..parameters import layer_dims
 from ..types import Parameters
@@ -38,9 +39,8 @@ def precondition_by_kfac(
     Raises `InputError` for a damping or a decay out of range, and where `factors` are not passed.
     """
     check_positive("damping", damping)
-    check_positive("interval", interval)
-    if isinstance(decay, int | float) and not 0 <= decay < 1:
-        raise InputError(f"decay is {decay}; expected 0 <= decay < 1")
+    check_number("decay", decay, "0 <= decay < 1", lambda decay: 0 <= decay < 1)
+    check_count("interval", interval)
 
     def init(params: Any) -> KFACState:
         dims, dtype = layer_dims(params), jnp.result_type(*params.values())

@@ -1,0 +1,79 @@
+"""Signals that end a command, as an exception: what there is can then be saved."""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+TOGETHER = 0.1  # seconds: `timeout` and a shell that loses its terminal send a signal twice, one right after the other
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal came. It is raised wherever the main thread is, as Python does for Ctrl-C."""
+
+
+class Stop:
+    """Whether a signal has come, and which.
+
+    Its exception may be lost: in a callback of C code, such as JAX's of `gc`, or in an import that forgives any error.
+    So what takes long calls `check` now and then.
+    """
+
+    signal: int | None = None
+
+    def check(self) -> None:
+        """Raises `Stopped` again if a signal has come."""
+        if self.signal is not None:
+            raise Stopped
+
+    @property
+    def name(self) -> str:
+        """What to call it on the screen."""
+        return "interrupted" if self.signal in (None, signal.SIGINT) else f"ended by {signal.Signals(self.signal).name}"
+
+    @property
+    def exit_code(self) -> int:
+        """As a shell has it: 130, 143, 129."""
+        return 128 + (self.signal or signal.SIGINT)
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """For the length of the block, the first signal raises `Stopped`, and a second one ends the process at once.
+
+    A signal that is ignored, as `nohup` has it, stays so. Only the main thread can be told.
+    """
+    stop, before = Stop(), {}
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        time.sleep(TOGETHER)
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        stop.signal = number
+        raise Stopped
+
+    def forget(unraisable: Any) -> None:
+        if not issubclass(unraisable.exc_type, Stopped):  # `Stop.check` raises it again
+            report(unraisable)
+
+    report, sys.unraisablehook = sys.unraisablehook, forget
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, receive)
+    try:
+        yield stop
+    finally:
+        sys.unraisablehook = report
+        for number, handler in before.items():
+            signal.signal(number, handler)
