@@ -141,9 +141,9 @@ def nearby(function: Function) -> list[list[np.ndarray]]:
     """
     sizes = [function.sizes(i) for i in range(len(function.leaves))]
     total = sum(size.size for size in sizes)
-    ramp = np.geomspace(1e-13, 1e-4, total)
+    ramp = np.geomspace(1e-15, 1e-6, total)
     if len(sizes) > 1:
-        ramp = np.repeat(np.geomspace(1e-13, 1e-4, len(sizes)), [size.size for size in sizes])
+        ramp = np.repeat(np.geomspace(1e-15, 1e-6, len(sizes)), [size.size for size in sizes])
     random = np.random.default_rng(0)
     shares = [NEARBY * random.uniform(-1, 1, size=total) for _ in range(4)]
     shares += [sign * up for up in (ramp, ramp.max() / ramp * ramp.min()) for sign in (1, -1)]

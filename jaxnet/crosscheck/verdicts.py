@@ -189,7 +189,7 @@ def _beside_a_kink(case: Case, off: Entries) -> bool:
         if not np.all(np.abs(got[at] - want) <= CALIBRATED * case.witness.unit[at]):
             return False
         around.append(want)
-    room = JUMP * case.witness.scale
+    room = JUMP * max(case.witness.scale, float(np.max(np.abs(around))))
     low, high = np.min(around, axis=0) - room, np.max(around, axis=0) + room
     return bool(np.all((low <= case.got[at]) & (case.got[at] <= high)))
 
