@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
+from .checks import check_same_shape
 from .errors import InputError
+from .members import by_name, itself
 from .types import AnyArray
 
 
@@ -22,16 +23,13 @@ class Activation(NamedTuple):
     forward: Callable[[Array], Array]
     backward: Callable[[Array, Array], Array]  # (dA, Z) -> dZ
 
+    __copy__ = __deepcopy__ = itself
+
+    def __reduce__(self):
+        return by_name(self, ACTIVATIONS | STRAIGHT_THROUGH, as_activation)
+
 
 Units = Float[Array, "n m"]
-
-
-def check_same_shape(dA: AnyArray, Z: AnyArray) -> None:
-    """Raises `InputError` where dA and Z would broadcast."""
-    if np.shape(dA) != np.shape(Z):
-        raise InputError(
-            f"dA has shape {np.shape(dA)} and Z {np.shape(Z)}; expected one shape, (n, m), that of the layer's units"
-        )
 
 
 def relu_backward(dA: Float[AnyArray, "n m"], Z: Float[AnyArray, "n m"]) -> Units:

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from .companions import per_example
+from .checks import as_targets, check_array
 from .errors import InputError
 from .feedback import Feedback, weights
-from .network import COURSE, L_model_forward, Network, as_targets, backward_signals
+from .network import COURSE, L_model_forward, Network, backward_signals
 from .signals import norm, scale_of, stacked
 from .types import AnyArray, Inputs, Labels, Masks, Parameters
 from .weighting import SampleWeight, as_sample_weight, weighted
@@ -48,7 +48,7 @@ def alignment(
     """
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     ZL, m = caches[-1].Z, X.shape[1]
-    Y = as_targets(Y, ZL)
+    Y = as_targets(Y, ZL, network.loss)
     dZL = network.loss.gradient(ZL, Y)
     weight = as_sample_weight(sample_weight, ZL)
     dZ = backward_signals(dZL, caches, network, masks=masks, B=B, Y=Y, sample_weight=weight).dZ[:-1]
@@ -74,6 +74,8 @@ def angle(A: Float[AnyArray, "..."], B: Float[AnyArray, "..."]) -> Float[Array, 
     By 2 atan2(||a - b||, ||a + b||) of the unit vectors, since arccos loses half of the digits where they are parallel.
     Kahan 2006, "How futile are mindless assessments of roundoff", section 12.
     """
+    check_array("A", A)
+    check_array("B", B)
     if A.shape != B.shape:
         raise InputError(f"an angle is between arrays of one shape; got {A.shape} and {B.shape}")
     a, b = map(_direction, (A, B))

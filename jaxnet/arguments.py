@@ -37,17 +37,6 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
         raise InputError(f"{name} is {value}; expected {expected}")
 
 
-def check_array(name: str, value: Any, shape: str = "") -> None:
-    """Raises `InputError` unless the value is an array of real numbers without masked entries, of JAX or NumPy."""
-    expected = f"an array of floats{shape and ', ' + shape}"
-    if np.ma.isMaskedArray(value):
-        raise InputError(f"{name} is a masked array, whose mask would be ignored; expected {expected}: fill it first")
-    if not isinstance(value, jax.Array | np.ndarray):
-        raise InputError(f"{name} is {_shown(value)}; expected {expected}: pass jax.numpy.asarray(...) of numbers")
-    if not any(jnp.issubdtype(value.dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_)):
-        raise InputError(f"{name} has dtype {value.dtype}; expected {expected}")
-
-
 def check_key(key: Any) -> None:
     """Raises `InputError` unless the key is one of JAX's: typed, or two or four raw uint32."""
     is_array = isinstance(key, jax.Array | np.ndarray)

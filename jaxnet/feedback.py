@@ -14,11 +14,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .activations import Activation
+from .checks import check_floats
 from .errors import InputError
 from .layers import linear_transpose
 from .losses import Loss
+from .members import Bound, itself
 from .parameters import FrozenDict
-from .types import Parameters, PRNGKeyArray
+from .types import DTypeLike, Parameters, PRNGKeyArray
 
 
 class Crossing(NamedTuple):
@@ -66,11 +68,18 @@ class Rule(NamedTuple):
     update: Callable[..., Feedback]  # (B, parameters before a step, after it, network, *, key) -> B
     transport: Callable[[Parameters], Feedback] | None  # the B with which the rule is backpropagation, if any is
 
+    __copy__ = __deepcopy__ = itself
+
 
 Draw: TypeAlias = Callable[..., Array]  # (key, shape, dtype) -> B_l, as in `jax.nn.initializers`
 
-# N(0, 1/n_{l-1}): the entries of a W_l^T of the initialisation "lecun".
-DRAW = jax.nn.initializers.variance_scaling(1.0, "fan_in", "normal")
+
+def lecun_normal(key: PRNGKeyArray, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """N(0, 1/n_{l-1}): the entries of a W_l^T of the initialisation "lecun"."""
+    return jax.nn.initializers.variance_scaling(1.0, "fan_in", "normal")(key, shape, dtype)
+
+
+DRAW = lecun_normal
 
 
 def initialize_feedback(parameters: Parameters, network: Functions, *, key: PRNGKeyArray | None = None) -> Feedback:
@@ -93,6 +102,8 @@ def update_feedback(
 
 def _crossed(parameters: Parameters) -> Parameters:
     """Without layer 1, which no rule crosses. So a run in reduced inputs, see `reduction`, has the same feedback."""
+    for name, value in parameters.items():
+        check_floats(name, value, "unit")
     return FrozenDict({name: value for name, value in parameters.items() if name not in ("W1", "b1")})
 
 
@@ -196,10 +207,7 @@ def feedback_alignment(draw: Draw = DRAW) -> Rule:
     "Random synaptic feedback weights support error backpropagation for deep learning", delta_h = B e.
     """
 
-    def init(parameters, network, *, key):
-        return draw_layers(parameters, network, key=key, draw=draw)
-
-    return Rule(init, through_B, unchanged, transposes)
+    return Rule(Bound(draw_layers, draw=draw), through_B, unchanged, transposes)
 
 
 @cache
@@ -213,16 +221,14 @@ def kolen_pollack(decay: float = 0.0, draw: Draw = DRAW) -> Rule:
     """
     _check_share("decay", decay)
 
-    def init(parameters, network, *, key):
-        return draw_layers(parameters, network, key=key, draw=draw)
+    return Rule(Bound(draw_layers, draw=draw), through_B, Bound(_step_transposed, decay=decay), transposes)
 
-    def update(B, before, after, network, *, key):
-        del network, key
-        W, W_new = weights(before), weights(after)
-        keep = 1 - decay
-        return FrozenDict({f"B{l}": keep * B[f"B{l}"] + (W_new[l] - keep * W[l]).T for l in W})
 
-    return Rule(init, through_B, update, transposes)
+def _step_transposed(B, before, after, network, *, key, decay):
+    del network, key
+    W, W_new = weights(before), weights(after)
+    keep = 1 - decay
+    return FrozenDict({f"B{l}": keep * B[f"B{l}"] + (W_new[l] - keep * W[l]).T for l in W})
 
 
 @cache
@@ -244,31 +250,38 @@ def weight_mirror(
     if examples < 1 or warm_up < 0:
         raise InputError(f"examples is {examples} and warm_up {warm_up}; expected at least 1 and 0")
 
-    def mirrored(B, parameters, network, key):
-        keys, W = layer_keys(parameters, key), weights(parameters)
-        new = {}
-        for l in W:
-            g = network.loss.output if l == max(W) else network.hidden.forward
-            noise = jax.random.uniform(keys[l], (W[l].shape[1], examples), W[l].dtype, -amplitude / 2, amplitude / 2)
-            heard = g(W[l] @ noise + parameters[f"b{l}"])
-            new[f"B{l}"] = (1 - decay) * B[f"B{l}"] + rate * (noise @ heard.T)
-        return FrozenDict(new)
+    mirrored = Bound(_mirrored, rate=rate, amplitude=amplitude, examples=examples, decay=decay)
+    return Rule(
+        Bound(_warmed_up, draw=draw, mirrored=mirrored, warm_up=warm_up),
+        through_B,
+        Bound(_mirrored_after, mirrored=mirrored),
+        transposes,
+    )
 
-    def init(parameters, network, *, key):
-        B = draw_layers(parameters, network, key=key, draw=draw)
-        if not B:
-            return B
-        # The layers' own keys are folds by their numbers, which are smaller.
-        first = jax.random.fold_in(key, 2**32 - 1)
-        return jax.lax.fori_loop(
-            0, warm_up, lambda i, B: mirrored(B, parameters, network, jax.random.fold_in(first, i)), B
-        )
 
-    def update(B, before, after, network, *, key):
-        del before
-        return mirrored(B, after, network, key)
+def _mirrored(B, parameters, network, key, *, rate, amplitude, examples, decay):
+    keys, W = layer_keys(parameters, key), weights(parameters)
+    new = {}
+    for l in W:
+        g = network.loss.output if l == max(W) else network.hidden.forward
+        noise = jax.random.uniform(keys[l], (W[l].shape[1], examples), W[l].dtype, -amplitude / 2, amplitude / 2)
+        heard = g(W[l] @ noise + parameters[f"b{l}"])
+        new[f"B{l}"] = (1 - decay) * B[f"B{l}"] + rate * (noise @ heard.T)
+    return FrozenDict(new)
 
-    return Rule(init, through_B, update, transposes)
+
+def _warmed_up(parameters, network, *, key, draw, mirrored, warm_up):
+    B = draw_layers(parameters, network, key=key, draw=draw)
+    if not B:
+        return B
+    # The layers' own keys are folds by their numbers, which are smaller.
+    first = jax.random.fold_in(key, 2**32 - 1)
+    return jax.lax.fori_loop(0, warm_up, lambda i, B: mirrored(B, parameters, network, jax.random.fold_in(first, i)), B)
+
+
+def _mirrored_after(B, before, after, network, *, key, mirrored):
+    del before
+    return mirrored(B, after, network, key)
 
 
 # Sign symmetry: B_l has the signs of W_l^T, at every step, and magnitudes of its own.
@@ -293,37 +306,36 @@ def uniform_sign(magnitude: float | None = None) -> Rule:
     the optimizer takes no notice of scale; Moskovitz, Litwin-Kumar & Abbott 2018.
     """
 
-    def init(parameters, network, *, key):
-        del network, key
-        W = weights(parameters)
-        c = {l: W[l].shape[1] ** -0.5 if magnitude is None else magnitude for l in W}
-        return with_signs({f"B{l}": jnp.full(W[l].T.shape, c[l], W[l].dtype) for l in W}, parameters)
+    return Rule(Bound(_signs_of_one, magnitude=magnitude), through_B, _keep_magnitudes, transposes)
 
-    return Rule(init, through_B, _keep_magnitudes, transposes)
+
+def _signs_of_one(parameters, network, *, key, magnitude):
+    del network, key
+    W = weights(parameters)
+    c = {l: W[l].shape[1] ** -0.5 if magnitude is None else magnitude for l in W}
+    return with_signs({f"B{l}": jnp.full(W[l].T.shape, c[l], W[l].dtype) for l in W}, parameters)
+
+
+def _signs_of_drawn(parameters, network, *, key, draw):
+    return with_signs(draw_layers(parameters, network, key=key, draw=draw), parameters)
 
 
 @cache
 def fixed_random_sign(draw: Draw = DRAW) -> Rule:
     """dA_{l-1} = B_l dZ_l,  B_l = |M_l| * sign(W_l^T) with M_l drawn once: frSF, Liao et al. 2016, section 3."""
-
-    def init(parameters, network, *, key):
-        return with_signs(draw_layers(parameters, network, key=key, draw=draw), parameters)
-
-    return Rule(init, through_B, _keep_magnitudes, transposes)
+    return Rule(Bound(_signs_of_drawn, draw=draw), through_B, _keep_magnitudes, transposes)
 
 
 @cache
 def batch_random_sign(draw: Draw = DRAW) -> Rule:
     """dA_{l-1} = B_l dZ_l,  B_l = |M_l| * sign(W_l^T), M_l drawn in every step: brSF, Liao et al. 2016, section 3."""
+    signs = Bound(_signs_of_drawn, draw=draw)
+    return Rule(signs, through_B, Bound(_drawn_anew, signs=signs), transposes)
 
-    def init(parameters, network, *, key):
-        return with_signs(draw_layers(parameters, network, key=key, draw=draw), parameters)
 
-    def update(B, before, after, network, *, key):
-        del B, before
-        return init(after, network, key=key)
-
-    return Rule(init, through_B, update, transposes)
+def _drawn_anew(B, before, after, network, *, key, signs):
+    del B, before
+    return signs(after, network, key=key)
 
 
 # Direct rules: from the output to every layer, past those between; B_l is of shape (n_{l-1}, n_L).
@@ -358,10 +370,7 @@ def direct_feedback_alignment(draw: Draw = DRAW) -> Rule:
     deep neural networks", eq. 6. With one hidden layer it is feedback alignment.
     """
 
-    def init(parameters, network, *, key):
-        return draw_direct(parameters, network, key=key, draw=draw)
-
-    return Rule(init, through_B_from_output, unchanged, products)
+    return Rule(Bound(draw_direct, draw=draw), through_B_from_output, unchanged, products)
 
 
 def through_B_from_target(B: Mapping[str, Array], crossing: Crossing) -> Array:
@@ -380,10 +389,7 @@ def direct_random_target(draw: Draw = DRAW) -> Rule:
     and push all examples the same way. DRTP: Frenkel, Lefebvre & Bol 2021, "Learning without feedback", eq. 4.
     """
 
-    def init(parameters, network, *, key):
-        return draw_direct(parameters, network, key=key, draw=draw)
-
-    return Rule(init, through_B_from_target, unchanged, None)
+    return Rule(Bound(draw_direct, draw=draw), through_B_from_target, unchanged, None)
 
 
 RULES: dict[str, Callable[[], Rule]] = {

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .activations import Activation, as_activation, check_same_shape
+from .activations import Activation, as_activation
+from .checks import check_array, check_finite, check_floats, check_same_shape
 from .errors import InputError
 from .types import AnyArray
 
@@ -34,14 +35,30 @@ def linear_forward(
 ) -> tuple[Float[Array, "n m"], LinearCache]:
     """Z = W A + b, and the cache (A, W, b).
 
-    Raises `InputError` where the shapes do not fit; a `b` of shape (n,) would broadcast along the examples.
+    Raises `InputError` where they are no finite floats, or the shapes do not fit; a `b` of shape (n,) would broadcast
+    along the examples.
     """
+    _check_layer(A, W, b)
+    return affine(A, W, b)
+
+
+def affine(
+    A: Float[AnyArray, "n_prev m"], W: Float[AnyArray, "n n_prev"], b: Float[AnyArray, "n 1"]
+) -> tuple[Float[Array, "n m"], LinearCache]:
+    """`linear_forward` of what has been checked."""
     A, W, b = jnp.asarray(A), jnp.asarray(W), jnp.asarray(b)
+    return W @ A + b, LinearCache(A, W, b)
+
+
+def _check_layer(A: AnyArray, W: AnyArray, b: AnyArray) -> None:
+    for name, value in (("A", A), ("W", W), ("b", b)):
+        check_array(name, value)
     if W.ndim != 2 or A.ndim != 2 or W.shape[1] != A.shape[0] or b.shape != (W.shape[0], 1):
         raise InputError(
             f"A has shape {A.shape}, W {W.shape} and b {b.shape}; expected (n_prev, m), (n, n_prev) and (n, 1)"
         )
-    return W @ A + b, LinearCache(A, W, b)
+    for name, value in (("A", A), ("W", W), ("b", b)):
+        check_floats(name, value)
 
 
 def linear_backward(
@@ -50,14 +67,20 @@ def linear_backward(
     """dA_prev = W^T dZ,  dW = dZ A_prev^T / m,  db = mean of the columns of dZ.
 
     The transpose of `linear_forward`. Columns of `dZ` and `dA_prev` belong to single examples; `dW` and `db` are
-    means over them. Raises `InputError` where the shapes do not fit.
+    means over them. Raises `InputError` where they are no finite floats, or the shapes do not fit.
     """
-    dZ, A_prev, W, _ = map(jnp.asarray, (dZ, *cache))
+    A_prev, W, _ = cache
+    named = {"dZ": dZ, "A_prev": A_prev, "W": W}
+    for name, value in named.items():
+        check_array(name, value)
     if A_prev.ndim != 2 or W.shape != (*dZ.shape[:1], A_prev.shape[0]) or dZ.shape[1:] != A_prev.shape[1:]:
         raise InputError(
             f"dZ has shape {dZ.shape}, and in the cache A_prev {A_prev.shape} and W {W.shape}; expected (n, m), "
             "(n_prev, m) and (n, n_prev)"
         )
+    for name, value in named.items():
+        check_floats(name, value)
+    dZ, A_prev, W = map(jnp.asarray, named.values())
     return linear_transpose(dZ, W), *linear_gradient(dZ, A_prev)
 
 
@@ -93,5 +116,7 @@ def linear_activation_backward(
     g = as_activation(activation)
     linear_cache, Z = cache
     check_same_shape(dA, Z)
+    check_finite("dA", dA)
+    check_finite("Z", Z)
     dZ = g.backward(jnp.asarray(dA), jnp.asarray(Z))
     return linear_backward(dZ, linear_cache)

@@ -22,6 +22,7 @@ from .companions import (
     outdated,
 )
 from .errors import InputError
+from .members import by_name, itself
 from .types import PRNGKeyArray
 
 
@@ -85,6 +86,10 @@ class Loss(_LossFields):
         return Loss(**kept | members)
 
     __replace__ = _replace  # of `copy.replace`
+    __copy__ = __deepcopy__ = itself
+
+    def __reduce__(self):
+        return by_name(self, LOSSES, as_loss)
 
 
 def loss_piece(loss: Loss, name: str) -> Callable:

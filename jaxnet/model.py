@@ -14,6 +14,7 @@ import numpy as np
 
 from . import durable, tensors
 from .activations import ACTIVATIONS, STRAIGHT_THROUGH
+from .checks import check_parameters
 from .errors import InputError
 from .losses import LOSSES
 from .network import Network
@@ -62,7 +63,7 @@ def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             f"the scaling of the model is {model.scaling!r:.99}; expected a Scaling, such as Scaling(1 / 255)"
         )
     settings = {
-        "layer_dims": list(layer_dims(model.parameters)),
+        "layer_dims": list(check_parameters(model.parameters)),
         "hidden": _name_of(model.network.hidden, ACTIVATIONS | STRAIGHT_THROUGH, "activation"),
         "loss": _name_of(model.network.loss, LOSSES, "loss"),
         "input_shape": list(model.input_shape),
@@ -172,6 +173,6 @@ def _scaling(scale: Any, arrays: Mapping[str, np.ndarray], n_x: int) -> Scaling:
 
 def _name_of(member: Any, table: dict[str, Any], kind: str) -> str:
     for name, known in table.items():
-        if known is member:
+        if known == member:
             return name
     raise InputError(f"the {kind} of this network is none of {', '.join(table)}; a model file can only name those")

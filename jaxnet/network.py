@@ -17,12 +17,24 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .activations import Activation, as_activation
+from .checks import (
+    as_targets,
+    check_caches,
+    check_finite,
+    check_floats,
+    check_inputs,
+    check_masks,
+    check_output,
+    check_parameters,
+    check_tree,
+)
 from .companions import per_example
 from .errors import InputError
 from .feedback import Crossing, Feedback, Rule, as_rule, backprop
-from .layers import LayerCache, linear_activation_forward, linear_forward, linear_gradient, linear_transpose
+from .layers import LayerCache, affine, linear_gradient, linear_transpose
 from .losses import Loss, as_loss, loss_piece
-from .parameters import FrozenDict, layer_dims
+from .members import itself
+from .parameters import FrozenDict
 from .types import AnyArray, Cost, DTypeLike, Grads, Inputs, Labels, Masks, Outputs, Parameters
 from .weighting import SampleWeight, as_sample_weight, weighted
 
@@ -40,6 +52,7 @@ class Network(_NetworkFields):
     """
 
     __slots__ = ()
+    __copy__ = __deepcopy__ = itself
 
     def __new__(
         cls,
@@ -64,17 +77,34 @@ def L_model_forward(
     """A_l = g(W_l A_{l-1} + b_l) for l = 1 ... L-1,  AL = output(W_L A_{L-1} + b_L), and the cache of each layer.
 
     `masks`, one or None for each of A_0 = X, ..., A_{L-1}, multiply them: see `dropout_masks`.
-    Raises `InputError`, naming the layer, where the shapes do not fit.
+    Raises `InputError`, naming the layer, where the shapes do not fit, and where X or a parameter is not finite.
     """
-    L = len(_checked_dims(X, parameters, network)) - 1
+    _check(X, parameters, network, masks)
+    return _forward(X, parameters, network, masks)
+
+
+def _check(X: Inputs, parameters: Parameters, network: Network, masks: Masks = None) -> int:
+    """n_L, once all of them fit each other and are finite."""
+    dims = check_parameters(parameters)
+    check_network(network)
+    check_inputs(X, dims[0])
+    check_masks(masks, [(n, X.shape[1]) for n in dims[:-1]])
+    return dims[-1]
+
+
+def _forward(
+    X: Inputs, parameters: Parameters, network: Network, masks: Masks
+) -> tuple[Float[Array, "n_L m"], list[LayerCache]]:
+    """`L_model_forward` of what has been checked: its signals may be anything."""
+    L = len(parameters) // 2
     A = masked(X, masks, 0)
     caches = []
-    for l in range(1, L):
-        A, cache = linear_activation_forward(A, parameters[f"W{l}"], parameters[f"b{l}"], network.hidden)
-        A = masked(A, masks, l)
-        caches.append(cache)
-    ZL, linear_cache = linear_forward(A, parameters[f"W{L}"], parameters[f"b{L}"])
-    return network.loss.output(ZL), [*caches, LayerCache(linear_cache, ZL)]
+    for l in range(1, L + 1):
+        Z, linear_cache = affine(A, parameters[f"W{l}"], parameters[f"b{l}"])
+        caches.append(LayerCache(linear_cache, Z))
+        if l < L:
+            A = masked(network.hidden.forward(Z), masks, l)
+    return network.loss.output(caches[-1].Z), caches
 
 
 def backpropagate(
@@ -94,10 +124,34 @@ def backpropagate(
     `masks` are those of the forward pass; `dA_l` then belongs to A_l before its mask, as in the course.
     `B` are the feedback weights of the network's rule, and `Y` the targets, which some rules send back.
     `sample_weight` multiplies the columns: `backward_signals`.
-    Raises `InputError`, naming the layer, where the arrays of the caches do not fit.
+    Raises `InputError`, naming the layer, where the arrays of the caches do not fit or are not finite.
     """
     check_network(network)
-    _checked_logits(caches)
+    _check_way_back("dZL", dZL, caches, masks)
+    check_floats("dZL", dZL)
+    return gradients_from(dZL, caches, network, masks=masks, B=B, Y=Y, sample_weight=sample_weight)
+
+
+def _check_way_back(name: str, start: AnyArray, caches: Sequence[tuple], masks: Masks) -> None:
+    """Raises `InputError` unless the caches fit what a backward pass starts from, and the masks them."""
+    check_caches(caches)
+    ZL = caches[-1][1]
+    if np.shape(start) != ZL.shape:
+        raise InputError(f"{name} has shape {np.shape(start)}, but the last cache holds a ZL of shape {ZL.shape}")
+    check_masks(masks, [np.shape(A_prev) for (A_prev, _, _), _ in caches])
+
+
+def gradients_from(
+    dZL: Float[AnyArray, "n_L m"],
+    caches: Sequence[tuple],
+    network: Network,
+    *,
+    masks: Masks = None,
+    B: Feedback = None,
+    Y: Outputs | None = None,
+    sample_weight: SampleWeight = None,
+) -> FrozenDict:
+    """`backpropagate` of what has been checked: its signals may be anything."""
     signals = backward_signals(jnp.asarray(dZL), caches, network, masks=masks, B=B, Y=Y, sample_weight=sample_weight)
     grads = {}
     for l, ((A_prev, _, _), _) in enumerate(caches, start=1):
@@ -138,6 +192,7 @@ def backward_signals(
         raise InputError("this network has a feedback rule: pass B=initialize_feedback(parameters, network, key=key)")
     if rule == backprop and jax.tree.leaves(B):
         raise InputError("B are given, but this network goes by backpropagation; pass Network(..., feedback=rule)")
+    check_tree("B", B)
     L, targets = len(caches), None if Y is None else jnp.asarray(Y)
     dZL = weighted(dZL, weight) if rule == backprop else dZL  # linear: once at its start, and all of it is weighted
     dZ, dA = {L: dZL}, {}
@@ -178,18 +233,19 @@ def L_model_backward(
     the course's chain `dAL * sigmoid'(ZL)`. Columns of `dA` carry no 1/m; `dW` and `db` are means.
     `masks` and `B`: `backpropagate`; `sample_weight`: `cost_and_grads`.
     """
-    AL, ZL = _checked_output(AL, network), _checked_logits(caches)
-    if AL.shape != ZL.shape:
-        raise InputError(f"AL has shape {AL.shape}, but the last cache holds a ZL of shape {ZL.shape}")
-    Y = as_targets(Y, AL)
+    check_network(network)
+    check_output(AL, network.loss)
+    _check_way_back("AL", AL, caches, masks)
+    AL, ZL = jnp.asarray(AL), jnp.asarray(caches[-1][1])
+    Y = as_targets(Y, AL, network.loss)
     dZL = network.loss.gradient_from_AL(AL, Y, ZL)
-    return backpropagate(dZL, caches, network, masks=masks, B=B, Y=Y, sample_weight=sample_weight)
+    return gradients_from(dZL, caches, network, masks=masks, B=B, Y=Y, sample_weight=sample_weight)
 
 
 def masked(A: AnyArray, masks: Masks, l: int) -> AnyArray:
     """A_l times its mask, and dA_l likewise: a diagonal matrix is its own transpose."""
     mask = None if masks is None else masks[l]
-    return A if mask is None else A * mask
+    return A if mask is None else jnp.asarray(A) * mask
 
 
 def compute_cost(AL: Outputs, Y: Labels, network: Network = COURSE, *, sample_weight: SampleWeight = None) -> Cost:
@@ -198,9 +254,10 @@ def compute_cost(AL: Outputs, Y: Labels, network: Network = COURSE, *, sample_we
     0 log 0 is 0: an output of exactly 0 or 1 that is right costs nothing, one that is wrong costs infinity.
     `sample_weight`: `cost_and_grads`. Raises `InputError` where the loss does not tell its value from AL.
     """
-    AL = _checked_output(AL, network)
-    value_from_AL = loss_piece(network.loss, "value_from_AL")
-    losses = per_example(value_from_AL, AL, as_targets(Y, AL))
+    check_network(network)
+    check_output(AL, network.loss)
+    value_from_AL, AL = loss_piece(network.loss, "value_from_AL"), jnp.asarray(AL)
+    losses = per_example(value_from_AL, AL, as_targets(Y, AL, network.loss))
     return jnp.mean(weighted(losses, as_sample_weight(sample_weight, AL)))
 
 
@@ -223,19 +280,20 @@ def cost_and_grads(
     With `dtype`, such as bfloat16, layers are computed in it, forward and back; cost and `dZL` stay in the dtype of
     `parameters`. The grads are of `dtype`. `masks` and `B`: `backpropagate`.
     """
+    _check(X, parameters, network, masks)
     wide = jnp.result_type(*parameters.values())
     if dtype is not None:
         X, parameters, masks = jax.tree.map(lambda value: jnp.asarray(value, dtype), (X, dict(parameters), masks))
         B = jax.tree.map(lambda value: _in_dtype(value, dtype), B)
-    _, caches = L_model_forward(X, parameters, network, masks=masks)
+    _, caches = _forward(X, parameters, network, masks)
     ZL = caches[-1].Z if dtype is None else caches[-1].Z.astype(wide)
-    Y = as_targets(Y, ZL)
+    Y = as_targets(Y, ZL, network.loss)
     weight = as_sample_weight(sample_weight, ZL)
     J = jnp.mean(weighted(per_example(network.loss.value, ZL, Y), weight))
     dZL = network.loss.gradient(ZL, Y)
     if dtype is not None:
         dZL, Y = dZL.astype(dtype), Y.astype(dtype)
-    return J, backpropagate(dZL, caches, network, masks=masks, B=B, Y=Y, sample_weight=weight)
+    return J, gradients_from(dZL, caches, network, masks=masks, B=B, Y=Y, sample_weight=weight)
 
 
 def _in_dtype(value: Any, dtype: DTypeLike) -> Any:
@@ -265,9 +323,10 @@ def cost(
     `masks` are constants; the derivative with respect to `sample_weight` is loss_i / m. It is the derivative also
     where the network has another feedback rule, whose grads are not.
     """
-    n_L, X = _checked_dims(X, parameters, network)[-1], jnp.asarray(X)
+    n_L, X = _check(X, parameters, network, masks), jnp.asarray(X)
     AL = outputs_like(X, parameters, n_L)
-    return _cost(network, X, as_targets(Y, AL), as_sample_weight(sample_weight, AL), parameters, masks)
+    Y, weight = as_targets(Y, AL, network.loss), as_sample_weight(sample_weight, AL)
+    return _cost(network, X, Y, weight, parameters, masks)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -276,7 +335,7 @@ def _cost(network: Network, X: Inputs, Y: Outputs, weight: SampleWeight, paramet
 
 
 def _cost_forward(network, X, Y, weight, parameters, masks):
-    _, caches = L_model_forward(X, parameters, network, masks=masks)
+    _, caches = _forward(X, parameters, network, masks)
     losses = per_example(network.loss.value, caches[-1].Z, Y)
     return jnp.mean(weighted(losses, weight)), (X, caches, Y, weight, parameters, masks)
 
@@ -284,7 +343,8 @@ def _cost_forward(network, X, Y, weight, parameters, masks):
 def _cost_backward(network, residuals, dJ):
     X, caches, Y, weight, parameters, masks = residuals
     ZL, m = caches[-1].Z, Y.shape[1]
-    grads = backpropagate(network.loss.gradient(ZL, Y), caches, network.by_backprop, masks=masks, sample_weight=weight)
+    dZL = network.loss.gradient(ZL, Y)
+    grads = gradients_from(dZL, caches, network.by_backprop, masks=masks, sample_weight=weight)
     dparameters = parameter_grads({name: dJ * g for name, g in grads.items()}, parameters)
     _, value_transpose = jax.vjp(lambda Y, w: jnp.mean(weighted(network.loss.value(ZL, Y), w)), Y, weight)
     return jnp.asarray(dJ / m * grads["dA0"], X.dtype), *value_transpose(dJ), dparameters, None
@@ -297,29 +357,12 @@ def predict(X: Inputs, parameters: Parameters, network: Network = COURSE) -> Arr
     """The predicted label of each example: 1 where AL > 1/2, else 0, of shape (n_L, m).
 
     Under softmax the index of the largest output, (1, m); under squared error AL itself.
+    Raises `InputError` where an output is not finite, which is no label.
     """
-    AL, _ = L_model_forward(X, parameters, network)
+    _check(X, parameters, network)
+    AL, _ = _forward(X, parameters, network, None)
+    check_finite("the output AL", AL)
     return loss_piece(network.loss, "decide")(AL)
-
-
-def as_targets(Y: Labels, AL: Outputs | jax.ShapeDtypeStruct) -> Float[Array, "n_L m"]:
-    """Y in the shape and dtype of AL. For one output (m,) and (m, 1) are reshaped, as in the course.
-
-    Raises `InputError` for any other shape: reshaping (m, n_L) would mix the examples. So it does where there are no
-    examples, since their mean would be NaN.
-    """
-    n_L, m = AL.shape
-    shape = np.shape(Y)
-    if m == 0:
-        raise InputError(f"there are no examples: the output has shape {(n_L, m)} and Y {shape}; expected at least one")
-    if shape != (n_L, m) and not (n_L == 1 and shape in [(m,), (m, 1)]):
-        hint = ""
-        if shape == (m, n_L):
-            hint = "; examples are columns: pass Y.T"
-        elif n_L > 1 and shape in [(m,), (1, m), (m, 1)]:
-            hint = f"; for class indices pass jax.nn.one_hot(Y.ravel(), {n_L}).T"
-        raise InputError(f"Y has shape {shape}; expected {(n_L, m)}, one column an example{hint}")
-    return jnp.asarray(Y, AL.dtype).reshape(n_L, m)
 
 
 def outputs_like(X: Inputs, parameters: Parameters, n_L: int) -> jax.ShapeDtypeStruct:
@@ -333,49 +376,3 @@ def check_network(network: Network) -> None:
         raise InputError(
             f"network is {network!r:.60}; expected a `Network`, such as jaxnet.Network('relu', 'binary_cross_entropy')"
         )
-
-
-def check_is_array(X: AnyArray) -> None:
-    """Raises `InputError` for anything else, such as a list of lists."""
-    if not isinstance(X, jax.Array | np.ndarray):
-        raise InputError(f"X is of type {type(X).__name__}; expected an array, (n_x, m): pass jax.numpy.array(X)")
-
-
-def _checked_output(AL: Outputs, network: Network) -> Array:
-    """AL as an array of floats: labels take its dtype, so that whole numbers would cut soft ones off."""
-    check_network(network)
-    AL = jnp.asarray(AL)
-    if AL.ndim != 2 or not jnp.issubdtype(AL.dtype, jnp.floating):
-        raise InputError(
-            f"AL has shape {AL.shape} and dtype {AL.dtype}; expected (n_L, m) floats, one column an example"
-        )
-    return AL
-
-
-def _checked_logits(caches: Sequence[tuple]) -> Array:
-    """ZL, which the last cache holds, once the arrays of all caches fit each other."""
-    if len(caches) == 0:
-        raise InputError("caches are empty; expected a cache for each layer, as `L_model_forward` returns them")
-    shapes = [(np.shape(A_prev), np.shape(W), np.shape(Z)) for (A_prev, W, _), Z in caches]
-    for l, (A, W, Z) in enumerate(shapes, start=1):
-        below = A if l == 1 else shapes[l - 2][2]
-        if len(A) != 2 or W != (*W[:1], A[0]) or Z != (*W[:1], A[1]) or A != below:
-            raise InputError(
-                f"layer {l}: the cache holds A{l - 1} of shape {A}, W{l} {W} and Z{l} {Z}; expected (n_prev, m), "
-                f"(n, n_prev) and (n, m), where (n_prev, m) is {below}"
-            )
-    return jnp.asarray(caches[-1][1])
-
-
-def _checked_dims(X: AnyArray, parameters: Parameters, network: Network) -> tuple[int, ...]:
-    """`layer_dims(parameters)`, once X fits them and the network is one."""
-    dims = layer_dims(parameters)
-    check_network(network)
-    check_is_array(X)
-    shape, dtype = np.shape(X), jnp.result_type(X)
-    if len(shape) != 2 or shape[0] != dims[0]:
-        hint = "; examples are columns: pass X.T" if len(shape) == 2 and shape[1] == dims[0] else ""
-        raise InputError(f"layer 1: X has shape {shape}, but W1 takes {dims[0]} inputs; expected ({dims[0]}, m){hint}")
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise InputError(f"X is {dtype}; expected floats: for pictures of 0 to 255 pass X / 255")
-    return dims

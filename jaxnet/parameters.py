@@ -55,6 +55,9 @@ class FrozenDict(Mapping[str, Any]):
             f'write `parameters = FrozenDict({{k: v for k, v in parameters.items() if k != "{name}"}})`'
         )
 
+    def __reduce__(self):
+        return FrozenDict, (self._items,)
+
     def __repr__(self) -> str:
         return f"FrozenDict({self._items!r})"
 

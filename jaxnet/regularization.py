@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .arguments import check_count, check_key, check_number
+from .checks import check_floats
 from .parameters import FrozenDict, checked_layer_dims, layer_dims
 from .types import DTypeLike, Parameters, PRNGKeyArray
 
@@ -64,3 +65,5 @@ def _check_penalty(parameters: Parameters, lambd: float, m: int) -> None:
     layer_dims(parameters)
     check_number("lambd", lambd, "a number from 0", lambda lambd: lambd >= 0)
     check_count("m", m)
+    for name, value in parameters.items():
+        check_floats(name, value, "unit")

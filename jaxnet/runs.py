@@ -266,7 +266,7 @@ def execute(
             parameters, opt_state, B, _ = state
             make_steps(_feed(run), parameters, opt_state, B, run.step, start, run.iterations, CHUNK, run.key, record)
         except NotFiniteError as error:
-            raise error.in_all_inputs(run.basis) from None
+            raise error.with_parameters(run.in_all_inputs(error.parameters)) from None
     return kept(run, history)
 
 

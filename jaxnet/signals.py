@@ -15,10 +15,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from .activations import Activation
+from .checks import as_targets, check_parameters
 from .errors import InputError
 from .layers import linear_gradient
-from .network import COURSE, L_model_forward, Network, as_targets, backward_signals
-from .parameters import checked_layer_dims, layer_dims
+from .network import COURSE, L_model_forward, Network, backward_signals
+from .parameters import checked_layer_dims
 from .types import AnyArray, Inputs, Labels, Parameters
 
 
@@ -39,7 +40,7 @@ class SignalSizes(NamedTuple):
     dW: PerLayer  # the norm ||dW_l||_F, of a mean over the examples
     ratio: PerLayer  # ||dW_l||_F / ||W_l||_F: the part of itself by which a step of rate 1 moves W_l
     closed: PerHiddenLayer  # the share of Z_l's entries at which |g'| is below `CLOSED` of its largest
-    dead: PerHiddenLayer  # the share of the units that are closed for every example
+    dead: PerHiddenLayer  # the share of the units with g'(Z) = 0 for every example: see `dead_share`
 
 
 def signal_sizes(X: Inputs, Y: Labels, parameters: Parameters, network: Network = COURSE) -> SignalSizes:
@@ -52,12 +53,15 @@ def signal_sizes(X: Inputs, Y: Labels, parameters: Parameters, network: Network 
     AL, caches = L_model_forward(X, parameters, network)
     Z = [cache.Z for cache in caches]
     A = [cache.linear_cache.A for cache in caches]  # A_0 ... A_{L-1}
-    dZ, dA = backward_signals(network.loss.gradient(Z[-1], as_targets(Y, Z[-1])), caches, network.by_backprop)
+    dZ, dA = backward_signals(
+        network.loss.gradient(Z[-1], as_targets(Y, Z[-1], network.loss)), caches, network.by_backprop
+    )
     W = stacked([norm(cache.linear_cache.W) for cache in caches])
     dW = stacked([norm(linear_gradient(dZ_l, jnp.asarray(A_prev))[0]) for dZ_l, A_prev in zip(dZ, A, strict=True)])
     # relu makes 0 of an error that meets NaN, so that an explosion would look like a signal that vanished.
     came_back = jnp.where(jnp.all(jnp.stack([jnp.all(jnp.isfinite(Z_l)) for Z_l in Z])), 1.0, jnp.nan).astype(dW.dtype)
     closed = [_is_closed(Z_l, network.hidden) for Z_l in Z[:-1]]
+    dead = [dead_share(Z_l, network.hidden) for Z_l in Z[:-1]]
     return SignalSizes(
         Z=stacked(map(root_mean_square, Z)),
         A=stacked(map(root_mean_square, [*A[1:], AL])),
@@ -68,8 +72,19 @@ def signal_sizes(X: Inputs, Y: Labels, parameters: Parameters, network: Network 
         dW=dW * came_back,
         ratio=dW / W * came_back,
         closed=stacked([jnp.mean(entries) for entries in closed]),
-        dead=stacked([jnp.mean(jnp.all(entries, axis=1)) for entries in closed]),
+        dead=stacked(dead),
     )
+
+
+def dead_share(Z: Float[AnyArray, "n m"], hidden: Activation) -> Float[Array, ""]:
+    """The share of a layer's units with g'(z) = 0 for every example: no error passes them, and they learn nothing.
+
+    The definition of a dead unit throughout jaxnet. A relu unit is dead where it is never above 0, one of leaky_relu
+    or the identity never is. A saturated unit of tanh, sigmoid or elu is closed and not dead, until its slope rounds
+    to 0. A unit whose Z is NaN is not dead. For activations that act on each unit by itself.
+    """
+    Z = jnp.asarray(Z)
+    return jnp.mean(jnp.all((_slope(hidden, Z) == 0) & ~jnp.isnan(Z), axis=1), dtype=Z.dtype)
 
 
 class ExpectedSizes(NamedTuple):
@@ -138,7 +153,7 @@ def singular_values(parameters: Parameters) -> SingularValues:
     Takes of the order of n_l n_{l-1} min(n_l, n_{l-1}) operations a layer; works inside `jit`. Raises `InputError`, as
     `layer_dims` does, for what are no parameters.
     """
-    L = len(layer_dims(parameters)) - 1
+    L = len(check_parameters(parameters)) - 1
     s = [jnp.linalg.svd(jnp.asarray(parameters[f"W{l}"]), compute_uv=False) for l in range(1, L + 1)]
     largest, smallest = stacked([s_l[0] for s_l in s]), stacked([s_l[-1] for s_l in s])
     return SingularValues(largest, smallest, largest / smallest, stacked(map(root_mean_square, s)))
@@ -202,7 +217,8 @@ def _slope(hidden: Activation, Z: Float[Array, "n m"]) -> Float[Array, "n m"]:
 
 def _is_closed(Z: Float[Array, "n m"], hidden: Activation) -> Bool[Array, "n m"]:
     steepest = jnp.max(jnp.abs(_slope(hidden, jnp.linspace(-10, 10, 401, dtype=Z.dtype)[None])))
-    return jnp.abs(_slope(hidden, Z)) < CLOSED * steepest
+    # relu_backward makes 0 of what meets NaN.
+    return (jnp.abs(_slope(hidden, Z)) < CLOSED * steepest) & ~jnp.isnan(Z)
 
 
 # Midpoints, so that a kink at 0 falls between two of them, and so many that the slope of a saturated tanh is seen.

@@ -1,6 +1,7 @@
 """The training loop: chunks of steps, each one compiled `lax.scan`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -11,9 +12,11 @@ import optax
 from jaxtyping import Float, Int
 
 from .angles import Alignment, alignment
+from .checks import as_targets, check_array, check_tree
 from .errors import InputError
+from .failure import NotFiniteError, first_not_finite_signal, newest_useful
 from .feedback import Feedback, backprop, initialize_feedback, update_feedback
-from .network import COURSE, L_model_forward, Network, as_targets, check_is_array, outputs_like
+from .network import COURSE, Network, outputs_like
 from .parameters import FrozenDict, initialize_parameters_deep, layer_dims
 from .programs import let_go
 from .recording import Recorded, joined, recorded
@@ -21,8 +24,8 @@ from .reduction import directions, expand, pays, reduce
 from .regularization import dropout_masks
 from .rotation import commutes_with_rotation
 from .types import AnyArray, Inputs, Labels, Masks, Parameters, PRNGKeyArray
-from .update import GRADIENT_DESCENT, LEARNING_RATE, gradient_descent, update
-from .validation import check_data, check_parameters, check_regularization, check_schedule, check_sizes
+from .update import GRADIENT_DESCENT, LEARNING_RATE, as_the_optimizer_takes, gradient_descent, update
+from .validation import check_data, check_regularization, check_schedule, check_sizes
 from .weighting import ClassWeight, SampleWeight, example_weights
 
 
@@ -50,27 +53,6 @@ class Trained(NamedTuple):
     costs: np.ndarray  # of every step, before its update
     B: Feedback  # of the network's feedback rule
     alignment: Recorded  # of all steps
-
-
-class NotFiniteError(FloatingPointError):
-    """The cost or a parameter stopped being a finite number.
-
-    `iteration` is the step, `layer` the first layer at fault, `parameters` the last finite ones, from before that step.
-    """
-
-    def __init__(self, iteration: int, layer: int, culprit: str, parameters: Parameters):
-        super().__init__(iteration, layer, culprit, parameters)
-        self.iteration, self.layer, self.culprit, self.parameters = iteration, layer, culprit, parameters
-
-    def __str__(self) -> str:
-        return (
-            f"training stopped at iteration {self.iteration}: {self.culprit} is not finite, layer {self.layer} is the "
-            "first at fault; try a smaller learning rate. The last finite parameters are kept"
-        )
-
-    def in_all_inputs(self, Q: AnyArray | None) -> "NotFiniteError":
-        """The same of a run in reduced inputs, with the parameters of the network."""
-        return NotFiniteError(self.iteration, self.layer, self.culprit, in_all_inputs(self.parameters, Q))
 
 
 class Step(NamedTuple):
@@ -117,6 +99,10 @@ def train(
 ) -> Trained:
     """Steps of `optimizer` from `parameters`, which are not touched, until `num_iterations` are made.
 
+    Parameters come back as the kind of mapping that was given, plain dict or `FrozenDict`; where the optimizer has
+    masks or labels of the other kind, as that. Under `optax.contrib.schedule_free` evaluate with
+    `schedule_free_eval_params(trained.opt_state, trained.parameters)`.
+
     All examples in every step, or minibatches of `batch_size` in an order drawn anew from `key` in each epoch; the
     examples left over at the end of an epoch sit it out. After every `chunk` steps `on_chunk` is told the progress,
     and ends the training if it returns True. Regularization is the course's: `lambd` / (2 m) sum ||W_l||^2 is added
@@ -142,10 +128,10 @@ def train(
     Raises `InputError` before any work, `NotFiniteError` at the first cost or parameter that is not finite.
     """
     let_go()
+    check_data(X, Y, parameters, network)
     n_L = layer_dims(parameters)[-1]
-    parameters = FrozenDict(jax.tree.map(jnp.asarray, dict(parameters)))
-    check_data(X, Y, n_L, network)
-    check_parameters(parameters, X)
+    given = dict(parameters) if isinstance(parameters, dict) else FrozenDict(parameters)
+    parameters = as_the_optimizer_takes(jax.tree.map(jnp.asarray, given), optimizer, opt_state)
     m = X.shape[1]
     check_schedule(m, num_iterations, batch_size, key, chunk)
     check_regularization(lambd, keep_prob, input_keep_prob, key)
@@ -154,7 +140,7 @@ def train(
     if B is None and start > 0 and network.feedback != backprop:
         raise InputError(f"the run goes on from step {start} without its feedback weights; pass B=trained.B")
     B = first_feedback(parameters, network, key) if B is None else _as_feedback(B, parameters, network)
-    Y = as_targets(Y, outputs_like(X, parameters, n_L))
+    Y = as_targets(Y, outputs_like(X, parameters, n_L), network.loss)
     weight = example_weights(Y, network.loss.output, sample_weight, class_weight)
     step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype, record_every, weight is not None)
     Q = None
@@ -165,7 +151,7 @@ def train(
     try:
         trained = make_steps(feed, parameters, opt_state, B, step, start, num_iterations, chunk, key, told)
     except NotFiniteError as error:
-        raise error.in_all_inputs(Q) from None
+        raise error.with_parameters(in_all_inputs(error.parameters, Q)) from None
     return _in_all_inputs(trained, Q)
 
 
@@ -217,19 +203,19 @@ def make_steps(
     """The loop of `train`, for examples that `feed` brings from wherever they are."""
     if opt_state is None:
         opt_state = step.optimizer.init(parameters)
+    given, previous = parameters, None
     costs, records = [], []
     for first in range(start, num_iterations, chunk):
         length, iteration, chunk_costs, seen = min(chunk, num_iterations - first), first, [], []
         for rows, Y_rows, batches in feed(first, length):
-            piece, before = length if batches is None else len(batches), (parameters, opt_state, B)
-            (parameters, opt_state, B), J, aligned, finite = run_chunk(
-                before, rows, Y_rows, batches, iteration, key, length=piece, step=step
-            )
+            made = length if batches is None else len(batches)
+            piece = Piece((parameters, opt_state, B), rows, Y_rows, batches, iteration)
+            (parameters, opt_state, B), J, aligned, finite = run_chunk(*piece, key, length=made, step=step)
             chunk_costs.append(np.asarray(J))
             if not finite:
-                raise _blame(before, rows, Y_rows, batches, iteration, key, piece, step)
-            seen.append(recorded(aligned, iteration, piece, step.record_every))
-            iteration += piece
+                raise _blame(piece, made, previous, (start, given), key, step)
+            seen.append(recorded(aligned, iteration, made, step.record_every))
+            iteration, previous = iteration + made, (piece, made)
         costs += chunk_costs
         records += seen
         progress = Progress(iteration, np.concatenate(chunk_costs), parameters, opt_state, B, joined(seen))
@@ -253,6 +239,7 @@ _initialize_feedback = jax.jit(initialize_feedback, static_argnums=1)
 
 def _as_feedback(B: Feedback, parameters: Parameters, network: Network) -> Feedback:
     """B as the rule itself makes it. Raises `InputError` for feedback weights that are not those of this network."""
+    check_tree("B", B)
     own = jax.eval_shape(lambda: initialize_feedback(parameters, network, key=jax.random.key(0)))
     if isinstance(own, FrozenDict) and isinstance(B, Mapping) and set(B) == set(own):
         B = FrozenDict({name: B[name] for name in own})
@@ -274,6 +261,16 @@ def resident(X: AnyArray, Y: AnyArray, batch_size: int | None, key: PRNGKeyArray
 
 
 State: TypeAlias = tuple[Parameters, Any, Feedback]  # parameters, optimizer state, feedback weights
+
+
+class Piece(NamedTuple):
+    """What some steps in one scan are made from: the first arguments of `run_chunk`."""
+
+    before: State
+    rows: AnyArray
+    Y_rows: AnyArray
+    batches: jax.Array | None
+    start: int
 
 
 @partial(jax.jit, static_argnames=("length", "step"))
@@ -394,7 +391,7 @@ def L_layer_model(
     a feedback rule's weights are drawn too.
     Costs are those before the update of their iteration.
     """
-    check_is_array(X)
+    check_array("X", X, ", (n_x, m)")
     key = jax.random.key(1) if key is None else key
     if parameters is None:
         dtype = jnp.result_type(X)
@@ -424,30 +421,57 @@ def L_layer_model(
     return trained.parameters, trained.costs[shown].tolist()
 
 
-def _blame(before, rows, Y_rows, batches, start, key, length, step) -> NotFiniteError:
-    """Replays a chunk that failed, step by step, to the first cost or parameter that is not finite."""
-    state = before
+RECENT = 8  # of the steps before one that fails, so many are asked for parameters that can be used
+
+
+def _blame(
+    piece: Piece,
+    length: int,
+    previous: tuple[Piece, int] | None,
+    given: tuple[int, Parameters],
+    key: PRNGKeyArray | None,
+    step: Step,
+) -> NotFiniteError:
+    """Replays the steps of a scan that failed, to the first cost or parameter that is not finite.
+
+    The parameters to keep are of the last steps before it, in this scan or the previous one, or those `given`.
+    """
+    L = len(piece.before[0]) // 2
+    iteration, layer, culprit = piece.start, L, f"a number in the {length} steps from here"
+    costly = []  # (steps made, parameters), of finite cost
+    for iteration, state, J, after in _replayed(piece, length, key, step):
+        if not np.isfinite(J):
+            X = piece.rows.T if piece.batches is None else piece.rows[piece.batches[iteration - piece.start]].T
+            masks = _masks(jnp.asarray(iteration), X, state[0], key, step)
+            layer, culprit = first_not_finite_signal(X, state[0], step.network, masks)
+            break
+        costly = [*costly[-RECENT:], (iteration, state[0])]
+        changed = [*FrozenDict(after[0]).items(), *_feedback_weights(after[2]).items()]
+        bad = [name for name, value in changed if not jnp.isfinite(value).all()]
+        if bad:
+            layer, culprit = int(bad[0][1:]), f"{bad[0]} after the update"
+            break
+    else:
+        iteration = piece.start
+    examples = piece.rows, piece.Y_rows
+    found = newest_useful(costly, *examples, step.network)
+    if found is None and previous is not None:
+        replay = _replayed(*previous, key, step)
+        earlier = deque(((iteration, state[0]) for iteration, state, _, _ in replay), maxlen=RECENT)
+        found = newest_useful(earlier, *examples, step.network)
+    found = newest_useful([given], *examples, step.network) if found is None else found
+    kept, parameters = (None, given[1]) if found is None else found
+    return NotFiniteError(iteration, layer, culprit, parameters, kept)
+
+
+def _replayed(
+    piece: Piece, length: int, key: PRNGKeyArray | None, step: Step
+) -> Iterator[tuple[int, State, jax.Array, State]]:
+    """Of every step its number, the state before it, its cost and the state after it."""
+    state = piece.before
     for i in range(length):
-        batch = None if batches is None else batches[i : i + 1]
-        after, J, _, _ = run_chunk(state, rows, Y_rows, batch, start + i, key, length=1, step=step)
-        if not np.isfinite(J[0]):
-            X = rows.T if batch is None else rows[batch[0]].T
-            masks = _masks(jnp.asarray(start + i), X, state[0], key, step)
-            layer, culprit = _first_not_finite_signal(X, state[0], step.network, masks)
-            return NotFiniteError(start + i, layer, culprit, state[0])
-        for name, value in [*after[0].items(), *_feedback_weights(after[2]).items()]:
-            if not jnp.isfinite(value).all():
-                return NotFiniteError(start + i, int(name[1:]), f"{name} after the update", state[0])
+        batch = None if piece.batches is None else piece.batches[i : i + 1]
+        one = piece._replace(before=state, batches=batch, start=piece.start + i)
+        after, J, _, _ = run_chunk(*one, key, length=1, step=step)
+        yield one.start, state, J[0], after
         state = after
-    last = len(before[0]) // 2
-    return NotFiniteError(start, last, f"a number in the {length} steps from here", before[0])
-
-
-def _first_not_finite_signal(X: AnyArray, parameters: Parameters, network: Network, masks: Masks) -> tuple[int, str]:
-    _, caches = L_model_forward(X, parameters, network, masks=masks)
-    for l, ((A_prev, _, _), Z) in enumerate(caches, start=1):
-        if not jnp.isfinite(A_prev).all():
-            return l - 1, f"A{l - 1} in the forward pass"
-        if not jnp.isfinite(Z).all():
-            return l, f"Z{l} in the forward pass"
-    return len(caches), "the cost"

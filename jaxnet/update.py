@@ -1,5 +1,6 @@
 """Steps down the gradient: the course's update, and the compiled one with any optax optimizer."""
 
+import inspect
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, cast
@@ -10,27 +11,45 @@ import numpy as np
 import optax
 
 from .arguments import check_number
+from .checks import check_floats, check_parameters
 from .errors import InputError
 from .feedback import Feedback
 from .network import COURSE, Network, cost, cost_and_grads, parameter_grads
-from .parameters import FrozenDict, layer_dims
+from .parameters import FrozenDict
 from .regularization import l2_cost, l2_gradient
 from .types import Cost, DTypeLike, Grads, Inputs, Labels, Masks, Parameters
 from .weighting import SampleWeight
 
 
 LEARNING_RATE = 0.0075  # the course's
-# One optimizer a rate: a function that has it as a static argument is compiled anew for every new one.
-gradient_descent = lru_cache(maxsize=64)(optax.sgd)
+
+
+class _GradientDescent(optax.GradientTransformationExtraArgs):
+    """`optax.sgd`, pickled by its rate: its functions are closures, which Python cannot pickle."""
+
+    learning_rate: float
+
+    def __reduce__(self):
+        return gradient_descent, (self.learning_rate,)
+
+
+@lru_cache(maxsize=64)  # a function that has an optimizer as a static argument is compiled anew for every new one
+def gradient_descent(learning_rate: float) -> optax.GradientTransformationExtraArgs:
+    """The `optax.sgd` of this rate, the same one every time."""
+    optimizer = _GradientDescent(*optax.sgd(learning_rate))
+    optimizer.learning_rate = learning_rate
+    return optimizer
+
+
 GRADIENT_DESCENT = gradient_descent(LEARNING_RATE)
 
 
 def update_parameters(parameters: Parameters, grads: Grads, learning_rate: float) -> FrozenDict:
     """W_l - alpha dW_l,  b_l - alpha db_l, as new parameters; the arguments are not touched.
 
-    Raises `InputError`, naming the entry, for a gradient that is missing or would broadcast.
+    Raises `InputError`, naming the entry, for a gradient that is missing, not finite, or would broadcast.
     """
-    layer_dims(parameters)
+    check_parameters(parameters)
     check_number("learning_rate", learning_rate, "one number")
     for name, value in parameters.items():
         _check_gradient(name, np.shape(value), grads)
@@ -42,6 +61,7 @@ def _check_gradient(name: str, shape: tuple[int, ...], grads: Grads) -> None:
         raise InputError(f"grads have the keys {', '.join(grads) or 'none'}; expected a d{name} among them")
     if np.shape(grads[f"d{name}"]) != shape:
         raise InputError(f"d{name} has shape {np.shape(grads[f'd{name}'])}; expected {shape}, that of {name}")
+    check_floats(f"d{name}", grads[f"d{name}"], "unit")
 
 
 def update(
@@ -61,7 +81,8 @@ def update(
     """One step of `optimizer` along the hand-written gradient: new parameters, new state, and the cost before it.
 
     Pure and not compiled: `make_update_step` compiles it alone, the training loop inside its scan. `parameters` keep
-    their tree structure. Optimizers that look at the cost (line searches, Polyak steps) are given it.
+    their tree structure. Optimizers that look at the cost (line searches, Polyak steps, `optax.contrib.sam` with
+    `opaque_mode=True`) are given it. Raises `InputError` where the optimizer makes no step.
     `l2` is the course's lambd / m: l2 / 2 sum ||W_l||^2 is added to the cost. `masks`, `B`, `dtype` and `sample_weight`
     are those of `cost_and_grads`.
     """
@@ -89,10 +110,96 @@ def descend(
     objective: Callable[[Parameters], Cost],
 ) -> tuple[Parameters, Any]:
     """New parameters and new state: what an optimizer makes of a gradient, the cost, and the cost as a function."""
-    updates, opt_state = optax.with_extra_args_support(optimizer).update(
-        gradient, opt_state, parameters, value=J, grad=gradient, value_fn=objective
-    )
+    updates, opt_state = _optimizer_step(optimizer, gradient, opt_state, parameters, J, objective)
     return cast(Parameters, optax.apply_updates(parameters, updates)), opt_state
+
+
+def _optimizer_step(
+    optimizer: optax.GradientTransformation,
+    gradient: Parameters,
+    opt_state: Any,
+    parameters: Parameters,
+    J: Cost,
+    objective: Callable[[Parameters], Cost],
+) -> tuple[Any, Any]:
+    """What the optimizer makes of the gradient, and of what else it asks for. Raises `InputError` where it cannot."""
+    check_optimizer(optimizer)
+    optimizer = optax.with_extra_args_support(optimizer)
+    extra = {"value": J, "grad": gradient, "value_fn": objective}
+    taken = inspect.signature(optimizer.update).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+        # Line searches refuse names that they do not know, so this one is for those alone that ask for it.
+        extra["grad_fn"] = lambda parameters, _: jax.grad(objective)(parameters)
+        extra = {name: value for name, value in extra.items() if name in taken}
+    try:
+        return optimizer.update(gradient, opt_state, parameters, **extra)
+    except InputError:
+        raise
+    except Exception as error:  # whatever code of others raises
+        raise InputError(
+            f"the optimizer makes no step from the gradient, its state, the parameters and {', '.join(extra)}: "
+            f"{type(error).__name__}: {first_line(error)}. Its state must be that of these parameters, as "
+            "optimizer.init(parameters) makes it, and masks and labels the same kind of mapping; one that needs "
+            "more than this needs a step of your own, with the gradient of `cost_and_grads`"
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without the explanations that JAX adds."""
+    return f"{error}".strip().split("\n")[0][:200]
+
+
+def check_optimizer(optimizer: optax.GradientTransformation) -> None:
+    """Raises `InputError` for anything else, such as a name or an optimizer that was not called."""
+    if not callable(getattr(optimizer, "init", None)) or not callable(getattr(optimizer, "update", None)):
+        raise InputError(f"optimizer is {optimizer!r:.60}; expected one of optax, such as optax.adam(1e-3)")
+
+
+def as_the_optimizer_takes(
+    parameters: Parameters, optimizer: optax.GradientTransformation, opt_state: Any = None
+) -> Parameters:
+    """The parameters as a `FrozenDict` or a dict: as they are, unless the optimizer takes only the other.
+
+    Its masks and labels are trees of one of the two, and its state, where there is one, belongs to one. Raises
+    `InputError` where neither fits, and for optimizers that move other parameters than those of the network.
+    """
+    check_optimizer(optimizer)
+    frozen, plain = FrozenDict(parameters), dict(parameters)
+    errors = []
+    for tree in (plain, frozen) if isinstance(parameters, dict) else (frozen, plain):
+        try:
+            state = jax.eval_shape(optimizer.init, tree)
+        except Exception as error:  # whatever code of others raises
+            errors.append(f"{type(error).__name__}: {first_line(error)}")
+            continue
+        _check_one_set_of_parameters(state)
+        if opt_state is None or jax.tree.map(jnp.shape, opt_state) == jax.tree.map(jnp.shape, state):
+            return tree
+    if len(errors) == 2:
+        raise InputError(
+            f"the optimizer cannot start from parameters {', '.join(frozen)}: {errors[-1]}; masks and labels are "
+            'mappings of these names, such as {"W1": True, "b1": False, ...}, or functions that make one'
+        )
+    raise InputError(
+        "opt_state is no state of this optimizer for these parameters; pass None, optimizer.init(parameters), or the "
+        "opt_state that a run with them returned"
+    )
+
+
+def _check_one_set_of_parameters(state: Any) -> None:
+    kinds = optax.LookaheadState, optax.contrib.SAMState
+    for part in jax.tree.leaves(state, is_leaf=lambda part: isinstance(part, kinds)):
+        if isinstance(part, optax.LookaheadState):
+            raise InputError(
+                "optax.lookahead moves two sets of parameters, LookaheadParams(fast, slow), and a network has one; "
+                "make a step of your own: the gradient of `cost_and_grads` at parameters.fast, optimizer.update and "
+                "optax.apply_updates"
+            )
+        if isinstance(part, optax.contrib.SAMState) and part.cache is not None:
+            raise InputError(
+                "optax.contrib.sam makes every other step from moved parameters, with which a run could end; pass "
+                "opaque_mode=True, and it makes both steps in one"
+            )
 
 
 def make_update_step(
@@ -102,6 +209,9 @@ def make_update_step(
 
     `parameters` and `opt_state = optimizer.init(parameters)` are donated: their buffers become the new ones, so use
     what the step returns and not what you passed. The cost is the one before the step.
+
+    Dtypes and shapes are checked when the step is compiled; the values of what it is given, such as labels beyond 1,
+    are not looked at. `cost_and_grads` looks at them, and so does `train`.
 
     A buffer can be donated once: where an optimizer's first state holds an array twice (L-BFGS, Prodigy, ...),
     start from `jax.tree.map(jnp.copy, optimizer.init(parameters))`.

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxnet.arguments import check_array, check_count, check_key, check_number
+from jaxnet.arguments import check_count, check_key, check_number
 from jaxnet.errors import InputError
 
 
@@ -97,26 +97,3 @@ def test_a_key_passes(key):
 def test_what_is_not_a_key_is_refused(key, message):
     with pytest.raises(InputError, match=message):
         check_key(key)
-
-
-@pytest.mark.parametrize("value", [np.ones(2), jnp.ones(2, jnp.bfloat16), np.ones(2, int), np.ones(2, bool)])
-def test_an_array_of_numbers_passes(value):
-    check_array("weights", value)
-
-
-@pytest.mark.parametrize(
-    "value, message",
-    [
-        ([1.0], r"weights is \[1.0\]; expected an array of floats: pass jax.numpy.asarray"),
-        (np.ma.masked_array([1.0, 2.0], [False, True]), "weights is a masked array, whose mask would be ignored"),
-        (np.ones(2, complex), "weights has dtype complex128; expected an array of floats"),
-        (np.array(["1"]), "weights has dtype <U1; expected"),
-        (np.array([None]), "weights has dtype object; expected"),
-        (np.zeros(2, "datetime64[s]"), "weights has dtype datetime64"),
-        (np.zeros(2, [("a", "f4")]), "weights has dtype"),
-        (jax.random.key(0), "weights has dtype key<fry>; expected"),
-    ],
-)
-def test_what_is_not_an_array_of_numbers_is_refused(value, message):
-    with pytest.raises(InputError, match=message):
-        check_array("weights", value)

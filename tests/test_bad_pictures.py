@@ -236,6 +236,7 @@ SKIPPED = {
         r"warning: 1 images have the pixels of one of another class, .*: cat/2.png \(cat\) = dog/2.png \(dog\)",
     ),
     "a device": (lambda folder: link(folder / "cat" / "x.jpg", "/dev/zero"), "1  links to nothing, and what is no"),
+    "a file without end": (lambda folder: link(folder / "cat" / "x.jpg", "/proc/kmsg"), "it is empty: cat/x.jpg"),
     "a file of text outside": (
         lambda folder: link(folder / "cat" / "x.jpg", "/etc/passwd"),
         f"that cannot be read: {NONE_OF}.*: cat/x.jpg",

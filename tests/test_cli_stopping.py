@@ -1,17 +1,19 @@
 """Signals that end a command."""
 
 import gc
+import importlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
 from jaxnet import data
 from jaxnet.cli import main
-from jaxnet.cli.stopping import SIGNALS, Stopped, stopping
+from jaxnet.cli.stopping import AGAIN, SIGNALS, Stopped, stopping
 
 
 @pytest.mark.parametrize(
@@ -40,8 +42,9 @@ def test_a_signal_is_an_exit_code_and_a_line(capsys, monkeypatch, number, code, 
     assert [signal.getsignal(each) for each in SIGNALS] == before
 
 
-def test_a_signal_that_is_lost_in_a_callback_is_raised_again(capsys):
-    """An exception of a callback is printed and forgotten."""
+@pytest.mark.parametrize("is_checked", [False, True])
+def test_a_signal_that_is_lost_in_a_callback_is_raised_again(capsys, is_checked):
+    """An exception of a callback of `gc`, as JAX has one, is printed and forgotten."""
 
     def callback(phase, info):
         if phase == "start":
@@ -50,12 +53,28 @@ def test_a_signal_that_is_lost_in_a_callback_is_raised_again(capsys):
     with stopping() as stop:
         stop.check()
         gc.callbacks.append(callback)
-        gc.collect()
-        gc.callbacks.remove(callback)
-        assert capsys.readouterr().err == ""
-        with pytest.raises(Stopped):
-            stop.check()
-    assert stop.exit_code == 143
+        try:
+            with pytest.raises(Stopped):
+                gc.collect()
+                if is_checked:
+                    stop.check()
+                time.sleep(20)
+        finally:
+            gc.callbacks.remove(callback)
+        time.sleep(3 * AGAIN)  # and not once more
+    assert stop.exit_code == 143 and capsys.readouterr().err == ""
+
+
+def test_a_signal_in_an_import_waits_for_its_end(tmp_path, monkeypatch):
+    """C code prints what an import raises."""
+    (tmp_path / "slow_to_import.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nwhole = True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with stopping(), pytest.raises(Stopped):
+        importlib.import_module("slow_to_import")
+        time.sleep(20)
+    assert sys.modules.pop("slow_to_import").whole
 
 
 def test_a_signal_that_is_ignored_stays_so():

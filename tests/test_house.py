@@ -13,10 +13,12 @@ import jaxnet
 PACKAGE = Path(jaxnet.__file__).parent
 # Imports go downwards only; what stands on one floor does not know of its neighbours.
 FLOORS = [
-    {"types", "durable", "text", "machine", "programs", "process_tree"},
+    {"types", "durable", "text", "machine", "programs", "process_tree", "members"},
     {"errors", "covariance"},
     {"untrusted", "arguments", "companions", "weighting"},
-    {"parameters", "activations", "losses", "tensors", "pairing"},
+    {"parameters", "losses", "tensors", "pairing"},
+    {"checks"},
+    {"activations"},
     {"layers", "regularization"},
     {"feedback"},
     {"network"},
@@ -46,7 +48,7 @@ FLOORS = [
     {"crosscheck.coursework"},
     {"crosscheck.sandbox"},
     {"crosscheck"},
-    {"scaling", "angles", "diagnosis", "rotation", "prefetch", "settings", "checkpoint", "scalars", "plots"},
+    {"scaling", "angles", "diagnosis", "failure", "rotation", "prefetch", "settings", "checkpoint", "scalars", "plots"},
     {"recording"},
     {"training", "model", "data.examples", "data.pictures", "data.folders", "data.hdf5"},
     {"data.arrays", "data.cache", "exchange.export"},
@@ -69,7 +71,7 @@ FLOORS = [
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 MATHEMATICS = ["parameters", "activations", "losses", "layers", "regularization", "feedback", "network", "update"]
-MATHEMATICS += ["reduction", "angles", "diagnosis", "signals", "companions", "weighting"]
+MATHEMATICS += ["checks", "members", "reduction", "angles", "diagnosis", "signals", "companions", "weighting"]
 READOUTS = ["pairs", "examples", "batch", "curvature", "kronecker", "clipping", "noise", "influence", "preconditioner"]
 MATHEMATICS += [f"readouts.{name}" for name in READOUTS]
 FILES = sorted(

@@ -9,9 +9,10 @@ import pytest
 from scipy.integrate import quad
 
 import jaxnet
-from jaxnet.activations import ACTIVATIONS, Activation
+from jaxnet.activations import ACTIVATIONS, STRAIGHT_THROUGH, Activation
+from jaxnet.diagnosis import layer_signals
 from jaxnet.losses import LOSSES
-from jaxnet.signals import CLOSED, root_mean_square, signal_sizes
+from jaxnet.signals import CLOSED, dead_share, root_mean_square, signal_sizes
 
 from .drawn import compiled, problem
 
@@ -73,15 +74,53 @@ def test_sizes_are_those_of_autodiff(x64, hidden, loss):
         ("identity", None, 100.0),
     ],
 )
-def test_closed_and_dead_units_are_counted(x64, hidden, below, above):
-    """Unit 1 is closed for both examples, unit 2 for one of them, unit 3 for none."""
+def test_closed_entries_are_counted(x64, hidden, below, above):
+    """Unit 1 is closed for both examples, unit 2 for one of them, unit 3 for none; closed is dead for relu alone."""
     closed = 0 if below is None else below
     Z = np.array([[closed, closed], [closed, above], [above, above]])
     parameters = {"W1": np.eye(3), "b1": np.zeros((3, 1)), "W2": np.ones((1, 3)), "b2": np.zeros((1, 1))}
     sizes = sizes_of(Z, np.ones((1, 2)), parameters, network=jaxnet.Network(hidden))
-    expected = (0, 0) if below is None else (1 / 2, 1 / 3)
+    expected = (0 if below is None else 1 / 2, 1 / 3 if hidden == "relu" else 0)
     np.testing.assert_allclose((sizes.closed[0], sizes.dead[0]), expected, rtol=1e-6)
     assert CLOSED == 1 / 20
+
+
+# Activation: z where the slope is 0 in float32, or None; and z where it is not, though the unit may be saturated.
+SLOPES = {
+    "relu": (0.0, 1e-30),
+    "leaky_relu": (None, -1e30),
+    "sigmoid": (20.0, 8.0),  # A (1 - A) is 0 where A rounds to 1
+    "tanh": (20.0, 4.0),
+    "gelu": (-20.0, -8.0),
+    "silu": (-200.0, -20.0),
+    "softplus": (-200.0, -20.0),
+    "elu": (-200.0, -20.0),
+    "identity": (None, 0.0),
+    "sign": (1.5, -1.0),  # of the straight-through estimator
+}
+
+
+@pytest.mark.parametrize("hidden", ACTIVATIONS | STRAIGHT_THROUGH)
+def test_dead_is_a_slope_of_zero_for_report_and_inspect(hidden):
+    """Unit 1 has slope 0 for both examples, unit 2 for one, unit 3 for none, and unit 4 is NaN, which is not dead."""
+    zero, other = SLOPES[hidden]
+    dead = other if zero is None else zero
+    Z = np.array([[dead, dead], [dead, other], [other, other], [np.nan, np.nan]], np.float32)
+    expected = 0 if zero is None else 1 / 4
+    network = jaxnet.Network(hidden)
+    assert dead_share(Z, network.hidden) == expected
+    Z[3] = other
+    parameters = {"W1": np.eye(4), "b1": np.zeros((4, 1)), "W2": np.ones((1, 4)), "b2": np.zeros((1, 1))}
+    parameters = {name: value.astype(np.float32) for name, value in parameters.items()}
+    Y = np.ones((1, 2))
+    assert sizes_of(Z, Y, parameters, network=network).dead.tolist() == [expected]
+    assert layer_signals(Z, Y, parameters, network).dead_shares.tolist() == [expected]
+
+
+def test_an_explosion_is_neither_closed_nor_dead():
+    """In float32: relu's backward would make 0 of what meets NaN."""
+    sizes = sizes_of(np.ones((8, 3), np.float32), np.ones((8, 3), np.float32), deep(1e10, 8))
+    assert np.isnan(sizes.Z[-2]) and sizes.closed[-1] == sizes.dead[-1] == 0
 
 
 def test_a_network_of_one_layer_has_no_hidden_sizes():

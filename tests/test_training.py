@@ -118,9 +118,9 @@ def test_a_parameter_that_overflows_is_named_with_its_step_and_the_last_finite_o
 
 
 def test_an_error_that_was_pickled_is_the_same():
-    error = jaxnet.NotFiniteError(3, 2, "Z2", {"W1": 1.0})
+    error = jaxnet.NotFiniteError(3, 2, "Z2", {"W1": 1.0}, 2)
     copy = pickle.loads(pickle.dumps(error))
-    assert (str(copy), copy.layer, copy.parameters) == (str(error), 2, {"W1": 1.0})
+    assert (str(copy), copy.layer, copy.parameters, copy.kept) == (str(error), 2, {"W1": 1.0}, 2)
 
 
 @pytest.mark.parametrize("learning_rate", [np.float32(0.05), np.array(0.05)])
@@ -147,8 +147,8 @@ def test_a_run_that_diverges_is_stopped_at_its_first_infinite_cost(batch_size):
     with pytest.raises(jaxnet.NotFiniteError, match="the cost is not finite, layer 1") as raised:
         jaxnet.train(X, Y, parameters, num_iterations=100, **options, **minibatches)
     error = raised.value
-    assert error.iteration > 4
-    to_there = jaxnet.train(X, Y, parameters, num_iterations=error.iteration, **options, **minibatches)
+    assert error.iteration > 4 and error.kept < error.iteration
+    to_there = jaxnet.train(X, Y, parameters, num_iterations=error.kept, **options, **minibatches)
     assert_same(error.parameters, to_there.parameters)
 
 

@@ -111,6 +111,132 @@ def test_parameters_and_state_are_donated_and_data_are_not(default_promotion):
     assert not X.is_deleted() and not Y.is_deleted()
 
 
+# ---- optimizers with masks and labels, and those that ask for more than the gradient
+
+
+NAMES = ("W1", "b1", "W2", "b2")
+WEIGHTS = {name: name[0] == "W" for name in NAMES}
+LABELS = {name: "slow" if name == "W1" else "fast" for name in NAMES}
+RATES = {"slow": optax.sgd(0.01), "fast": optax.sgd(0.1)}
+MASKED = {
+    "masked": lambda kind: optax.masked(optax.sgd(0.1), kind(WEIGHTS)),
+    "partition": lambda kind: optax.partition(RATES, kind(LABELS)),
+    "decay": lambda kind: optax.chain(optax.add_decayed_weights(0.1, mask=kind(WEIGHTS)), optax.sgd(0.1)),
+}
+
+
+def by_name(name, parameters, gradient):
+    """What the optimizers above make of a gradient, written out."""
+    weight = name[0] == "W"
+    return {
+        "masked": parameters - 0.1 * gradient if weight else parameters + gradient,  # optax passes the others on
+        "partition": parameters - (0.01 if name == "W1" else 0.1) * gradient,
+        "decay": parameters - 0.1 * (gradient + 0.1 * parameters * weight),
+    }
+
+
+@pytest.mark.parametrize("kind", [dict, jaxnet.FrozenDict])
+@pytest.mark.parametrize("given", [dict, jaxnet.FrozenDict])
+@pytest.mark.parametrize("name", MASKED)
+def test_masks_and_labels_of_either_mapping_train_either(x64, name, given, kind):
+    X, Y, start = problem([4, 3, 1], 6)
+    optimizer, start = MASKED[name](kind), given(start)
+    trained = jaxnet.train(X, Y, start, num_iterations=2, optimizer=optimizer, chunk=1)
+    want = dict(start)
+    for _ in range(2):
+        grads = course.backward(course.forward(X, want)[0], Y, course.forward(X, want)[1])
+        want = {key: by_name(key, value, grads[f"d{key}"])[name] for key, value in want.items()}
+    assert_close(dict(trained.parameters), want, 64)
+    assert type(trained.parameters) is kind
+    longer = {"num_iterations": 3, "start": 2, "opt_state": trained.opt_state, "optimizer": optimizer, "chunk": 1}
+    again = jaxnet.train(X, Y, trained.parameters, **longer)
+    whole = jaxnet.train(X, Y, start, num_iterations=3, optimizer=optimizer, chunk=1)
+    assert_same(again.parameters, whole.parameters)
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_a_step_takes_masks_of_its_parameters_mapping(x64, name):
+    X, Y, start = problem([4, 3, 1], 6)
+    optimizer, start = MASKED[name](dict), jax.tree.map(jnp.array, start)
+    state = optimizer.init(start)
+    parameters, _, _ = jaxnet.make_update_step(optimizer)(jax.tree.map(jnp.copy, start), state, X, Y)
+    want, _, _ = jaxnet.update(start, optimizer.init(start), X, Y, optimizer)
+    assert_close(parameters, want, 16)
+
+
+def test_parameters_come_back_in_the_mapping_given():
+    X, Y, start = problem([4, 3, 1], 6, dtype=np.float32)
+    for kind in (dict, jaxnet.FrozenDict):
+        assert type(jaxnet.train(X, Y, kind(start), num_iterations=1).parameters) is kind
+
+
+def test_sharpness_aware_minimization_is_the_gradient_at_the_moved_point(x64):
+    """Foret et al. 2021, eq. 2 and 3."""
+    X, Y, start = problem([4, 3, 1], 6)
+    rho = 0.05
+    move = optax.chain(optax.contrib.normalize(), optax.sgd(rho))
+    optimizer = optax.contrib.sam(optax.sgd(0.1), move, opaque_mode=True)
+
+    def gradient(p):
+        grads = course.backward(course.forward(X, p)[0], Y, course.forward(X, p)[1])
+        return {name: grads[f"d{name}"] for name in p}
+
+    g = gradient(start)
+    norm = np.sqrt(sum(np.sum(value**2) for value in g.values()))
+    moved = {name: value + rho / norm * g[name] for name, value in start.items()}
+    want = {name: value - 0.1 * gradient(moved)[name] for name, value in start.items()}
+    trained = jaxnet.train(X, Y, start, num_iterations=1, optimizer=optimizer)
+    assert_close(dict(trained.parameters), want, 64)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        optax.lbfgs(),
+        optax.chain(optax.sgd(1.0), optax.scale_by_backtracking_linesearch(5)),
+        optax.polyak_sgd(),
+        optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau()),
+        optax.contrib.schedule_free_sgd(0.5, warmup_steps=1),
+    ],
+)
+def test_optimizers_that_look_at_the_cost_train(default_promotion, optimizer):
+    X, Y, start = problem([4, 3, 1], 6, dtype=np.float32)
+    trained = jaxnet.train(X, Y, start, num_iterations=30, optimizer=optimizer, chunk=30)
+    assert trained.costs[-1] < 0.9 * trained.costs[0]
+
+
+@pytest.mark.parametrize(
+    "optimizer, message",
+    [
+        ("adam", "optimizer is 'adam'; expected one of optax, such as optax.adam"),
+        (optax.adam, "optimizer is <function adam"),
+        (None, "optimizer is None"),
+        (
+            optax.masked(optax.sgd(0.1), {"W1": True}),
+            "cannot start from parameters W1, b1, W2, b2: .*; masks and labels",
+        ),
+        (optax.partition(RATES, {name: "other" for name in NAMES}), "cannot start from parameters W1, b1, W2, b2"),
+        (optax.lookahead(optax.sgd(0.1), 5, 0.5), "optax.lookahead moves two sets of parameters"),
+        (optax.chain(optax.lookahead(optax.sgd(0.1), 5, 0.5)), "optax.lookahead moves two sets of parameters"),
+        (optax.contrib.sam(optax.sgd(0.1), optax.sgd(0.1)), "pass opaque_mode=True"),
+        (optax.contrib.differentially_private_aggregate(1.0, 1.0, 0), "makes no step from the gradient.*ValueError"),
+    ],
+)
+def test_optimizers_that_cannot_train_say_why_before_any_step(optimizer, message, no_shape_checks):
+    X, Y, start = problem([4, 3, 1], 6, dtype=np.float32)
+    seen = []
+    with pytest.raises(jaxnet.InputError, match=message):
+        jaxnet.train(X, Y, start, num_iterations=3, optimizer=optimizer, chunk=1, on_chunk=seen.append)
+    assert seen == []
+
+
+def test_a_state_of_another_optimizer_is_refused():
+    X, Y, start = problem([4, 3, 1], 6, dtype=np.float32)
+    for state in (optax.adam(0.1).init(start), optax.sgd(0.1, momentum=0.9).init({"W1": np.ones(3)})):
+        with pytest.raises(jaxnet.InputError, match="opt_state is no state of this optimizer"):
+            jaxnet.train(X, Y, start, num_iterations=3, optimizer=optax.sgd(0.1, momentum=0.9), opt_state=state)
+
+
 # ---- what the compiled step costs, beside the same step made with autodiff
 
 

@@ -251,7 +251,7 @@ def _saved(options: argparse.Namespace) -> tuple[Subject, str | None]:
     if given:
         raise InputError(f"--{given[0]} is for networks that are drawn; a MODEL has its own: leave it out")
     model = load_model(Path(options.what))
-    activation = next(name for name, member in (DERIVED | ESTIMATED).items() if member is model.network.hidden)
+    activation = next(name for name, member in (DERIVED | ESTIMATED).items() if member == model.network.hidden)
     name = f"{_chain(layer_dims(model.parameters))}, {activation}, in {options.what}"
     return Subject(name, activation, model.network, model.parameters, model=model), options.data
 

@@ -76,7 +76,7 @@ def network_text(
             "sizes",
             f"roots of mean squares over units and examples. Theory: expected of {weights}, in wide layers. Spread: of "
             "Z over the examples. Closed: share of Z where the slope of the activation is below 1/20 of its largest. "
-            "Dead: units closed for every example. Step: ||dW|| / ||W||, of a step of rate 1",
+            "Dead: units whose slope is 0 for every example. Step: ||dW|| / ||W||, of a step of rate 1",
         ),
     ]
     verdicts = [*_verdicts(subject, profile), *_map_verdict(len(profile.measured.Z), map_values)]

@@ -116,9 +116,9 @@ def _check_probabilities(path: Path, model: "Model") -> None:
 
     if len(model.input_shape) == 1:
         raise InputError(f"{path} was trained on columns of {model.input_shape[0]} numbers, not on pictures")
-    if model.network.loss is squared_error:
+    if model.network.loss == squared_error:
         raise InputError(f"{path} was trained on squared_error, so its outputs are no probabilities of classes")
-    if model.network.loss is softmax_cross_entropy and layer_dims(model.parameters)[-1] == 1:
+    if model.network.loss == softmax_cross_entropy and layer_dims(model.parameters)[-1] == 1:
         raise InputError(f"{path} has a softmax of one output, which is always 1 and tells no class from another")
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+HAS_TIMER = hasattr(signal, "setitimer")
+AGAIN = 0.05  # seconds until a signal that could not be acted on is looked at again
 TOGETHER = 0.1  # seconds: `timeout` and a shell that loses its terminal send a signal twice, one right after the other
 
 
@@ -21,8 +23,7 @@ class Stopped(KeyboardInterrupt):
 class Stop:
     """Whether a signal has come, and which.
 
-    Its exception may be lost: in a callback of C code, such as JAX's of `gc`, or in an import that forgives any error.
-    So what takes long calls `check` now and then.
+    Its exception may be lost where code forgives any error, so what takes long calls `check` now and then.
     """
 
     signal: int | None = None
@@ -30,6 +31,7 @@ class Stop:
     def check(self) -> None:
         """Raises `Stopped` again if a signal has come."""
         if self.signal is not None:
+            _again_in(0)
             raise Stopped
 
     @property
@@ -61,19 +63,43 @@ def stopping() -> Iterator[Stop]:
         for each in before:
             signal.signal(each, signal.SIG_DFL)
         stop.signal = number
-        raise Stopped
+        deliver(number, frame)
+
+    def deliver(number: int, frame: FrameType | None) -> None:
+        if _is_importing(frame) and HAS_TIMER:  # half a module raises anything, or has it printed
+            _again_in(AGAIN)
+        else:
+            raise Stopped
 
     def forget(unraisable: Any) -> None:
-        if not issubclass(unraisable.exc_type, Stopped):  # `Stop.check` raises it again
+        if issubclass(unraisable.exc_type, Stopped):
+            _again_in(AGAIN)
+        else:
             report(unraisable)
 
     report, sys.unraisablehook = sys.unraisablehook, forget
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, receive)
+    timer = {signal.SIGALRM: signal.signal(signal.SIGALRM, deliver)} if HAS_TIMER else {}
     try:
         yield stop
     finally:
+        _again_in(0)
         sys.unraisablehook = report
-        for number, handler in before.items():
+        for number, handler in (before | timer).items():
             signal.signal(number, handler)
+
+
+def _again_in(seconds: float) -> None:
+    """Has the signal looked at again; 0: no more."""
+    if HAS_TIMER:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

@@ -305,7 +305,7 @@ def _print_plan(run: "Run") -> None:
     dataset, settings, dims = run.dataset, run.settings, layer_dims(run.parameters)
     m, held_out = len(run.train.labels), len(dataset.test.labels)
     shape = "x".join(map(str, dataset.input_shape))
-    head = "sigmoid" if run.network.loss is binary_cross_entropy else "softmax"
+    head = "sigmoid" if run.network.loss == binary_cross_entropy else "softmax"
     size = sum(value.size for value in run.parameters.values())
     watched = "" if run.watched_name == "test" else f"{len(run.watched.labels)} to watch, "
     _say(f"data      {dataset.description}")

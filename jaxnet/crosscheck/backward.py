@@ -41,11 +41,13 @@ def check_backward(
     `backward` is any function of the course's signature, in JAX or NumPy; `L_model_backward` unless given. It is
     called in `dtype` with the caches of the forward pass at this point, cast exactly, and each leaf is judged by the
     rounding of the type it came in. A step that is wrong for the signal it was given is a finding: where, what, and
-    the line to write. `thorough` adds the protocol (deterministic, inputs unchanged, jit, vmap, additive over the
-    batch) and how many known errors would have shown at this point; for large networks these take longest.
+    the line to write; a backward pass that draws random numbers is reported before all else. Slopes at which autodiff
+    is NaN are told by differences, and what nothing tells makes the verdict inconclusive. `thorough` adds the protocol
+    (inputs unchanged, jit, vmap, additive over the batch) and how many known errors would have shown at this point;
+    for large networks these take longest.
     With `sample_weight`, (m,) weights of the examples, the cost is that of `cost_and_grads`, and `backward` is called
     as `backward(AL, Y, caches, sample_weight=...)`.
-    Raises `InputError` where X, Y and parameters do not fit; what `backward` raises is passed on.
+    Raises `InputError` where X, Y and parameters do not fit or are not finite; what `backward` raises is passed on.
     """
     let_go()
     if dtype not in ROUNDOFF:

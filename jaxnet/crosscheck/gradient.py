@@ -71,18 +71,21 @@ def check_gradient(
         protocol = [steady.check]
         if thorough:
             protocol += gradient_protocol(call, function) if rule is None or grad else rule_protocol(rule, function)
-        got = returned.leaves
-        cases, leaves, notes = _judged(Tested(function, call), got)
-        leaves = _but_for_precision(Tested(function, call), leaves)
-        wrong = [case for case, leaf in zip(cases, leaves, strict=True) if leaf.verdict is Verdict.DISAGREE]
-        findings = tuple(_explain(case, cases) for case in wrong)
+        return _compared(subject, Tested(function, call), returned, protocol)
+
+
+def _compared(subject: str, tested: Tested, returned: Returned, protocol: Sequence[ProtocolCheck]) -> Report:
+    """The report on a gradient, leaf by leaf."""
+    cases, leaves, notes = _judged(tested, returned.leaves)
+    leaves = _but_for_precision(tested, leaves)
+    wrong = [case for case, leaf in zip(cases, leaves, strict=True) if leaf.verdict is Verdict.DISAGREE]
     verdict = overall([leaf.verdict for leaf in leaves] + [check.verdict for check in protocol])
     return Report(
         subject,
         verdict,
         _reason(verdict, leaves, protocol),
         tuple(leaves),
-        findings,
+        tuple(_explain(case, cases) for case in wrong),
         (*returned.notes, *(note for of_leaf in notes for note in of_leaf)),
         tuple(protocol),
         tuple(case.triangle for case in cases),

@@ -1,5 +1,6 @@
 """Promises that a gradient keeps whatever its values are: the same twice, inputs untouched, compiled or not."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -52,9 +53,9 @@ def _structure(reference: Reference, grads: Mapping[str, np.ndarray]) -> Protoco
 
 
 def deterministic(call: "Caller", reference: Reference, grads: Mapping[str, np.ndarray]) -> ProtocolCheck:
-    """Called twice, the same twice: as it was called for `grads`, and as it stands, since `jit` freezes randomness."""
+    """Called twice, the same twice: as it was called for `grads`, and, since `jit` freezes randomness, traced anew."""
     pairs = [(grads, call(reference))]
-    if call.way == call.compiled:
+    if call.way == call.compiled and call.traced(reference) != call.traced(reference):
         try:
             pairs.append((call.plain(call.arguments(reference)), call.plain(call.arguments(reference))))
         except Exception:  # of whatever kind: it wants JAX arrays
@@ -179,6 +180,13 @@ class Caller:
     def with_jax_arrays(self, arguments: tuple) -> dict[str, np.ndarray]:
         """With JAX arrays, for code that uses their methods."""
         return self._arrays(lambda *a: self.backward(*jax.tree.map(jnp.asarray, a)), arguments)
+
+    def traced(self, reference: Reference) -> tuple[str, list[bytes]]:
+        """The program that it is traced to now, and its constants."""
+        with jax.enable_x64(self.dtype == "float64"):
+            program = jax.make_jaxpr(lambda *arguments: self.backward(*arguments))(*self.arguments(reference))
+        text = re.sub(r"0x[0-9a-f]+", "", str(program))  # addresses of functions, which are others every time
+        return text, [np.asarray(constant).tobytes() for constant in program.consts]
 
     def mapped(self, reference: Reference) -> dict[str, np.ndarray]:
         """The grads of every example alone, under one `vmap`."""

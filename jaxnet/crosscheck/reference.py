@@ -19,10 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..activations import ACTIVATIONS
+from ..checks import as_targets
 from ..companions import per_example
 from ..errors import InputError
 from ..losses import LOSSES
-from ..network import L_model_forward, Network, as_targets
+from ..network import L_model_forward, Network
 from ..parameters import FrozenDict, layer_dims
 from ..types import Inputs, Labels, Parameters
 from ..weighting import SampleWeight, as_sample_weight, weighted
@@ -128,7 +129,7 @@ def make_reference(
     if X.ndim != 2 or X.shape[0] != dims[0] or X.shape[1] == 0:
         raise InputError(f"X has shape {X.shape}; expected ({dims[0]}, m) with at least one example")
     with jax.enable_x64(True):
-        targets = as_targets(np.asarray(Y), jax.ShapeDtypeStruct((dims[-1], X.shape[1]), np.float64))
+        targets = as_targets(np.asarray(Y), jax.ShapeDtypeStruct((dims[-1], X.shape[1]), np.float64), network.loss)
         weight = as_sample_weight(sample_weight, targets)
         for name, array in {"X": X, "Y": np.asarray(targets), **parameters}.items():
             if not np.isfinite(array).all():

@@ -97,7 +97,8 @@ def _linear(of_one: np.ndarray, of_other: np.ndarray, of_both: np.ndarray, of_ze
         return False
     a, b, both, zero = (array.astype(np.float64) for array in (of_one, of_other, of_both, of_zero))
     finite = np.isfinite(a) & np.isfinite(b)
-    if np.any(zero[finite]) or np.isfinite(both[~finite]).any():
+    infinite = ~np.isfinite(a) & ~np.isfinite(b)
+    if np.any(zero[finite]) or np.isfinite(both[infinite]).any():
         return False
     room = _room(of_both, (np.abs(a) + np.abs(b))[finite])
     return close((3 * a - 2 * b)[finite], both[finite], room)

@@ -24,6 +24,7 @@ from ..untrusted import open_file
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # and no other parser: fewer to attack, none that runs code
 MOST_PIXELS = 2**26  # of a file, by its header: beyond, decoding would fill the memory
 MOST_BYTES = 2**30  # of a file as it is: MOST_PIXELS of any kind take less
+HASHED = 2**18  # bytes of a file at a time
 MOST_IN_FLIGHT = 2**30  # bytes for all that is being decoded at a time, whatever the number of processors
 COPIES = 16  # bytes a pixel: at most four copies are alive at once, of four bytes each
 COEFFICIENTS = 8  # bytes a pixel: up to four channels of 16-bit coefficients
@@ -74,6 +75,8 @@ def try_picture(path: Path, input_shape: tuple[int, ...]) -> Picture:
             if length > MOST_BYTES:
                 problem = f"it has more than {MOST_BYTES:,} bytes ({length:,})"
                 return Picture(None, (0, 0), f"{length} bytes", problem)
+            if not length:  # so are files of /proc, of which some have no end
+                return Picture(None, (0, 0), "0 bytes", "it is empty")
             # Of most formats no more than the header is read here.
             with IN_FLIGHT.taking(length), Image.open(file, formats=FORMATS) as header:
                 size, needed = header.size, length + _decoding_bytes(header, input_shape)
@@ -93,7 +96,13 @@ def content_of(path: Path) -> str:
     try:
         with open_file(path) as file:
             length = os.fstat(file.fileno()).st_size
-            return f"{length} bytes" if length > MOST_BYTES else hashlib.file_digest(file, "sha256").hexdigest()
+            if not 0 < length <= MOST_BYTES:
+                return f"{length} bytes"
+            digest = hashlib.sha256()
+            while length > 0 and (block := file.read(min(length, HASHED))):  # and not to an end that may never come
+                digest.update(block)
+                length -= len(block)
+            return digest.hexdigest()
     except OSError as error:
         return error.strerror or str(error)
 
@@ -102,7 +111,7 @@ def _problem(path: Path, error: Exception) -> str:
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
-        return f"it is none of {', '.join(FORMATS)}" if os.path.getsize(path) else "it is empty"
+        return f"it is none of {', '.join(FORMATS)}"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"it has more than {MOST_PIXELS:,} pixels"
     if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..arguments import check_array
+from ..checks import check_array, check_floats
 from ..errors import InputError
 from ..layers import linear_gradient
 from ..parameters import FrozenDict
@@ -23,6 +23,8 @@ def mean_gradient(record: Record, weights: Float[AnyArray, " Cm"] | None = None)
         check_array("weights", weights)
     if weights is not None and np.shape(weights) != record.dZ[0].shape[1:]:
         raise InputError(f"weights have shape {np.shape(weights)}; expected {record.dZ[0].shape[1:]}, one a column")
+    if weights is not None:
+        check_floats("weights", weights)
     gradient = {}
     for l, (A, dZ) in enumerate(zip(record.A, record.dZ, strict=True), start=1):
         weighted = dZ if weights is None else dZ * weights[None, :]

@@ -13,14 +13,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..checks import as_targets
 from ..layers import LayerCache, LinearCache, linear_gradient
 from ..network import (
     COURSE,
     L_model_forward,
     Network,
-    as_targets,
-    backpropagate,
     backward_signals,
+    gradients_from,
     masked,
     parameter_grads,
 )
@@ -70,7 +70,7 @@ def ggn_vector_product(
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     R_caches = forward_along(V, caches, network, masks)
     R_dZL = _hessian_times(R_caches, caches, Y, network)
-    grads = backpropagate(R_dZL, caches, network.by_backprop, masks=masks, sample_weight=sample_weight)
+    grads = gradients_from(R_dZL, caches, network.by_backprop, masks=masks, sample_weight=sample_weight)
     return cast(FrozenDict, parameter_grads(grads, FrozenDict(parameters)))
 
 
@@ -94,8 +94,8 @@ def hessian_vector_product(
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     R_caches = forward_along(V, caches, network, masks)
     ZL = caches[-1].Z
-    weight = as_sample_weight(sample_weight, ZL)
-    dZL, R_dZL = network.loss.gradient(ZL, as_targets(Y, ZL)), _hessian_times(R_caches, caches, Y, network)
+    weight, Y = as_sample_weight(sample_weight, ZL), as_targets(Y, ZL, network.loss)
+    dZL, R_dZL = network.loss.gradient(ZL, Y), _hessian_times(R_caches, caches, Y, network)
     # R{} of the backward loop is its derivative along (R{dZL}, R{caches}); g'' comes from that of each g's backward.
     dZ, R_dZ = jax.jvp(
         lambda dZL, caches: backward_signals(dZL, caches, network.by_backprop, masks=masks, sample_weight=weight).dZ,
@@ -133,4 +133,4 @@ def forward_along(V: Parameters, caches: list[LayerCache], network: Network, mas
 def _hessian_times(R_caches: list[LayerCache], caches: list[LayerCache], Y: Labels, network: Network) -> Array:
     """H R{ZL}, example by example."""
     ZL, R_ZL = caches[-1].Z, R_caches[-1].Z
-    return network.loss.hessian_product(ZL, as_targets(Y, ZL), R_ZL)
+    return network.loss.hessian_product(ZL, as_targets(Y, ZL, network.loss), R_ZL)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..network import COURSE, L_model_forward, Network, as_targets
+from ..checks import as_targets
+from ..network import COURSE, L_model_forward, Network
 from ..types import Inputs, Labels, Parameters
 from ..weighting import SampleWeight, as_sample_weight, weighted
 from .batch import summed_by_example
@@ -57,7 +58,8 @@ def kfra_factors(
     _, caches = L_model_forward(X, parameters, network)
     ZL = caches[-1].Z
     m = ZL.shape[1]
-    S, weight = network.loss.hessian_root(ZL, as_targets(Y, ZL)), as_sample_weight(sample_weight, ZL)
+    weight, Y = as_sample_weight(sample_weight, ZL), as_targets(Y, ZL, network.loss)
+    S = network.loss.hessian_root(ZL, Y)
     if weight is not None:
         S = weighted(S, jnp.tile(jnp.sqrt(weight), S.shape[1] // m))
     G = [S @ S.T / m]

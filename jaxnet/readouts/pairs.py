@@ -11,13 +11,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..arguments import check_number
+from ..checks import as_targets, check_parameters
 from ..companions import Outputs, per_example
 from ..errors import InputError
 from ..feedback import Feedback, backprop
 from ..layers import LayerCache, LinearCache
 from ..losses import Loss, diagonal, loss_piece
-from ..network import COURSE, L_model_forward, Network, as_targets, backward_signals
-from ..parameters import layer_dims
+from ..network import COURSE, L_model_forward, Network, backward_signals
 from ..programs import let_go
 from ..types import Inputs, Labels, Masks, Parameters, PRNGKeyArray
 from ..weighting import SampleWeight, as_sample_weight, weighted
@@ -114,7 +114,7 @@ def record(
         raise InputError(f"seed is {seed!r:.60}; expected a function of (loss, ZL, Y), such as readouts.loss_gradient")
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     ZL = caches[-1].Z
-    Y = as_targets(Y, ZL)
+    Y = as_targets(Y, ZL, network.loss)
     dZL = seed(network.loss, ZL, Y)
     if dZL.ndim != 2 or len(dZL) != len(ZL) or dZL.shape[1] == 0 or dZL.shape[1] % ZL.shape[1]:
         n_L, m = ZL.shape
@@ -196,8 +196,9 @@ def check_same_layers(record: Record, other: Record) -> None:
 
 def check_direction(V: Parameters, dims: tuple[int, ...]) -> None:
     """Raises `InputError` where V is no mapping like the parameters of such a network."""
-    if layer_dims(V) != dims:
-        raise InputError(f"the direction has layers of {layer_dims(V)} units, the network of {dims}; expected the same")
+    got = check_parameters(V)
+    if got != dims:
+        raise InputError(f"the direction has layers of {got} units, the network of {dims}; expected the same")
 
 
 def check_positive(name: str, value: float | Array) -> None:
