@@ -5,7 +5,8 @@ import pkgutil
 
 import pytest
 
-from tests.benchmarks import growth, harness, peers, problem
+from tests import right_numpy
+from tests.benchmarks import false_alarms, growth, harness, peers, problem
 from tests.benchmarks.contenders import course
 
 
@@ -84,3 +85,15 @@ def test_growth_is_drawn(tmp_path):
     row = {"contender": "jaxnet", "variable": "units", "ratio": 1.0, "spread": [0.9, 1.1]}
     growth.draw_rows(tmp_path / "growth.png", [row | {"value": value} for value in (1, 10)])
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_false_alarms_are_counted_and_what_is_planted_is_seen(capsys):
+    case = right_numpy.draw(12, dims=(3, 2, 1), m=3, l2=0.1, keep=1.0, zeros=False, scale=1.0, dtype="float64")
+    found = false_alarms.examine(case)
+    assert found.verdict == "agree" and all(found.planted.values()) and len(found.planted) >= 8
+    backward = false_alarms.examine_backward("tanh", "binary_cross_entropy, chain", scales=(1.0,))
+    assert [o.verdict for o in backward] == ["agree"] * 2
+    rows = false_alarms.table([found, *backward])
+    false_alarms.show(rows)
+    assert rows[-1]["cases"] == 3 and rows[-1]["disagree"] == 0 and rows[-1]["seen"] == rows[-1]["planted"]
+    assert "false alarms" in capsys.readouterr().out

@@ -266,3 +266,113 @@ def test_a_report_is_json():
     content = json.loads(report.to_json())
     assert content["verdict"] == "disagree" and content["leaves"][0]["max_error"] == "inf"
     assert content["leaves"][0]["name"] == "P['W']" and content["findings"][0]["code"] == "not-finite"
+
+
+# ---- right code where digits are lost
+
+
+def confident(loss, gradient, z, *, dtype=np.float64, conv=lambda x: x):
+    """Logistic regression with logits of size z, as the labels have it: cost and gradient from `loss` of A and Y."""
+    x = conv(np.array([[0.6, -0.59, 0.61, -0.6]], dtype))
+    y, w = (x > 0) * x.dtype.type(1), np.array([[z]], dtype) / x.dtype.type(0.6)
+
+    def A(w):
+        return 1 / (1 + np.exp(-conv(w) @ x))
+
+    def check(factor):
+        with np.errstate(all="ignore"):
+            return check_gradient(lambda w: loss(A(w), y), lambda w: factor * gradient(A(w), y) @ x.T, args=(w,))
+
+    report = check(1.0)
+    assert report.verdict is not Verdict.DISAGREE, str(report)
+    assert check(1.3).verdict is Verdict.DISAGREE or not report.agrees
+    return report
+
+
+def bce(A, Y):
+    return -np.mean(Y * np.log(A) + (1 - Y) * np.log(1 - A))
+
+
+def residual(A, Y):
+    return (A - Y) / Y.size
+
+
+def chain(A, Y):
+    return -(Y / A - (1 - Y) / (1 - A)) * A * (1 - A) / Y.size
+
+
+@pytest.mark.parametrize("z", [0.01, 7, 16, 25, 33, 45])
+@pytest.mark.parametrize("gradient", [residual, chain])
+@pytest.mark.parametrize("conv", [lambda x: x, np.array], ids=["", "stripped"])
+def test_the_courses_own_cost_is_not_accused(z, gradient, conv):
+    report = confident(bce, gradient, z, conv=conv)
+    assert report.agrees == (z < 30)
+    if z == 33 and conv is not np.array:
+        assert "loses its digits here: " in report.reason
+        assert any(place in report.reason for place in ("1 - A", "A - Y")), report.reason
+
+
+@pytest.mark.parametrize("z", [0.01, 7, 16, 45])
+def test_float32_is_judged_by_the_digits_it_has_here(z):
+    assert confident(bce, residual, z, dtype=np.float32).agrees == (z < 10)
+
+
+@pytest.mark.parametrize("factor, verdict", [(1.0, Verdict.INCONCLUSIVE), (1.3, Verdict.DISAGREE)])
+def test_a_guard_that_the_gradient_leaves_out_is_named(factor, verdict):
+    x, Y, w = np.array([[0.6, -0.5, 0.4]]), np.array([[0.0, 0.0, 1.0]]), np.array([[33.0]])  # 19.8, wrongly
+
+    def cost(w):
+        A = np.clip(1 / (1 + np.exp(-w @ x)), 1e-7, 1 - 1e-7)
+        return bce(A, Y)
+
+    report = check_gradient(cost, lambda w: factor * residual(1 / (1 + np.exp(-w @ x)), Y) @ x.T, args=(w,))
+    assert report.verdict is verdict
+    assert verdict is Verdict.DISAGREE or "without np.clip(" in report.reason
+
+
+@pytest.mark.parametrize(
+    "cost, slope",
+    [(np.abs, np.sign), (lambda z: np.logaddexp(0, z), lambda z: 1 / (1 + np.exp(-z))), (np.linalg.norm, None)],
+    ids=["abs", "logaddexp", "norm"],
+)
+def test_the_complex_step_goes_through(cost, slope):
+    slope = slope or (lambda z: z / np.linalg.norm(z))
+    report = check_gradient(lambda z: np.sum(cost(z) * np.ones(7)), slope, args=(X[0],), thorough=False)
+    assert report.environment["reference"] == "complex step"
+
+
+def right_or_on(slope_at_zero, factor=1.0):
+    """A deep network whose Z are all exactly 0 for one example, with an L2 term; every unit on, or off, there."""
+    random = np.random.default_rng(3)
+    P = [random.normal(size=shape) for shape in ((4, 3), (5, 4), (3, 5), (1, 3))]
+    B = [np.zeros((len(W), 1)) for W in P]
+    X = random.normal(size=(3, 4)) * [0, 1, 1, 1]
+
+    def forward(P, B):
+        A, caches = X, []
+        for l, (W, b) in enumerate(zip(P, B, strict=True)):
+            Z = W @ A + b
+            caches.append((A, Z))
+            A = np.maximum(Z, 0) if l < 3 else Z
+        return A, caches
+
+    def cost(P, B):
+        return np.mean((forward(P, B)[0] - 1) ** 2) + 0.5 * sum(np.sum(W**2) for W in P)
+
+    def grad(P, B):
+        A, caches = forward(P, B)
+        dZ, grads = 2 * (A - 1) / A.size, []
+        for l in (3, 2, 1, 0):
+            A, Z = caches[l]
+            if l < 3:
+                dZ = (P[l + 1].T @ dZ) * np.where(Z == 0, slope_at_zero, Z > 0)
+            grads.insert(0, (factor * dZ @ A.T + P[l], np.sum(dZ, axis=1, keepdims=True)))
+        return [dW for dW, _ in grads], [db for _, db in grads]
+
+    return check_gradient(cost, grad, args=(P, B), wrt=(0, 1), thorough=False)
+
+
+@pytest.mark.parametrize("slope", [0.0, 1.0])
+def test_a_deep_network_with_all_z_at_0_is_not_accused(slope):
+    assert right_or_on(slope).agrees
+    assert right_or_on(slope, factor=1.01).verdict is Verdict.DISAGREE

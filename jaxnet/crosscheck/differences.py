@@ -27,24 +27,28 @@ class Estimate(NamedTuple):
     error_bar: float
 
 
-def along(f: Callable[[float], float], roundoff: float = 2.0**-53) -> Estimate:
+def along(f: Callable[[float], float], roundoff: float = 2.0**-53, value_noise: float = 0.0) -> Estimate:
     """d f(t) / dt at t = 0, where t = 1 is a change of natural size.
 
     D(h) = (f(h) - f(-h)) / 2h over a ladder of h, extrapolated to h -> 0 by R = (16 D(h/4) - D(h)) / 15 (Richardson,
     since D is even in h). The rung that agrees best with the ones above and below it gives the value; the larger of
     the two distances and the noise of f over h, the error bar. One step alone may stand on either side of a kink, and
-    two may agree by chance.
+    two may agree by chance. The noise is a rounding of f's value or, where f loses digits on its way,
+    `value_noise`, or what the finer rungs show of it: their distance to this one, times their h.
     """
     with np.errstate(all="ignore"):
         values = [(f(h), f(-h)) for h in STEPS]
         D = [(a - b) / (2 * h) for (a, b), h in zip(values, STEPS, strict=True)]
         R = [(16 * fine - coarse) / 15 for coarse, fine in itertools.pairwise(D)]
         grain = _grain(f, [abs(a - b) for a, b in values])
-        noise = [(roundoff * (abs(a) + abs(b)) + grain) / h for (a, b), h in zip(values, STEPS, strict=True)]
-        rungs = [
-            Estimate(float(R[k]), float(2 * max(abs(R[k] - R[k - 1]), abs(R[k + 1] - R[k])) + 4 * noise[k + 1]))
-            for k in range(1, len(R) - 1)
+        noise = [
+            max(roundoff * (abs(a) + abs(b)) + grain, value_noise) / h for (a, b), h in zip(values, STEPS, strict=True)
         ]
+        rungs = []
+        for k in range(1, len(R) - 1):
+            left = max(abs(R[j] - R[k]) * STEPS[j + 1] for j in range(k + 1, len(R)))
+            apart = max(abs(R[k] - R[k - 1]), abs(R[k + 1] - R[k]))
+            rungs.append(Estimate(float(R[k]), float(2 * apart + max(4 * noise[k + 1], 2 * left / STEPS[k + 1]))))
     finite = [rung for rung in rungs if np.isfinite(rung).all()]
     return min(finite, key=lambda rung: rung.error_bar, default=Estimate(np.nan, np.inf))
 

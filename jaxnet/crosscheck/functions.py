@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import InputError
 from .arguments import cast, cast64, check_arguments, check_value, dtype_of, has_derivative, is_array
 from .differences import Estimate, along, complex_step
+from .perturbed import noise
 from .reference import ROUNDOFF
 
 
@@ -128,15 +129,35 @@ class Function:
 
     def along(self, i: int, direction: np.ndarray) -> Estimate:
         """The derivative along a direction of leaf i, by differences."""
-        return along(lambda t: self.value(self.moved(i, t * direction)), self.fine)
+        return along(lambda t: self.value(self.moved(i, t * direction)), self.fine, self.value_noise)
 
-    def by_complex_step(self, i: int, direction: np.ndarray) -> float:
-        """The same by the complex step; NaN where the function is not made for complex numbers."""
+    @cached_property
+    def value_noise(self) -> float:
+        """How far other roundings take the value, of NumPy code; 0 where that cannot be told."""
+        if self.traceable:
+            return 0.0
         try:
-            others = self._others(np.float64)
+            here = np.asarray(self.start)
+            return float(noise(lambda run: np.asarray(self.value_with(run.wrap)), here, 2 * ROUNDOFF["float64"]))
+        except Exception:  # of whatever kind: code that takes no arrays of another kind
+            return 0.0
+
+    def value_with(self, wrap: Callable[[Any], Any]) -> float:
+        """The value for arrays of another kind."""
+        others = list(map(wrap, self._others(np.float64)))
+        return float(np.asarray(self._scalar([wrap(np.array(leaf)) for leaf in self.leaves], others)))
+
+    def by_complex_step(self, i: int, direction: np.ndarray, wrap: Callable[[Any], Any] | None = None) -> float:
+        """The same by the complex step; NaN where the function is not made for complex numbers.
+
+        `wrap` makes other arrays of those that the function is given.
+        """
+        wrap = wrap or (lambda leaf: leaf)
+        try:
+            others = [wrap(other) for other in self._others(np.float64)]
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # NumPy only warns where it drops the imaginary part
-                return complex_step(lambda t: self._scalar(self.moved(i, t * direction), others))
+                return complex_step(lambda t: self._scalar(list(map(wrap, self.moved(i, t * direction))), others))
         except Exception:  # of whatever kind: comparisons, abs, casts
             return np.nan
 
@@ -174,6 +195,14 @@ class Function:
     def moved(self, i: int, change: np.ndarray | float) -> list[np.ndarray]:
         """The leaves, with `change` added to leaf i."""
         return [np.array(leaf + change) if k == i else leaf for k, leaf in enumerate(self.leaves)]
+
+    def moved_to(self, leaves: Sequence[np.ndarray]) -> "Function":
+        """The function at other leaves, all arguments in float64."""
+        flat, structure, places = self._flat
+        given = dict(zip(places, leaves, strict=True))
+        with jax.enable_x64(True):
+            filled = [given[k] if k in given else cast64(leaf) for k, leaf in enumerate(flat)]
+        return replace(self, args=tuple(jax.tree.unflatten(structure, filled)))
 
     def moved_by_rounding(self, u: float, sign: int) -> list[np.ndarray]:
         """The leaves, every entry one rounding larger or smaller by turns."""

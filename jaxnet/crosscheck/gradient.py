@@ -10,8 +10,10 @@ import numpy as np
 
 from ..errors import InputError
 from ..programs import let_go
+from .calibration import Tested
 from .fits import Array, fitted
 from .functions import Function, make_function
+from .reference import ROUNDOFF
 from .report import Finding, LeafCheck, ProtocolCheck, Report, Verdict, overall
 from .returned import Returned, gradient_as_leaves
 from .rules import called_twice, gradient_protocol, rule_protocol
@@ -69,30 +71,53 @@ def check_gradient(
         protocol = [steady.check]
         if thorough:
             protocol += gradient_protocol(call, function) if rule is None or grad else rule_protocol(rule, function)
-        return _compared(subject, function, returned, protocol)
+        return _compared(subject, Tested(function, call), returned, protocol)
 
 
-def _compared(subject: str, function: Function, returned: Returned, protocol: Sequence[ProtocolCheck]) -> Report:
+def _compared(subject: str, tested: Tested, returned: Returned, protocol: Sequence[ProtocolCheck]) -> Report:
     """The report on a gradient, leaf by leaf."""
-    got = returned.leaves
-    cases = [
-        Case(function, i, got[i], witness, triangle(function, i, got[i], witness))
-        for i, witness in enumerate(witnesses(function, got))
-    ]
-    leaves, notes = zip(*map(judge, cases), strict=True)
+    cases, leaves, notes = _judged(tested, returned.leaves)
+    leaves = _but_for_precision(tested, leaves)
     wrong = [case for case, leaf in zip(cases, leaves, strict=True) if leaf.verdict is Verdict.DISAGREE]
     verdict = overall([leaf.verdict for leaf in leaves] + [check.verdict for check in protocol])
     return Report(
         subject,
         verdict,
         _reason(verdict, leaves, protocol),
-        leaves,
+        tuple(leaves),
         tuple(_explain(case, cases) for case in wrong),
         (*returned.notes, *(note for of_leaf in notes for note in of_leaf)),
         tuple(protocol),
         tuple(case.triangle for case in cases),
         environment={"reference": _oracle(cases), "jax": jax.__version__},
     )
+
+
+def _judged(tested: Tested, got: list[np.ndarray]) -> tuple[list[Case], list[LeafCheck], list[list[str]]]:
+    """Every leaf with all that is known of it, its verdict, and notes."""
+    function = tested.function
+    cases = [
+        Case(function, i, got[i], witness, triangle(function, i, got[i], witness), tested)
+        for i, witness in enumerate(witnesses(function, got))
+    ]
+    leaves, notes = zip(*map(judge, cases), strict=True)
+    return cases, list(leaves), list(notes)
+
+
+def _but_for_precision(tested: Tested, leaves: list[LeafCheck]) -> list[LeafCheck]:
+    """What is wrong in lower precision and not in float64, where every error of the mathematics shows, is no such."""
+    narrow = tested.function.roundoff > ROUNDOFF["float64"] and tested.function.wide
+    if not narrow or all(leaf.verdict is not Verdict.DISAGREE for leaf in leaves):
+        return leaves
+    tested = tested.in_float64()
+    reason = "it is off here in the precision of its arguments, and right in float64: choose a less extreme point"
+    _, exact, _ = _judged(tested, tested.got)
+    return [
+        replace(leaf, verdict=Verdict.INCONCLUSIVE, reason=of_float64.reason or reason)
+        if leaf.verdict is Verdict.DISAGREE and of_float64.verdict is not Verdict.DISAGREE
+        else leaf
+        for leaf, of_float64 in zip(leaves, exact, strict=True)
+    ]
 
 
 def _of_another_kind(subject: str, returned: Returned, steady: ProtocolCheck) -> Report:

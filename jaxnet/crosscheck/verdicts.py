@@ -6,6 +6,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .calibration import (
+    PROBED,
+    Entries,
+    Tested,
+    nearby,
+    reference_at,
+    reference_lossy_sum,
+    reference_noise,
+    unevenness,
+    without_guards,
+)
 from .differences import one_sided
 from .functions import Function
 from .reference import ROUNDOFF
@@ -14,7 +25,7 @@ from .witnesses import CALIBRATED, VISIBLE, Witness, along_which
 
 
 NAMED = 4  # entries that a message names
-PROBED = 64  # entries of a leaf that are looked at for kinks
+FEW = 4  # entries that are asked first whether rounding explains them
 JUMP = 1e-4  # one-sided slopes that differ by a larger share of the gradient make a kink
 
 
@@ -26,10 +37,19 @@ class Case(NamedTuple):
     got: np.ndarray
     witness: Witness
     triangle: Triangle
+    tested: Tested | None = None  # to be called again; None where the gradient is no function of the leaves alone
 
     @property
     def name(self) -> str:
         return self.function.names[self.i]
+
+
+class Room(NamedTuple):
+    """How far rounding may take the entries of a leaf."""
+
+    gradient: np.ndarray  # by other roundings in it
+    reference: np.ndarray
+    either: np.ndarray  # by the unevenness of the two around the point
 
 
 def judge(case: Case) -> tuple[LeafCheck, list[str]]:
@@ -40,7 +60,14 @@ def judge(case: Case) -> tuple[LeafCheck, list[str]]:
         return LeafCheck(case.name, got.shape, Verdict.DISAGREE, reason, np.inf, np.inf, CALIBRATED, witness.kind), []
     leaf, off = _measured(case)
     notes = [note for note in (_undefined(case),) if note]
+    if off and (tested := case.tested) is not None:
+        case, room = _calibrated(case, tested, off)
+        leaf, off = _measured(case)
+        if not off and (reason := _lost_digits(case, tested, room)):
+            return replace(leaf, verdict=Verdict.INCONCLUSIVE, reason=reason), notes
     between, at_kinks = _kinks(case, off)
+    if off and not between and not at_kinks and _beside_a_kink(case, off):
+        between = list(off)
     if between or at_kinks:
         leaf = replace(leaf, verdict=Verdict.AGREE, reason="but for kinks", wrong_entries=0)
     if between:
@@ -50,7 +77,7 @@ def judge(case: Case) -> tuple[LeafCheck, list[str]]:
         )
     if leaf.agrees:
         leaf = _skipped(case, leaf)
-    reason = doubt(case, leaf) if not between else ""
+    reason = (doubt(case, leaf) or (_of_another_cost(case, off) if not leaf.agrees else "")) if not between else ""
     if not reason and leaf.agrees:
         reason = _unjudged(case, at_kinks)
     return (replace(leaf, verdict=Verdict.INCONCLUSIVE, reason=reason) if reason else leaf), notes
@@ -84,6 +111,87 @@ def _measured(case: Case) -> tuple[LeafCheck, list[tuple[int, ...]]]:
         entries=np.where(known, units, np.nan),
     )
     return leaf, off
+
+
+def _calibrated(case: Case, tested: Tested, off: Entries) -> tuple[Case, Room]:
+    """The case with the room that rounding needs here, of a few entries where that shows them to be wrong."""
+    off = sorted(off, key=lambda entry: -abs(case.got[entry] - case.witness.want[entry]))
+    few = off[:: -(-len(off) // FEW)]
+    wider, room = _widened(case, tested, few)
+    still = _measured(wider)[1]
+    if any(entry in still for entry in few):
+        return wider, room
+    return _widened(case, tested, off[:PROBED])
+
+
+def _widened(case: Case, tested: Tested, entries: Entries) -> tuple[Case, Room]:
+    """The case with the room that these entries need, each its own and the others the largest of it."""
+    none = np.zeros(case.got.shape)
+    room = Room(tested.noise[case.i], none, none)
+    if case.witness.kind == "complex step":
+        found = reference_noise(case.function, case.i, entries)
+        room = room._replace(reference=_spread(none, entries, found))
+    still = [entry for entry in _measured(_with_room(case, room))[1] if entry in entries]
+    referenced = case.witness.kind != "differences"
+    if still and case.function.roundoff <= ROUNDOFF["float64"]:
+        room = room._replace(either=_spread(none, still, unevenness(tested, case.i, still, referenced)))
+    return _with_room(case, room), room
+
+
+def _spread(like: np.ndarray, entries: Entries, found: np.ndarray) -> np.ndarray:
+    """What was found of some entries, and for the others the largest of it."""
+    every = np.full(like.shape, np.max(found))
+    every[tuple(np.transpose(entries))] = found
+    return every
+
+
+def _with_room(case: Case, room: Room) -> Case:
+    return case._replace(witness=case.witness._replace(unit=case.witness.unit + sum(room)))
+
+
+def _lost_digits(case: Case, tested: Tested, room: Room) -> str:
+    """Why rounding leaves too little of this leaf to tell, and where; empty where it leaves enough."""
+    looked = ~np.isnan(case.witness.want)
+    blind = looked & (CALIBRATED * case.witness.unit > VISIBLE * case.witness.scale)
+    if not blind.any():
+        return ""
+    gradient, reference, either = (float(np.max(part[blind])) for part in room)
+    who, place = "digits are lost here", ""
+    if max(gradient, reference) >= either:
+        own = gradient >= reference
+        place = tested.lossy_sum() if own else reference_lossy_sum(case.function, case.i)
+        who = f"your {'gradient' if own else 'cost'} loses its digits here{f': {place}' if place else ''}"
+    return (
+        f"{who}; by rounding alone {int(blind.sum())} of {int(looked.sum())} entries may be off by more than "
+        f"{VISIBLE:.0%} of the largest. Choose a less extreme point"
+    )
+
+
+def _of_another_cost(case: Case, off: Entries) -> str:
+    """Why a gradient that is off may be meant so: it is that of the cost without what keeps it from log(0)."""
+    if not off or case.tested is None or case.function.traceable:
+        return ""
+    entries = off[:: -(-len(off) // (2 * FEW))]
+    guards = without_guards(case.tested, case.i, entries)
+    return f"the gradient is that of the cost without {guards}, which is another function here" if guards else ""
+
+
+def _beside_a_kink(case: Case, off: Entries) -> bool:
+    """Is the gradient right at points all around, and here among or between what it is there?"""
+    if case.tested is None:
+        return False
+    entries = off[:: -(-len(off) // PROBED)]
+    at = tuple(np.transpose(entries))
+    tested, around = case.tested.in_float64(), []
+    for leaves in nearby(case.function):
+        want = reference_at(case.function, leaves, case.i, entries)
+        got = tested.at(leaves)[case.i].astype(np.float64)
+        if not np.all(np.abs(got[at] - want) <= CALIBRATED * case.witness.unit[at]):
+            return False
+        around.append(want)
+    room = JUMP * max(case.witness.scale, float(np.max(np.abs(around))))
+    low, high = np.min(around, axis=0) - room, np.max(around, axis=0) + room
+    return bool(np.all((low <= case.got[at]) & (case.got[at] <= high)))
 
 
 def _kinks(case: Case, off: Sequence[tuple[int, ...]]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:

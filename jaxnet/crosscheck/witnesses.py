@@ -1,19 +1,21 @@
 """What the gradient of any function should be, leaf by leaf, how well that is known, and who agrees with whom."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from .differences import Estimate, derivative, growth
 from .functions import Function
+from .perturbed import Roundings
 from .reference import ROUNDOFF
 from .report import Triangle
 
 
 CALIBRATED = 16.0  # times the rounding that was seen, correct code may be off
 VISIBLE = 0.01  # differences that would not see an error of this share of the gradient cannot tell
+SHARP = 1e-3  # differences with an error bar of a larger share do not tell whether the complex step is right
 TAYLOR_STEPS = tuple(10.0**-k for k in range(7))
 
 
@@ -105,14 +107,14 @@ def _rounding_seen(function: Function, want: Sequence[np.ndarray], u: float, lar
 
 def _by_values(function: Function, i: int, largest: float) -> Witness:
     """Entry by entry, by the complex step where it agrees with differences along a direction, else by differences."""
-    leaf, direction = function.leaves[i], function.direction(i)
+    leaf = function.leaves[i]
     want, bar, skipped = np.full(leaf.shape, np.nan), np.full(leaf.shape, np.nan), np.ones(leaf.shape, bool)
-    along, by_complex_step = function.along(i, direction), function.by_complex_step(i, direction)
-    analytic = abs(along.value - by_complex_step) <= 5 * along.error_bar + 1e-9 * abs(along.value)
+    wraps = (_same, Roundings().wrap) if np.isfinite(function.start) else ()  # of log(0) it makes some number
+    wrap = next((wrap for wrap in wraps if _analytic(function, i, wrap)), None)
     for entry in function.entries(i):
         unit = function.unit(i, entry)
         size, skipped[entry] = float(unit[entry]), False
-        exact = function.by_complex_step(i, unit) / size if analytic else np.nan
+        exact = np.nan if wrap is None else function.by_complex_step(i, unit, wrap) / size
         estimate = Estimate(exact * size, 0.0) if np.isfinite(exact) else function.along(i, unit)
         want[entry], bar[entry] = estimate.value / size, estimate.error_bar / size
         if not CALIBRATED * estimate.error_bar <= abs(
@@ -122,8 +124,23 @@ def _by_values(function: Function, i: int, largest: float) -> Witness:
             if steep != 0:
                 want[entry], bar[entry] = steep, 0.0
     rounding = 8 * max(function.roundoff, ROUNDOFF["float64"]) * _largest(want, largest)
-    kind = "complex step" if analytic else "differences"
+    kind = "differences" if wrap is None else "complex step"
     return Witness(want, bar + rounding, kind, rounding, None, skipped, largest)
+
+
+def _analytic(function: Function, i: int, wrap: Callable[[Any], Any]) -> bool:
+    """Is the complex step the derivative? Where differences cannot tell at the point, they can at smaller leaves."""
+    for share in (1, 0.25, 0.05):
+        there = function if share == 1 else function.moved_to([np.array(share * leaf) for leaf in function.leaves])
+        direction = there.direction(i)
+        along, by_complex_step = there.along(i, direction), there.by_complex_step(i, direction, wrap)
+        if along.error_bar <= SHARP * abs(along.value) or share == 0.05:
+            return bool(abs(along.value - by_complex_step) <= 5 * along.error_bar + 1e-9 * abs(along.value))
+    return False
+
+
+def _same(leaf: Any) -> Any:
+    return leaf
 
 
 def along_which(function: Function, i: int, witness: Witness) -> np.ndarray:
