@@ -414,11 +414,11 @@ COMMANDS = {
     "no such model": (lambda d: ["predict", d / "m", text(d / "a.png")], "m is no file; expected a model.safetensors"),
     "a model cut off": (
         lambda d: ["predict", truncated(saved_model(d)), text(d / "a.png")],
-        "is cut off, or cannot be read as a safetensors file",
+        "cannot be read as a safetensors file, or is cut off",
     ),
     "a model that is no safetensors": (
         lambda d: ["predict", text(d / "m.safetensors"), text(d / "a.png")],
-        "is cut off, or cannot be read as a safetensors file",
+        "cannot be read as a safetensors file, or is cut off",
     ),
     "a safetensors file of something else": (
         lambda d: ["predict", (save_file({"x": X}, d / "m.safetensors"), d / "m.safetensors")[1], text(d / "a.png")],
