@@ -154,6 +154,6 @@ def as_activation(activation: str | Activation) -> Activation:
     if isinstance(activation, Activation):
         return activation
     known = ACTIVATIONS | STRAIGHT_THROUGH
-    if activation not in known:
-        raise InputError(f"activation is {activation!r}; expected an `Activation` or one of {', '.join(known)}")
+    if not isinstance(activation, str) or activation not in known:
+        raise InputError(f"activation is {activation!r:.60}; expected an `Activation` or one of {', '.join(known)}")
     return known[activation]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from .checks import as_targets, check_array
+from .checks import as_targets, check_array, check_float_dtype
 from .companions import per_example
 from .errors import InputError
 from .feedback import Feedback, weights
@@ -75,10 +75,11 @@ def angle(A: Float[AnyArray, "..."], B: Float[AnyArray, "..."]) -> Float[Array, 
     By 2 atan2(||a - b||, ||a + b||) of the unit vectors, since arccos loses half of the digits where they are parallel.
     Kahan 2006, "How futile are mindless assessments of roundoff", section 12.
     """
-    check_array("A", A)
-    check_array("B", B)
+    for name, value in (("A", A), ("B", B)):
+        check_array(name, value)
+        check_float_dtype(name, value)
     if A.shape != B.shape:
-        raise InputError(f"an angle is between arrays of one shape; got {A.shape} and {B.shape}")
+        raise InputError(f"A has shape {A.shape} and B {B.shape}; expected one shape, between whose arrays an angle is")
     a, b = map(_direction, (A, B))
     return jnp.rad2deg(2 * jnp.arctan2(jnp.linalg.norm(a - b), jnp.linalg.norm(a + b)))
 

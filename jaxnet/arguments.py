@@ -27,14 +27,14 @@ def check_number(name: str, value: Any, expected: str, fits: Callable[[Any], boo
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Raises `InputError` unless the value is a whole number from `least`."""
+    """Raises `InputError` unless the value is a whole number from `least` that a computer counts to."""
     expected = f"a whole number from {least}"
     if isinstance(value, float) and value.is_integer():
         raise InputError(f"{name} is {value}; expected {expected}: pass {int(value)}")
     if _is_boolean(value) or not isinstance(value, int | np.integer):
         raise InputError(f"{name} is {_shown(value)}; expected {expected}")
-    if value < least:
-        raise InputError(f"{name} is {value}; expected {expected}")
+    if not least <= value < 2**63:
+        raise InputError(f"{name} is {value!s:.60}; expected {expected}{', below 2^63' * (value >= least)}")
 
 
 def check_key(key: Any) -> None:

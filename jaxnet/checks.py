@@ -16,7 +16,7 @@ from jaxtyping import Float
 from .errors import InputError
 from .losses import Loss, binary_cross_entropy, softmax_cross_entropy
 from .parameters import layer_dims
-from .types import AnyArray, Inputs, Labels, Masks, Outputs, Parameters
+from .types import AnyArray, Grads, Inputs, Labels, Masks, Outputs, Parameters
 
 
 ROUNDING = 1e-6  # by which a label or a probability may leave [0, 1], and
@@ -90,6 +90,18 @@ def check_parameters(parameters: Parameters) -> tuple[int, ...]:
     for name, value in parameters.items():
         check_floats(name, value, "unit")
     return dims
+
+
+def check_gradient(name: str, grads: Grads, shape: tuple[int, ...]) -> None:
+    """Raises `InputError` unless `grads` hold an array of that name and shape; another one might broadcast."""
+    if not isinstance(grads, Mapping):
+        raise InputError(f"grads are of type {type(grads).__name__}; expected the mapping `L_model_backward` returns")
+    if name not in grads:
+        raise InputError(f"grads have the keys {', '.join(map(str, grads)) or 'none'}; expected a {name} among them")
+    check_array(name, grads[name])
+    check_float_dtype(name, grads[name])
+    if grads[name].shape != shape:
+        raise InputError(f"{name} has shape {grads[name].shape}; expected {shape}, that of {name[1:]}")
 
 
 def check_inputs(X: Inputs, n_x: int) -> None:
@@ -166,6 +178,7 @@ def check_output(AL: Outputs, loss: Loss) -> None:
         raise InputError(
             f"AL has shape {AL.shape} and dtype {_in_jax(AL.dtype)}; expected (n_L, m) floats, one column an example"
         )
+    check_float_dtype("AL", AL)
     check_finite("AL", AL)
     if loss in (binary_cross_entropy, softmax_cross_entropy) and is_concrete(AL) and AL.size:
         low, high = _range(AL)
@@ -197,8 +210,14 @@ def check_masks(masks: Masks, shapes: Sequence[tuple[int, ...]]) -> None:
 
 def check_caches(caches: Sequence[tuple]) -> None:
     """Raises `InputError`, naming the layer, unless the arrays of all caches fit each other and are finite floats."""
+    if not isinstance(caches, Sequence) or isinstance(caches, str | bytes):
+        raise InputError(
+            f"caches are of type {type(caches).__name__}; expected the list that `L_model_forward` returns"
+        )
     if len(caches) == 0:
         raise InputError("caches are empty; expected a cache for each layer, as `L_model_forward` returns them")
+    for l, cache in enumerate(caches, start=1):
+        check_layer_cache(cache, f"layer {l}: ")
     shapes = [(np.shape(A_prev), np.shape(W), np.shape(Z)) for (A_prev, W, _), Z in caches]
     for l, (A, W, Z) in enumerate(shapes, start=1):
         below = A if l == 1 else shapes[l - 2][2]
@@ -210,6 +229,28 @@ def check_caches(caches: Sequence[tuple]) -> None:
     for l, ((A_prev, W, _), Z) in enumerate(caches, start=1):
         for name, value in ((f"A{l - 1}", A_prev), (f"W{l}", W), (f"Z{l}", Z)):
             check_floats(name, value)
+
+
+def check_layer_cache(cache: Any, where: str = "") -> None:
+    """Raises `InputError` unless the cache unpacks as ((A_prev, W, b), Z)."""
+    if not (_is_tuple(cache, 2) and _is_tuple(cache[0], 3)):
+        raise InputError(
+            f"{where}the cache is {_made_of(cache)}; expected ((A_prev, W, b), Z), as the forward returns it"
+        )
+
+
+def check_linear_cache(cache: Any) -> None:
+    """Raises `InputError` unless the cache unpacks as (A_prev, W, b)."""
+    if not _is_tuple(cache, 3):
+        raise InputError(f"the cache is {_made_of(cache)}; expected (A_prev, W, b), as `linear_forward` returns it")
+
+
+def _is_tuple(value: Any, length: int) -> bool:
+    return isinstance(value, tuple | list) and len(value) == length
+
+
+def _made_of(value: Any) -> str:
+    return f"a {type(value).__name__} of {len(value)}" if isinstance(value, tuple | list) else f"{value!r:.60}"
 
 
 def check_tree(name: str, tree: Any) -> None:

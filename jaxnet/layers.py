@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .activations import Activation, as_activation
-from .checks import check_array, check_finite, check_floats, check_same_shape
+from .checks import check_array, check_finite, check_floats, check_layer_cache, check_linear_cache, check_same_shape
 from .errors import InputError
 from .types import AnyArray
 
@@ -69,6 +69,7 @@ def linear_backward(
     The transpose of `linear_forward`. Columns of `dZ` and `dA_prev` belong to single examples; `dW` and `db` are
     means over them. Raises `InputError` where they are no finite floats, or the shapes do not fit.
     """
+    check_linear_cache(cache)
     A_prev, W, _ = cache
     named = {"dZ": dZ, "A_prev": A_prev, "W": W}
     for name, value in named.items():
@@ -114,6 +115,7 @@ def linear_activation_backward(
 ) -> tuple[Float[Array, "n_prev m"], Float[Array, "n n_prev"], Float[Array, "n 1"]]:
     """dZ = g'(Z) * dA, then `linear_backward`: dA_prev, dW, db."""
     g = as_activation(activation)
+    check_layer_cache(cache)
     linear_cache, Z = cache
     check_same_shape(dA, Z)
     check_finite("dA", dA)

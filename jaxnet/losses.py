@@ -316,6 +316,6 @@ def as_loss(loss: str | Loss) -> Loss:
     """The loss of that name, or the loss itself. Raises `InputError` that lists the known names."""
     if isinstance(loss, Loss):
         return loss
-    if loss not in LOSSES:
-        raise InputError(f"loss is {loss!r}; expected a `Loss` or one of {', '.join(LOSSES)}")
+    if not isinstance(loss, str) or loss not in LOSSES:
+        raise InputError(f"loss is {loss!r:.60}; expected a `Loss` or one of {', '.join(LOSSES)}")
     return LOSSES[loss]

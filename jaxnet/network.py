@@ -19,9 +19,12 @@ from jaxtyping import Array, Float
 from .activations import Activation, as_activation
 from .checks import (
     as_targets,
+    check_array,
     check_caches,
     check_finite,
+    check_float_dtype,
     check_floats,
+    check_gradient,
     check_inputs,
     check_masks,
     check_output,
@@ -34,7 +37,7 @@ from .feedback import Crossing, Feedback, Rule, as_rule, backprop
 from .layers import LayerCache, affine, linear_gradient, linear_transpose
 from .losses import Loss, as_loss, loss_piece
 from .members import itself
-from .parameters import FrozenDict
+from .parameters import FrozenDict, layer_dims
 from .types import AnyArray, Cost, DTypeLike, Grads, Inputs, Labels, Masks, Outputs, Parameters
 from .weighting import SampleWeight, as_sample_weight, weighted
 
@@ -137,7 +140,9 @@ def _check_way_back(name: str, start: AnyArray, caches: Sequence[tuple], masks: 
     check_caches(caches)
     ZL = caches[-1][1]
     if np.shape(start) != ZL.shape:
-        raise InputError(f"{name} has shape {np.shape(start)}, but the last cache holds a ZL of shape {ZL.shape}")
+        raise InputError(
+            f"{name} has shape {np.shape(start)}, but the last cache holds a ZL of shape {ZL.shape}; expected one shape"
+        )
     check_masks(masks, [np.shape(A_prev) for (A_prev, _, _), _ in caches])
 
 
@@ -302,7 +307,15 @@ def _in_dtype(value: Any, dtype: DTypeLike) -> Any:
 
 
 def parameter_grads(grads: Grads, parameters: Parameters) -> Parameters:
-    """{name: grads["d" + name]} in the tree structure and the dtypes of `parameters`, which is what optax takes."""
+    """{name: grads["d" + name]} in the tree structure and the dtypes of `parameters`, which is what optax takes.
+
+    Raises `InputError`, naming the entry, for a gradient that is missing or of another shape than its parameter.
+    """
+    layer_dims(parameters)
+    for name, value in parameters.items():
+        check_array(name, value)
+        check_float_dtype(name, value)
+        check_gradient(f"d{name}", grads, value.shape)
     return jax.tree_util.tree_map_with_path(
         lambda path, parameter: jnp.asarray(grads[f"d{path[0].key}"], jnp.result_type(parameter)), parameters
     )

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from .activations import Activation
+from .arguments import check_number
 from .checks import as_targets, check_parameters
 from .errors import InputError
 from .layers import linear_gradient
@@ -113,8 +114,15 @@ def expected_sizes(
     Works inside `jit`. Raises `InputError` for sizes that are no network's.
     """
     dims = checked_layer_dims(layer_dims)
+    is_array = isinstance(stds, jax.Array | np.ndarray) and stds.ndim == 1
+    if not is_array and (not isinstance(stds, Sequence) or isinstance(stds, str | bytes)):
+        raise InputError(
+            f"stds are of type {type(stds).__name__}; expected a number for each of {len(dims) - 1} layers"
+        )
     if len(stds) != len(dims) - 1:
         raise InputError(f"there are {len(stds)} stds, but {len(dims) - 1} layers; expected one a layer")
+    for std in stds:
+        check_number("a standard deviation", std, "a number from 0", lambda std: std >= 0)
     std = jnp.asarray(stds, float)
     gains = jnp.array([math.sqrt(n_prev) for n_prev in dims[:-1]], float) * std
 

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 
 from .arguments import check_number
-from .checks import check_floats, check_parameters
+from .checks import check_floats, check_gradient, check_parameters
 from .errors import InputError
 from .feedback import Feedback
 from .network import COURSE, Network, cost, cost_and_grads, parameter_grads
@@ -52,16 +52,9 @@ def update_parameters(parameters: Parameters, grads: Grads, learning_rate: float
     check_parameters(parameters)
     check_number("learning_rate", learning_rate, "one number")
     for name, value in parameters.items():
-        _check_gradient(name, np.shape(value), grads)
+        check_gradient(f"d{name}", grads, np.shape(value))
+        check_floats(f"d{name}", grads[f"d{name}"], "unit")
     return FrozenDict({name: value - learning_rate * grads[f"d{name}"] for name, value in parameters.items()})
-
-
-def _check_gradient(name: str, shape: tuple[int, ...], grads: Grads) -> None:
-    if f"d{name}" not in grads:
-        raise InputError(f"grads have the keys {', '.join(grads) or 'none'}; expected a d{name} among them")
-    if np.shape(grads[f"d{name}"]) != shape:
-        raise InputError(f"d{name} has shape {np.shape(grads[f'd{name}'])}; expected {shape}, that of {name}")
-    check_floats(f"d{name}", grads[f"d{name}"], "unit")
 
 
 def update(

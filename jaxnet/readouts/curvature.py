@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ..checks import as_targets
+from ..checks import as_targets, check_parameters
 from ..layers import LayerCache, LinearCache, linear_gradient
 from ..network import (
     COURSE,
@@ -24,7 +24,7 @@ from ..network import (
     masked,
     parameter_grads,
 )
-from ..parameters import FrozenDict, layer_dims
+from ..parameters import FrozenDict
 from ..types import Inputs, Labels, Masks, Parameters
 from ..weighting import SampleWeight, as_sample_weight
 from .batch import second_moment
@@ -112,7 +112,7 @@ def hessian_vector_product(
 
 def _direction(V: Parameters, parameters: Parameters) -> Parameters:
     """V in the dtypes of the parameters, once it has their shapes."""
-    check_direction(V, layer_dims(parameters))
+    check_direction(V, check_parameters(parameters))
     return {name: jnp.asarray(V[name], jnp.result_type(value)) for name, value in parameters.items()}
 
 
