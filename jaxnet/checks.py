@@ -60,6 +60,15 @@ def check_float_dtype(name: str, value: AnyArray) -> None:
         raise InputError(f"{name} has another byte order than this machine; pass {name}.astype({value.dtype.name!r})")
 
 
+def check_real(name: str, value: Any, expected: str = "floats") -> None:
+    """Raises `InputError` for what is no array of truth values, whole numbers or finite floats."""
+    check_array(name, value)
+    if not _is_real(value.dtype):
+        raise InputError(f"{name} is {value.dtype}; expected {expected}{_remedy(name, value.dtype)}")
+    if _is_float(value.dtype):
+        check_finite(name, value)
+
+
 def check_finite(name: str, value: AnyArray, row: str = "") -> None:
     """Raises `InputError` where a number that is there is NaN, infinite, or so in the dtype that JAX gives it."""
     if not is_concrete(value) or value.size == 0:
@@ -202,10 +211,7 @@ def check_masks(masks: Masks, shapes: Sequence[tuple[int, ...]]) -> None:
         check_array(f"masks[{l}]", mask)
         if mask.shape != shape:
             raise InputError(f"masks[{l}] has shape {mask.shape}; expected {shape}, that of A{l}")
-        if _is_float(mask.dtype):
-            check_finite(f"masks[{l}]", mask)
-        elif not _is_real(mask.dtype):
-            raise InputError(f"masks[{l}] is {mask.dtype}; expected numbers: 0, or 1 / keep_prob")
+        check_real(f"masks[{l}]", mask, "numbers: 0, or 1 / keep_prob")
 
 
 def check_caches(caches: Sequence[tuple]) -> None:

@@ -12,6 +12,7 @@ import optax
 from jaxtyping import Float, Int
 
 from .angles import Alignment, alignment
+from .arguments import check_count, check_number
 from .checks import as_targets, check_array, check_tree
 from .errors import InputError
 from .failure import NotFiniteError, first_not_finite_signal, newest_useful
@@ -142,7 +143,8 @@ def train(
     B = first_feedback(parameters, network, key) if B is None else _as_feedback(B, parameters, network)
     Y = as_targets(Y, outputs_like(X, parameters, n_L), network.loss)
     weight = example_weights(Y, network.loss.output, sample_weight, class_weight)
-    step = Step(optimizer, network, lambd / m, keep_prob, input_keep_prob, dtype, record_every, weight is not None)
+    keep, input_keep = float(keep_prob), float(input_keep_prob)
+    step = Step(optimizer, network, float(lambd) / m, keep, input_keep, dtype, record_every, weight is not None)
     Q = None
     if reduce_inputs and worth_reducing(X, parameters, opt_state, step, batch_size or m, num_iterations - start):
         X, (parameters, opt_state), Q = reduce(X, (parameters, opt_state))
@@ -394,10 +396,12 @@ def L_layer_model(
     check_array("X", X, ", (n_x, m)")
     key = jax.random.key(1) if key is None else key
     if parameters is None:
-        dtype = jnp.result_type(X)
-        dtype = dtype if jnp.issubdtype(dtype, jnp.floating) else None  # `train` says what is wrong with X
+        is_float = jnp.issubdtype(X.dtype, jnp.floating)
+        dtype = jnp.result_type(X) if is_float else None  # `train` reports what is wrong with X
         parameters = initialize_parameters_deep(layer_dims, key=key, dtype=dtype)
     check_sizes(parameters, layer_dims)
+    check_count("num_iterations", num_iterations, 0)
+    check_number("learning_rate", learning_rate, "a number")
     every = 100
     shown = sorted({*range(0, num_iterations, every), num_iterations - 1}) if num_iterations else []
 

@@ -50,7 +50,7 @@ def update_parameters(parameters: Parameters, grads: Grads, learning_rate: float
     Raises `InputError`, naming the entry, for a gradient that is missing, not finite, or would broadcast.
     """
     check_parameters(parameters)
-    check_number("learning_rate", learning_rate, "one number")
+    check_number("learning_rate", learning_rate, "a number")
     for name, value in parameters.items():
         check_gradient(f"d{name}", grads, np.shape(value))
         check_floats(f"d{name}", grads[f"d{name}"], "unit")

@@ -4,7 +4,6 @@ The 1/m stays: a weight of 2 is the same example twice, up to m. Weights of 1 ch
 be added up in another order.
 """
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -14,6 +13,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Shaped
 
+from .arguments import check_number
 from .errors import InputError
 from .types import AnyArray
 
@@ -112,18 +112,13 @@ def class_weights(class_weight: ClassWeight, counts: Sequence[int], names: Seque
     for name, weight in class_weight.items():
         if name not in names:
             raise InputError(f"class_weight has the class {name!r:.60}; expected one of {known}")
-        weights[names.index(name)] = _checked_weight(name, weight)
+        check_number(f"the weight of class {name}", weight, "a finite number from 0", lambda weight: weight >= 0)
+        weights[names.index(name)] = float(weight)
         if counts[names.index(name)] == 0:
             raise InputError(f"class_weight has a weight for class {name}, which has no examples to train on")
     if not (weights * counts).any():
         raise InputError("class_weight is 0 for every class; expected a weight above 0 for some")
     return weights
-
-
-def _checked_weight(name: Any, weight: Any) -> float:
-    if not isinstance(weight, int | float | np.integer | np.floating) or not 0 <= weight <= sys.float_info.max:
-        raise InputError(f"the weight of class {name} is {weight!r:.60}; expected a finite number from 0")
-    return float(weight)
 
 
 def classes_of(Y: Float[np.ndarray, "n_L m"]) -> Int[np.ndarray, " m"]:

@@ -1,6 +1,7 @@
 """Strict JAX, derandomized hypothesis, and the few fixtures that several files share."""
 
 import os
+import signal
 from pathlib import Path
 
 
@@ -17,6 +18,11 @@ import jax
 import jaxtyping
 import pytest
 
+
+# A shell lets what runs in the background ignore SIGINT, and nohup SIGHUP; what the tests start and signal must not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 jax.config.update("jax_enable_x64", False)
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -176,7 +176,7 @@ PYTHON = {
     "an unknown loss": (lambda: jaxnet.Network(loss="hinge"), "loss is 'hinge'; expected a `Loss` or one of binary"),
     "an unknown scaling": (
         lambda: jaxnet.initialize_parameters_deep(DIMS, key=jax.random.key(0), scaling="kaiming"),
-        "scaling is 'kaiming'; expected a number or one of lecun, he, xavier",
+        "scaling is 'kaiming'; expected a number from 0 or one of lecun, he, xavier",
     ),
     "sizes of layers": (lambda: start((4, 0)), "layer_dims is [4, 0]; expected at least two positive integers"),
     "no sizes for the course's model": (

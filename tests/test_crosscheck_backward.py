@@ -373,7 +373,7 @@ def test_points_that_are_not_finite_are_refused(name, no_shape_checks):
     X, Y, parameters = jaxnet.good_point((3, 4, 1), key=jax.random.key(0))
     given = {"X": X, "Y": Y, "W1": parameters["W1"]}
     given[name] = given[name] * np.nan
-    with pytest.raises(jaxnet.InputError, match=f"{name} has entries that are not finite; choose another point"):
+    with pytest.raises(jaxnet.InputError, match=f"{name} has .*entries that are not finite"):
         jaxnet.check_backward(given["X"], given["Y"], parameters | {"W1": given["W1"]})
 
 

@@ -15,7 +15,8 @@ PACKAGE = Path(jaxnet.__file__).parent
 FLOORS = [
     {"types", "durable", "text", "machine", "programs", "process_tree", "members"},
     {"errors", "covariance"},
-    {"untrusted", "arguments", "companions", "weighting"},
+    {"untrusted", "arguments", "companions"},
+    {"weighting"},
     {"parameters", "losses", "tensors", "pairing"},
     {"checks"},
     {"activations"},

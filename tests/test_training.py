@@ -155,9 +155,12 @@ def test_a_run_that_diverges_is_stopped_at_its_first_infinite_cost(batch_size):
 @pytest.mark.parametrize(
     "schedule, message",
     [
-        ({"num_iterations": -1}, "num_iterations is -1; expected at least 0"),
-        ({"num_iterations": 5, "chunk": 0}, "chunk is 0; expected at least 1"),
-        ({"num_iterations": 5, "batch_size": 0, "key": jax.random.key(0)}, "batch_size is 0; expected 1 to 5"),
+        ({"num_iterations": -1}, "num_iterations is -1; expected a whole number from 0"),
+        ({"num_iterations": 5, "chunk": 0}, "chunk is 0; expected a whole number from 1"),
+        (
+            {"num_iterations": 5, "batch_size": 0, "key": jax.random.key(0)},
+            "batch_size is 0; expected a whole",
+        ),
         ({"num_iterations": 5, "batch_size": 6, "key": jax.random.key(0)}, "batch_size is 6; expected 1 to 5"),
         ({"num_iterations": 5, "batch_size": 2}, "drawn at random: pass key"),
     ],

@@ -43,10 +43,10 @@ def test_update_parameters_is_the_courses_and_touches_nothing(x64):
     [
         ({"db1": np.ones(4)}, 0.1, r"db1 has shape \(4,\); expected \(4, 1\), that of b1"),
         ({"dW2": np.ones((1, 1))}, 0.1, r"dW2 has shape \(1, 1\); expected \(1, 4\), that of W2"),
-        ({"dW2": 0.5}, 0.1, r"dW2 has shape \(\); expected \(1, 4\)"),
+        ({"dW2": 0.5}, 0.1, "dW2 is of type float; expected an array"),
         ({"dW2": None}, 0.1, "grads have the keys dW1, db1, db2; expected a dW2 among them"),
-        ({}, np.full((1, 4), 0.1), r"learning_rate has shape \(1, 4\); expected one number"),
-        ({}, [0.1], r"learning_rate is \[0.1\]; expected one number"),
+        ({}, np.full((1, 4), 0.1), r"learning_rate has shape \(1, 4\); expected a number"),
+        ({}, [0.1], r"learning_rate is \[0.1\]; expected a number"),
     ],
 )
 def test_no_update_broadcasts(change, learning_rate, message, no_shape_checks):

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..activations import ACTIVATIONS
-from ..checks import as_targets
+from ..checks import as_targets, check_real
 from ..companions import per_example
 from ..errors import InputError
 from ..losses import LOSSES
@@ -125,15 +125,15 @@ def make_reference(
 ) -> Reference:
     """Casts everything to float64, exactly, and differentiates there. Raises `InputError` where nothing fits."""
     dims = layer_dims(parameters)
+    with jax.enable_x64(True):  # what float32 cannot hold can be checked
+        for name, value in {"X": X, **parameters}.items():
+            check_real(name, value)
     X, parameters = np.asarray(X, np.float64), {k: np.asarray(v, np.float64) for k, v in parameters.items()}
     if X.ndim != 2 or X.shape[0] != dims[0] or X.shape[1] == 0:
         raise InputError(f"X has shape {X.shape}; expected ({dims[0]}, m) with at least one example")
     with jax.enable_x64(True):
-        targets = as_targets(np.asarray(Y), jax.ShapeDtypeStruct((dims[-1], X.shape[1]), np.float64), network.loss)
+        targets = as_targets(Y, jax.ShapeDtypeStruct((dims[-1], X.shape[1]), np.float64), network.loss)
         weight = as_sample_weight(sample_weight, targets)
-        for name, array in {"X": X, "Y": np.asarray(targets), **parameters}.items():
-            if not np.isfinite(array).all():
-                raise InputError(f"{name} has entries that are not finite; choose another point")
         found = jax.device_get(_differentiate(X, targets, parameters, network, weight))
     return _assemble(X, np.asarray(targets), parameters, network, found, jax.device_get(weight))
 

@@ -3,7 +3,7 @@
 A seed is what the pass starts from: (loss, ZL, Y) -> dZL with C columns an example, column c m + i example i's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -11,13 +11,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..arguments import check_number
-from ..checks import as_targets, check_parameters
+from ..checks import as_targets, check_real
 from ..companions import Outputs, per_example
 from ..errors import InputError
 from ..feedback import Feedback, backprop
 from ..layers import LayerCache, LinearCache
 from ..losses import Loss, diagonal, loss_piece
 from ..network import COURSE, L_model_forward, Network, backward_signals
+from ..parameters import layer_dims
 from ..programs import let_go
 from ..types import Inputs, Labels, Masks, Parameters, PRNGKeyArray
 from ..weighting import SampleWeight, as_sample_weight, weighted
@@ -196,7 +197,10 @@ def check_same_layers(record: Record, other: Record) -> None:
 
 def check_direction(V: Parameters, dims: tuple[int, ...]) -> None:
     """Raises `InputError` where V is no mapping like the parameters of such a network."""
-    got = check_parameters(V)
+    if isinstance(V, Mapping):
+        for name, value in V.items():
+            check_real(f"direction['{name}']", value)
+    got = layer_dims(V)
     if got != dims:
         raise InputError(f"the direction has layers of {got} units, the network of {dims}; expected the same")
 
