@@ -6,7 +6,7 @@ no rule has a B1: dA_0, which no weight learns from, is W_1^T dZ_1 under every r
 """
 
 from collections.abc import Callable, Mapping
-from functools import cache, reduce
+from functools import lru_cache, reduce
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import jax
@@ -70,6 +70,8 @@ class Rule(NamedTuple):
 
     __copy__ = __deepcopy__ = itself
 
+
+KEPT = 64  # rules of each kind; a rule that is made anew equals the one that was let go
 
 Draw: TypeAlias = Callable[..., Array]  # (key, shape, dtype) -> B_l, as in `jax.nn.initializers`
 
@@ -199,7 +201,7 @@ def draw_layers(
     return drawn({l: W.T.shape for l, W in weights(parameters).items()}, parameters, key, draw)
 
 
-@cache
+@lru_cache(maxsize=KEPT)
 def feedback_alignment(draw: Draw = DRAW) -> Rule:
     """dA_{l-1} = B_l dZ_l with fixed random B_l, drawn by `draw(key, (n_{l-1}, n_l), dtype)`.
 
@@ -210,7 +212,7 @@ def feedback_alignment(draw: Draw = DRAW) -> Rule:
     return Rule(Bound(draw_layers, draw=draw), through_B, unchanged, transposes)
 
 
-@cache
+@lru_cache(maxsize=KEPT)
 def kolen_pollack(decay: float = 0.0, draw: Draw = DRAW) -> Rule:
     """B_l' = (1 - decay) B_l + (W_l' - (1 - decay) W_l)^T: B takes every step that W takes, transposed.
 
@@ -231,7 +233,7 @@ def _step_transposed(B, before, after, network, *, key, decay):
     return FrozenDict({f"B{l}": keep * B[f"B{l}"] + (W_new[l] - keep * W[l]).T for l in W})
 
 
-@cache
+@lru_cache(maxsize=KEPT)
 def weight_mirror(
     rate: float = 0.01,
     amplitude: float = 0.1,
@@ -298,7 +300,7 @@ def _keep_magnitudes(B, before, after, network, *, key):
     return with_signs(B, after)
 
 
-@cache
+@lru_cache(maxsize=KEPT)
 def uniform_sign(magnitude: float | None = None) -> Rule:
     """dA_{l-1} = B_l dZ_l,  B_l = c sign(W_l^T): one magnitude for all, 1/sqrt(n_{l-1}) unless given.
 
@@ -320,13 +322,13 @@ def _signs_of_drawn(parameters, network, *, key, draw):
     return with_signs(draw_layers(parameters, network, key=key, draw=draw), parameters)
 
 
-@cache
+@lru_cache(maxsize=KEPT)
 def fixed_random_sign(draw: Draw = DRAW) -> Rule:
     """dA_{l-1} = B_l dZ_l,  B_l = |M_l| * sign(W_l^T) with M_l drawn once: frSF, Liao et al. 2016, section 3."""
     return Rule(Bound(_signs_of_drawn, draw=draw), through_B, _keep_magnitudes, transposes)
 
 
-@cache
+@lru_cache(maxsize=KEPT)
 def batch_random_sign(draw: Draw = DRAW) -> Rule:
     """dA_{l-1} = B_l dZ_l,  B_l = |M_l| * sign(W_l^T), M_l drawn in every step: brSF, Liao et al. 2016, section 3."""
     signs = Bound(_signs_of_drawn, draw=draw)
@@ -362,7 +364,7 @@ def through_B_from_output(B: Mapping[str, Array], crossing: Crossing) -> Array:
     return _of_layer(B, crossing, crossing.dZL) @ crossing.dZL
 
 
-@cache
+@lru_cache(maxsize=KEPT)
 def direct_feedback_alignment(draw: Draw = DRAW) -> Rule:
     """dA_{l-1} = B_l dZ_L with fixed random B_l: every layer hears the output's error itself.
 
@@ -380,7 +382,7 @@ def through_B_from_target(B: Mapping[str, Array], crossing: Crossing) -> Array:
     return _of_layer(B, crossing, crossing.Y) @ crossing.Y
 
 
-@cache
+@lru_cache(maxsize=KEPT)
 def direct_random_target(draw: Draw = DRAW) -> Rule:
     """dA_{l-1} = B_l Y with fixed random B_l: hidden layers learn before the output is known.
 
