@@ -13,6 +13,7 @@ from PIL import Image
 from jaxnet import FrozenDict, Model, Network, save_model
 from jaxnet.cli import main, predict
 from jaxnet.scaling import Scaling
+from jaxnet.text import printable
 
 
 SHAPE = (2, 2, 3)
@@ -174,11 +175,19 @@ def test_strange_names_do_not_break_the_output(form, folder, capsys):
         assert [json.loads(line)["path"] for line in text.splitlines()] == [f"d/{name}" for name in names]
     elif form == "--csv":
         rows = list(csv.reader(io.StringIO(text, newline="")))
-        shown = [name.encode(errors="backslashreplace").decode() for name in names]
-        assert [row[0] for row in rows[1:]] == [f"d/{name}" for name in shown]
+        assert [row[0] for row in rows[1:]] == [printable(f"d/{name}") for name in names]
+        assert all(line.isprintable() for line in text.splitlines())
     else:
         lines = text.splitlines()
         assert len(lines) == len(names) and all(line.isprintable() for line in lines)
+
+
+def test_a_spreadsheet_computes_no_name(folder, capsys):
+    save_model("m.safetensors", brightness(classes=("=1+1", "@b")))
+    assert typed(picture("+2-3.png"), "--csv") == 0
+    header, row = csv.reader(io.StringIO(capsys.readouterr().out, newline=""))
+    assert header == ["path", "class", "probability", "'=1+1", "'@b"]
+    assert row[0] == "'+2-3.png" and row[1] in ("'=1+1", "'@b")
 
 
 def test_strange_names_of_broken_files_take_one_line_each(folder, capsys):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..text import printable
 from .options import ACTIVATIONS, DONE, LOSSES, positive_float, positive_int
 from .output import add_output, check_output
 
@@ -73,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     )
     save_model(options.out, model)
     said, _ = described(model)
-    print(f"saved    {options.out}")
+    print(f"saved    {printable(str(options.out))}")
     print(f"network  {'-'.join(map(str, said['layer_dims']))}, {said['hidden']}, {said['loss']}")
     print(f"inputs   {'x'.join(map(str, model.input_shape))}, classes {', '.join(model.classes)}")
     if len(model.input_shape) == 1:

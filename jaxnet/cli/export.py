@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..text import printable
 from .options import DONE
 from .output import add_output, check_output
 
@@ -45,12 +46,12 @@ def run(options: argparse.Namespace) -> int:
         if options.fold or options.channels_first:
             raise InputError("--fold and --channels-first are for --to torch")
         save_npz(options.out, model)
-        print(f"saved    {options.out}: np.load reads {', '.join(model.parameters)} and what they mean")
+        print(f"saved    {printable(str(options.out))}: np.load reads {', '.join(model.parameters)} and what they mean")
         return DONE
     choices = {"fold_scaling": options.fold, "channels_first": options.channels_first}
     about = about_torch(model, **choices)
     save_torch(options.out, model, **choices)
-    print(f"saved    {options.out}")
+    print(f"saved    {printable(str(options.out))}")
     print(f"module   {about['module']}, all of torch.nn")
     print(f"         module.load_state_dict(safetensors.torch.load_file({str(options.out)!r}))")
     print(f"inputs   {about['inputs']}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..text import printable, printable_lines
 from .inspect_inputs import Subject, drawn_examples, inputs_for
 from .inspect_text import advice_for, depth_text, network_text, written
 from .options import ACTIVATIONS, DONE, LOSSES, SCALINGS, STRAIGHT_THROUGH, positive_float, positive_int, seed
@@ -93,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
         from ..plots import plot_signals
 
         plot_signals(options.plot, title, profiles)
-        print(f"drawn     {options.plot}")
+        print(f"drawn     {printable(str(options.plot))}")
     return DONE
 
 
@@ -130,7 +131,7 @@ def _inspect_network(options: argparse.Namespace) -> tuple[str, dict[str, "Profi
         values = jax.device_get(jax.jit(singular_values)(parameters))
         last_hidden = partial(map_singular_values, network=network, layer=max(len(dims) - 2, 1))
         map_values = jax.device_get(jax.jit(last_hidden)(inputs.X[:, :1], parameters))
-    print(network_text(subject, inputs, profile, values, map_values))
+    print(printable_lines(network_text(subject, inputs, profile, values, map_values)))
     return subject.name, {"measured": profile}
 
 

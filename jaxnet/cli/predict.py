@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError
-from ..text import printable
+from ..text import cell, printable
 from .options import DONE, FAILED
 from .output import add_output, check_output
 from .pictures import find_pictures, read_batches
@@ -178,5 +178,6 @@ def _line(options: argparse.Namespace, classes: Sequence[str], paths: Sequence[s
 
 def _csv_line(cells: Sequence[Any]) -> str:
     text = io.StringIO()
-    csv.writer(text).writerow(cells)  # which quotes cells with an end of line of its own, \r\n
+    # What a spreadsheet would compute or a terminal act on is written out; --json has the names as they are.
+    csv.writer(text).writerow([cell(value) if isinstance(value, str) else value for value in cells])
     return text.getvalue().removesuffix("\r\n")
