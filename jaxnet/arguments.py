@@ -34,7 +34,7 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
     if _is_boolean(value) or not isinstance(value, int | np.integer):
         raise InputError(f"{name} is {_shown(value)}; expected {expected}")
     if not least <= value < 2**63:
-        raise InputError(f"{name} is {value!s:.60}; expected {expected}{', below 2^63' * (value >= least)}")
+        raise InputError(f"{name} is {value!s:.60}; expected {expected}{', below 2^63' if value >= least else ''}")
 
 
 def check_key(key: Any) -> None:

@@ -95,8 +95,8 @@ class Checkpoints:
     def _write(self, saved: Saved) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         arrays = {name: np.asarray(leaf) for name, leaf in _flat(saved.state).items()}
-        said = {"iteration": saved.iteration, "history": saved.history}
-        content = tensors.encode(arrays, {name: json.dumps(value) for name, value in said.items()})
+        metadata = {"iteration": saved.iteration, "history": saved.history}
+        content = tensors.encode(arrays, {name: json.dumps(value) for name, value in metadata.items()})
         durable.write(self._folder / f"{saved.iteration}{SUFFIX}", content)
         for path in self._paths()[:-LATEST]:
             path.unlink(missing_ok=True)

@@ -31,7 +31,7 @@ def is_concrete(value: Any) -> bool:
 
 
 def check_array(name: str, value: Any, hint: str = "") -> None:
-    """Raises `InputError` for what is no array of NumPy or JAX, and for arrays that mean more than their numbers."""
+    """Raises `InputError` unless the value is an array of NumPy or JAX that means its numbers and nothing more."""
     if isinstance(value, np.ma.MaskedArray):
         raise InputError(
             f"{name} is a masked array of NumPy, whose mask would be ignored; leave the masked examples out, or pass "
@@ -46,7 +46,7 @@ def check_array(name: str, value: Any, hint: str = "") -> None:
 
 
 def check_floats(name: str, value: Any, row: str = "") -> None:
-    """Raises `InputError` for what is no array of floats, and where its numbers are there, for any not finite."""
+    """Raises `InputError` unless the value is an array of floats that are finite, as far as they are there."""
     check_array(name, value)
     check_float_dtype(name, value)
     check_finite(name, value, row)
@@ -61,7 +61,7 @@ def check_float_dtype(name: str, value: AnyArray) -> None:
 
 
 def check_real(name: str, value: Any, expected: str = "floats") -> None:
-    """Raises `InputError` for what is no array of truth values, whole numbers or finite floats."""
+    """Raises `InputError` unless the value is an array of booleans, integers or finite floats."""
     check_array(name, value)
     if not _is_real(value.dtype):
         raise InputError(f"{name} is {value.dtype}; expected {expected}{_remedy(name, value.dtype)}")
