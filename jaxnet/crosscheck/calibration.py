@@ -55,9 +55,14 @@ class Tested:
         got = np.concatenate([g.astype(np.float64).ravel() for g in self.got])
         return lossy_sum(self._flat, got, 2 * self.function.roundoff)
 
-    def at(self, leaves: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The gradient at other leaves, in float64."""
-        return self._called(fresh(self.function.moved_to(leaves).args))
+    def at(self, leaves: Sequence[np.ndarray]) -> list[np.ndarray] | None:
+        """The gradient at other leaves, with arguments in float64; None where it takes none such."""
+        try:
+            found = self._called(fresh(self.function.moved_to(leaves).args))
+        except Exception:  # of whatever kind: code that is made for one point, or for one type
+            return None
+        fits = [g.shape for g in found] == [leaf.shape for leaf in leaves]
+        return [g.astype(np.float64) for g in found] if fits else None
 
     def in_float64(self) -> "Tested":
         """The same with arguments in float64."""
@@ -95,7 +100,7 @@ def unevenness(tested: Tested, i: int, entries: Entries, referenced: bool) -> np
     The third difference of got - want over four points a quarter of a stretch apart, in units of its own standard
     deviation for uneven numbers, sqrt(20); the largest over several stretches. Stretching crosses few kinks. Without
     a reference it is that of the gradient alone, over short stretches. Zeros for a gradient that is not right at
-    smaller leaves either: what is uneven there is no want of digits.
+    smaller leaves either, or is not finite here: what is uneven there is no want of digits.
     """
     function, found = tested.function, np.zeros(len(entries))
     if referenced and not right_when_smaller(tested, i, entries):
@@ -103,22 +108,26 @@ def unevenness(tested: Tested, i: int, entries: Entries, referenced: bool) -> np
     for stretch in STRETCHES if referenced else STRETCHES[2:]:
         apart = []
         for k in (1, 2, 3, 4):
-            leaves = [leaf * (1 + stretch * k / 4) for leaf in function.leaves]
-            got = tested.at(leaves)[i].astype(np.float64)[tuple(np.transpose(entries))]
+            leaves = function.stretched(1 + stretch * k / 4)
+            around = tested.at(leaves)
+            if around is None:
+                return np.zeros(len(entries))
+            got = chosen(around[i], entries)
             apart.append(got - reference_at(function, leaves, i, entries) if referenced else got)
         third = np.abs(apart[3] - 3 * apart[2] + 3 * apart[1] - apart[0]) / np.sqrt(20)
         found = np.maximum(found, np.nan_to_num(third, nan=np.inf, posinf=np.inf))
-    here = tested.got[i].astype(np.float64)[tuple(np.transpose(entries))]
-    return np.where(np.isfinite(here), found, 0.0)
+    return np.where(np.isfinite(chosen(tested.got[i].astype(np.float64), entries)), found, 0.0)
 
 
 def right_when_smaller(tested: Tested, i: int, entries: Entries, *, guards: bool = True) -> bool:
     """Does the gradient agree to nearly all digits at some smaller leaves, where a function has its digits?"""
     function = tested.function
     for share in (0.5, 0.25, 0.1, 0.05):
-        leaves = [share * leaf for leaf in function.leaves]
-        want = reference_at(function, leaves, i, entries, Roundings(guards=guards))
-        off = np.abs(tested.at(leaves)[i].astype(np.float64)[tuple(np.transpose(entries))] - want)
+        leaves = function.stretched(share)
+        want, got = reference_at(function, leaves, i, entries, Roundings(guards=guards)), tested.at(leaves)
+        if got is None:
+            return False
+        off = np.abs(chosen(got[i], entries) - want)
         if np.all(off <= 1e3 * ROUNDOFF["float64"] * np.max(np.abs(want))) and np.any(want != 0):
             return True
     return False
@@ -131,6 +140,11 @@ def without_guards(tested: Tested, i: int, entries: Entries) -> str:
     if not run.left_out or not right_when_smaller(tested, i, entries, guards=False):
         return ""
     return ", ".join(dict.fromkeys(filter(None, run.left_out))) or "its guards"
+
+
+def chosen(array: np.ndarray, entries: Entries) -> np.ndarray:
+    """These entries of an array, in a row, of a single number as well."""
+    return np.array([array[entry] for entry in entries])
 
 
 def nearby(function: Function) -> list[list[np.ndarray]]:
@@ -150,7 +164,7 @@ def nearby(function: Function) -> list[list[np.ndarray]]:
     ends, points = np.cumsum([size.size for size in sizes])[:-1], []
     for share in shares:
         parts = zip(function.leaves, sizes, np.split(share, ends), strict=True)
-        points.append([leaf + part.reshape(leaf.shape) * size for leaf, size, part in parts])
+        points.append([np.array(leaf + part.reshape(leaf.shape) * size) for leaf, size, part in parts])
     return points
 
 
@@ -159,5 +173,5 @@ def reference_at(
 ) -> np.ndarray:
     """What these entries of leaf i should be at other leaves: by autodiff or the complex step; NaN where neither is."""
     if function.traceable:
-        return function.autodiff(leaves)[i][tuple(np.transpose(entries))]
+        return chosen(function.autodiff(leaves)[i], entries)
     return _steps(function.moved_to(leaves), i, entries, run)

@@ -196,6 +196,10 @@ class Function:
         """The leaves, with `change` added to leaf i."""
         return [np.array(leaf + change) if k == i else leaf for k, leaf in enumerate(self.leaves)]
 
+    def stretched(self, factor: float) -> list[np.ndarray]:
+        """The leaves, every entry times `factor`."""
+        return [np.array(factor * leaf) for leaf in self.leaves]
+
     def moved_to(self, leaves: Sequence[np.ndarray]) -> "Function":
         """The function at other leaves, all arguments in float64."""
         flat, structure, places = self._flat

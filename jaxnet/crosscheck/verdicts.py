@@ -10,6 +10,7 @@ from .calibration import (
     PROBED,
     Entries,
     Tested,
+    chosen,
     nearby,
     reference_at,
     reference_lossy_sum,
@@ -18,7 +19,7 @@ from .calibration import (
     without_guards,
 )
 from .differences import one_sided
-from .functions import Function
+from .functions import ENTRIES, Function
 from .reference import ROUNDOFF
 from .report import LeafCheck, Triangle, Verdict
 from .witnesses import CALIBRATED, VISIBLE, Witness, along_which
@@ -58,11 +59,11 @@ def judge(case: Case) -> tuple[LeafCheck, list[str]]:
     if got.shape != witness.want.shape:
         reason = f"shape {got.shape}; expected {witness.want.shape}"
         return LeafCheck(case.name, got.shape, Verdict.DISAGREE, reason, np.inf, np.inf, CALIBRATED, witness.kind), []
-    leaf, off = _measured(case)
+    leaf, off = measured(case)
     notes = [note for note in (_undefined(case),) if note]
     if off and (tested := case.tested) is not None:
         case, room = _calibrated(case, tested, off)
-        leaf, off = _measured(case)
+        leaf, off = measured(case)
         if not off and (reason := _lost_digits(case, tested, room)):
             return replace(leaf, verdict=Verdict.INCONCLUSIVE, reason=reason), notes
     between, at_kinks = _kinks(case, off)
@@ -83,7 +84,7 @@ def judge(case: Case) -> tuple[LeafCheck, list[str]]:
     return (replace(leaf, verdict=Verdict.INCONCLUSIVE, reason=reason) if reason else leaf), notes
 
 
-def _measured(case: Case) -> tuple[LeafCheck, list[tuple[int, ...]]]:
+def measured(case: Case) -> tuple[LeafCheck, list[tuple[int, ...]]]:
     """|got - want| in units of what rounding explains, and the entries that are further off."""
     got, want, unit = case.got.astype(np.float64), case.witness.want, case.witness.unit
     known = ~np.isnan(want)
@@ -118,7 +119,7 @@ def _calibrated(case: Case, tested: Tested, off: Entries) -> tuple[Case, Room]:
     off = sorted(off, key=lambda entry: -abs(case.got[entry] - case.witness.want[entry]))
     few = off[:: -(-len(off) // FEW)]
     wider, room = _widened(case, tested, few)
-    still = _measured(wider)[1]
+    still = measured(wider)[1]
     if any(entry in still for entry in few):
         return wider, room
     return _widened(case, tested, off[:PROBED])
@@ -131,7 +132,8 @@ def _widened(case: Case, tested: Tested, entries: Entries) -> tuple[Case, Room]:
     if case.witness.kind == "complex step":
         found = reference_noise(case.function, case.i, entries)
         room = room._replace(reference=_spread(none, entries, found))
-    still = [entry for entry in _measured(_with_room(case, room))[1] if entry in entries]
+    finite = np.isfinite(case.witness.want)
+    still = [entry for entry in measured(_with_room(case, room))[1] if entry in entries and finite[entry]]
     referenced = case.witness.kind != "differences"
     if still and case.function.roundoff <= ROUNDOFF["float64"]:
         room = room._replace(either=_spread(none, still, unevenness(tested, case.i, still, referenced)))
@@ -141,12 +143,15 @@ def _widened(case: Case, tested: Tested, entries: Entries) -> tuple[Case, Room]:
 def _spread(like: np.ndarray, entries: Entries, found: np.ndarray) -> np.ndarray:
     """What was found of some entries, and for the others the largest of it."""
     every = np.full(like.shape, np.max(found))
-    every[tuple(np.transpose(entries))] = found
+    for entry, value in zip(entries, found, strict=True):
+        every[entry] = value
     return every
 
 
 def _with_room(case: Case, room: Room) -> Case:
-    return case._replace(witness=case.witness._replace(unit=case.witness.unit + sum(room)))
+    """The case with as much room. What should be infinite needs none, and rounding there tells nothing of the rest."""
+    wider = np.array(case.witness.unit + np.where(np.isinf(case.witness.want), 0.0, sum(room)))
+    return case._replace(witness=case.witness._replace(unit=wider))
 
 
 def _lost_digits(case: Case, tested: Tested, room: Room) -> str:
@@ -181,24 +186,23 @@ def _beside_a_kink(case: Case, off: Entries) -> bool:
     if case.tested is None:
         return False
     entries = off[:: -(-len(off) // PROBED)]
-    at = tuple(np.transpose(entries))
-    tested, around = case.tested.in_float64(), []
+    here, unit, around = chosen(case.got, entries), chosen(case.witness.unit, entries), []
     for leaves in nearby(case.function):
         want = reference_at(case.function, leaves, case.i, entries)
-        got = tested.at(leaves)[case.i].astype(np.float64)
-        if not np.all(np.abs(got[at] - want) <= CALIBRATED * case.witness.unit[at]):
+        got = case.tested.at(leaves)
+        if got is None or not np.all(np.abs(chosen(got[case.i], entries) - want) <= CALIBRATED * unit):
             return False
         around.append(want)
     room = JUMP * max(case.witness.scale, float(np.max(np.abs(around))))
     low, high = np.min(around, axis=0) - room, np.max(around, axis=0) + room
-    return bool(np.all((low <= case.got[at]) & (case.got[at] <= high)))
+    return bool(np.all((low <= here) & (here <= high)))
 
 
 def _kinks(case: Case, off: Sequence[tuple[int, ...]]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
     """The entries that are off and lie between the slopes on both sides of a kink, and those at a kink where autodiff
     and the gradient are both NaN; none of either, if one that is off is at no kink."""
     between, undefined, room = [], [], JUMP * case.witness.scale
-    for entry in off if len(off) <= PROBED else ():
+    for entry in off if len(off) <= ENTRIES else ():
         slopes = _slopes(case, entry)
         left, right = slopes or (np.nan, np.nan)
         if not abs(left - right) > room:

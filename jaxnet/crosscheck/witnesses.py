@@ -131,7 +131,7 @@ def _by_values(function: Function, i: int, largest: float) -> Witness:
 def _analytic(function: Function, i: int, wrap: Callable[[Any], Any]) -> bool:
     """Is the complex step the derivative? Where differences cannot tell at the point, they can at smaller leaves."""
     for share in (1, 0.25, 0.05):
-        there = function if share == 1 else function.moved_to([np.array(share * leaf) for leaf in function.leaves])
+        there = function if share == 1 else function.moved_to(function.stretched(share))
         direction = there.direction(i)
         along, by_complex_step = there.along(i, direction), there.by_complex_step(i, direction, wrap)
         if along.error_bar <= SHARP * abs(along.value) or share == 0.05:
