@@ -162,6 +162,30 @@ def test_a_wrong_entry_of_a_large_leaf_in_numpy_shows(entry, verdict):
     assert entry is None or "that were not looked at one by one" in report.reason
 
 
+@pytest.mark.parametrize("np_", [np, jnp], ids=["NumPy", "JAX"])
+@pytest.mark.parametrize("size", [1, 100, 900])
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_one_wrong_entry_shows_among_kinks(np_, size, share):
+    x = np.where(np.arange(size) < share * size, 1.0, 0.0)
+
+    def fun(x):
+        return np_.sum(np_.maximum(x, 0.0))
+
+    assert check_gradient(fun, lambda x: 1.0 * (x > 0), args=(x,), thorough=False).agrees
+    for entry in {size // 4, size // 2 + 1} & set(range(size)):
+        off = 1.5 * (np.arange(size) == entry)
+        report = check_gradient(fun, lambda x, off=off: (x > 0) + off, args=(x,), thorough=False)
+        known = np_ is jnp or size < 900  # of so many entries NumPy's are compared together, and a kink blurs that
+        assert report.verdict is DISAGREE or (not known and report.verdict is INCONCLUSIVE), str(report)
+
+
+def test_a_gradient_of_zeros_at_kinks_in_numpy():
+    for x in (np.zeros(100), np.array(0.0)):
+        assert check_gradient(lambda x: np.sum(np.abs(x)), np.sign, args=(x,), thorough=False).agrees
+        wrong = check_gradient(lambda x: np.sum(np.abs(x)), lambda x: 1.2 + 0 * x, args=(x,), thorough=False)
+        assert wrong.verdict is DISAGREE, str(wrong)
+
+
 # ---- infinite gradients
 
 
@@ -202,6 +226,28 @@ def test_what_float32_cannot_hold_is_inf(np_):
     for off in ([0.0, 0.1], [-np.inf, 0.0]):
         report = check_gradient(fun, lambda x, off=off: np_.exp(x) + np_.asarray(off, np_.float32), args=(x,))
         assert report.verdict is DISAGREE, str(report)
+
+
+@pytest.mark.parametrize("factor, verdict", [(1.0, INCONCLUSIVE), (1.1, DISAGREE)])
+def test_what_is_nan_in_float32_and_right_in_float64(factor, verdict):
+    x, factors = np.array([100.0, 1.0], np.float32), np.array([1.0, factor], np.float32)
+
+    def grad(x):
+        return factors * np.exp(x) / (1 + np.exp(x))
+
+    report = check_gradient(lambda x: np.sum(np.logaddexp(0, x)), grad, args=(x,), thorough=False)
+    assert report.verdict is verdict, str(report)
+
+
+def test_a_gradient_made_for_one_type_or_point_is_judged_all_the_same():
+    def grad(x):
+        if x.dtype != np.float32 or x[0] != 1:
+            raise RuntimeError
+        return 1.1 * np.exp(x)
+
+    x = np.array([1.0, 2.0], np.float32)
+    report = check_gradient(lambda x: np.sum(np.exp(x)), grad, args=(x,), thorough=False)
+    assert report.verdict is DISAGREE, str(report)
 
 
 @pytest.mark.parametrize("factor, verdict", [(1.0, AGREE), (1.1, DISAGREE)])

@@ -128,8 +128,8 @@ def _but_for_precision(tested: Tested, cases: list[Case], leaves: list[LeafCheck
 
 
 def _shrinks(case: Case, exact: Case) -> bool:
-    """Is every entry less far off in float64? Beside a number that float32 cannot hold an error is small there."""
-    apart = [np.abs(of.got.astype(np.float64) - of.witness.want) for of in (case, exact)]
+    """Is every entry less far off in float64? There an error beside a number that float32 cannot hold looks small."""
+    apart = [np.nan_to_num(np.abs(of.got.astype(np.float64) - of.witness.want), nan=np.inf) for of in (case, exact)]
     seen = measured(exact)[1]  # and judged
     return all(apart[1][entry] <= 0.5 * apart[0][entry] for entry in measured(case)[1] if entry not in seen)
 

@@ -20,6 +20,7 @@ from .calibration import (
 )
 from .differences import one_sided
 from .functions import ENTRIES, Function
+from .perturbed import Roundings
 from .reference import ROUNDOFF
 from .report import LeafCheck, Triangle, Verdict
 from .witnesses import CALIBRATED, VISIBLE, Witness, along_which
@@ -185,12 +186,11 @@ def _beside_a_kink(case: Case, off: Entries) -> bool:
     """Is the gradient right at points all around, and here among or between what it is there?"""
     if case.tested is None:
         return False
-    entries = off[:: -(-len(off) // PROBED)]
-    here, unit, around = chosen(case.got, entries), chosen(case.witness.unit, entries), []
+    here, unit, around = chosen(case.got, off), chosen(case.witness.unit, off), []
     for leaves in nearby(case.function):
-        want = reference_at(case.function, leaves, case.i, entries)
+        want = reference_at(case.function, leaves, case.i, off)
         got = case.tested.at(leaves)
-        if got is None or not np.all(np.abs(chosen(got[case.i], entries) - want) <= CALIBRATED * unit):
+        if got is None or not np.all(np.abs(chosen(got[case.i], off) - want) <= CALIBRATED * unit):
             return False
         around.append(want)
     room = JUMP * max(case.witness.scale, float(np.max(np.abs(around))))
@@ -237,19 +237,42 @@ def _skipped(case: Case, leaf: LeafCheck) -> LeafCheck:
     length = float(np.sum(np.abs(direction)))
     room = CALIBRATED * (bar + witness.rounding * length)
     if abs(hand - value) <= room:
-        visible = room <= VISIBLE * max(abs(value), witness.scale * float(np.max(np.abs(direction))))
+        size = (witness.scale or _steepness(case)) * float(np.max(np.abs(direction)))
+        visible = room <= VISIBLE * max(abs(value), size)
         reason = "" if visible else f"the differences cannot judge {_count(skipped)}: their error bar is {bar:.1g}"
     elif not (np.isfinite(value) and np.isfinite(bar)):
         reason = f"the differences do not settle along a direction of {_count(skipped)}"
     else:
         left, right = one_sided(_line(case, direction))
-        if min(left, right) - room <= hand <= max(left, right) + room:
+        if min(left, right) - room <= hand <= max(left, right) + room and _right_around(case, skipped, direction):
             return leaf
         text = f"the gradient is {hand:.9g}, the differences {value:.9g} +- {bar:.1g}"
         reason = f"along one direction of {_count(skipped)} that were not looked at one by one, {text}"
         if not _kinked(case, direction):
             return replace(leaf, verdict=Verdict.DISAGREE, reason=reason)
     return replace(leaf, verdict=Verdict.INCONCLUSIVE, reason=reason) if reason else leaf
+
+
+def _right_around(case: Case, skipped: np.ndarray, direction: np.ndarray) -> bool:
+    """Is the gradient right along a direction at points all around, and here among what it is there itself?"""
+    if case.tested is None:
+        return False
+    around = []
+    for leaves in nearby(case.function):
+        got = case.tested.at(leaves)
+        if got is None:
+            return False
+        if case.function.traceable:
+            want = float(np.sum(case.function.autodiff(leaves)[case.i][skipped] * direction[skipped]))
+        else:
+            want = case.function.moved_to(leaves).by_complex_step(case.i, direction, Roundings().wrap)
+        around.append(got[case.i][skipped])
+        size = np.sum(np.abs(around[-1] * direction[skipped])) + case.witness.scale * np.sum(np.abs(direction))
+        if not abs(np.sum(around[-1] * direction[skipped]) - want) <= JUMP * JUMP * size:
+            return False
+    here, room = case.got[skipped], JUMP * case.witness.scale
+    low, high = np.min(around, axis=0) - room, np.max(around, axis=0) + room
+    return bool(np.all((low <= here) & (here <= high)))
 
 
 def _undefined(case: Case) -> str:
@@ -270,7 +293,8 @@ def _unjudged(case: Case, at_kinks: Sequence[tuple[int, ...]]) -> str:
     witness, start = case.witness, case.function.start
     if witness.kind == "calibrated" and (reason := _blurred(case)):
         return reason
-    blind = CALIBRATED * witness.unit > VISIBLE * np.maximum(np.abs(witness.want), witness.scale)
+    size = witness.scale or _steepness(case)
+    blind = CALIBRATED * witness.unit > VISIBLE * np.maximum(np.abs(witness.want), size)
     unknown = np.array(np.isnan(witness.want) | blind & (witness.kind == "differences"))
     if witness.skipped is not None:
         unknown &= ~witness.skipped
@@ -286,20 +310,24 @@ def _unjudged(case: Case, at_kinks: Sequence[tuple[int, ...]]) -> str:
 
 def _blurred(case: Case) -> str:
     """Why the rounding that was seen leaves nothing to compare; empty where it does not."""
-    witness, function, i = case.witness, case.function, case.i
+    witness, function = case.witness, case.function
     u = max(function.roundoff, ROUNDOFF.get(str(case.got.dtype), 0.0))
     share = max(VISIBLE, 8 * CALIBRATED * u)
     if CALIBRATED * witness.rounding <= share * witness.scale:
         return ""
     # Where the gradient vanishes, its rounding is small beside what it is elsewhere.
-    direction = function.direction(i)
-    change = abs(function.value(function.moved(i, direction)) - function.start) / np.linalg.norm(direction)
-    if CALIBRATED * witness.rounding <= share * change:
+    if CALIBRATED * witness.rounding <= share * _steepness(case):
         return ""
     return (
         f"rounding alone moves autodiff of fun by {witness.rounding:.1g} here, of {witness.scale:.1g}: choose another "
         "point, or arguments in float64"
     )
+
+
+def _steepness(case: Case) -> float:
+    """How steep the function is over a step of natural size."""
+    function, direction = case.function, case.function.direction(case.i)
+    return abs(function.value(function.moved(case.i, direction)) - function.start) / float(np.linalg.norm(direction))
 
 
 def _count(entries: np.ndarray) -> str:
@@ -317,7 +345,7 @@ def doubt(case: Case, leaf: LeafCheck) -> str:
     if witness.kind == "differences":
         known = np.isfinite(witness.want)
         bar = float(np.median(witness.unit[known])) if known.any() else 0.0
-        blind = CALIBRATED * bar > VISIBLE * witness.scale
+        blind = CALIBRATED * bar > VISIBLE * (witness.scale or _steepness(case))
         gross = leaf.verdict is Verdict.DISAGREE and leaf.max_error > 0.1 * witness.scale
         return f"the error bar of the differences, {bar:.1g}, is too wide to tell" if blind and not gross else ""
     bar = 10 * t.error_bar + 1e-7 * abs(t.differences)
