@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -60,6 +59,8 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Trains, tests, checks the gradient, and writes the run folder."""
+    from dataclasses import replace
+
     from .. import run_folder, runs
     from ..checkpoint import Checkpoints
     from ..settings import Settings, write_settings
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     settings = Settings(**chosen)
     dataset = _load(settings, options.stop)
     if settings.data is not None:  # the run may be resumed in another folder
-        settings = dataclasses.replace(settings, data=os.path.abspath(settings.data))
+        settings = replace(settings, data=os.path.abspath(settings.data))
     run = runs.prepare(dataset, settings, initial)
     folder = run_folder.open_folder(options.out, options.overwrite)
     with run_folder.locked(folder), Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
@@ -136,6 +137,8 @@ def _load_again(settings: "Settings", fingerprint: str, folder: Path, stop: Stop
 
 def _continued(chosen: dict[str, Any], before: "Settings", folder: Path) -> "Settings":
     """The settings of the run with what may be typed to resume it: where the data is now, and more steps."""
+    from dataclasses import replace
+
     if "data" in chosen:
         chosen["data"] = os.path.abspath(chosen["data"])
     free = {"data": before.data, "iterations": before.iterations, "epochs": before.epochs}
@@ -147,7 +150,7 @@ def _continued(chosen: dict[str, Any], before: "Settings", folder: Path) -> "Set
             )
     if {"iterations", "epochs"} & set(chosen):  # either may be typed, whichever the run was started with
         free |= {"iterations": None, "epochs": None}
-    return dataclasses.replace(before, **free | {name: chosen[name] for name in free if name in chosen})
+    return replace(before, **free | {name: chosen[name] for name in free if name in chosen})
 
 
 def _check_longer(run: "Run", before: int, folder: Path) -> None:
