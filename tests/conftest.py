@@ -19,10 +19,12 @@ import jaxtyping
 import pytest
 
 
-# A shell lets what runs in the background ignore SIGINT, and nohup SIGHUP; what the tests start and signal must not.
+# A shell lets what runs in the background ignore SIGINT and SIGQUIT, and nohup SIGHUP; what tests start and signal must
+# not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-if hasattr(signal, "SIGHUP"):
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+for name in ("SIGHUP", "SIGQUIT", "SIGTERM"):
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 jax.config.update("jax_enable_x64", False)
 jax.config.update("jax_numpy_rank_promotion", "raise")

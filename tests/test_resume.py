@@ -95,7 +95,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(tmp_path, 
         # The first one may come before any step, but not before Python has come to jaxnet, and has heard of signals.
         while not (newest(out) >= 800 * i if i else out.exists()) and process.poll() is None:
             time.sleep(0.01)
-        time.sleep(draw.uniform(0, 0.2 if i else 1.5))
+        time.sleep(draw.uniform(0, 0.2))
         process.send_signal(getattr(signal, name))
         said, err = process.communicate(timeout=300)
         assert process.returncode == CODES[name] and "Traceback" not in err and "error" not in err, err
