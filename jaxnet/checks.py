@@ -153,7 +153,9 @@ def _as_labels(Y: Any) -> AnyArray:
         try:
             Y = np.asarray(Y)
         except Exception as error:  # whatever conversion of others raises
-            raise InputError(f"Y is of type {type(Y).__name__}, which is no array: {error}; expected labels") from None
+            raise InputError(
+                f"Y is of type {type(Y).__name__}, which is not an array: {error!s:.200}; expected labels"
+            ) from None
     if not _is_real(Y.dtype):
         raise InputError(f"Y has dtype {Y.dtype}; expected numbers: 0 and 1, or probabilities between them")
     return Y
@@ -267,7 +269,7 @@ def check_tree(name: str, tree: Any) -> None:
 
 
 def check_same_shape(dA: AnyArray, Z: AnyArray) -> None:
-    """Raises `InputError` where dA and Z would broadcast, or are no floats; what diverges may be looked at."""
+    """Raises `InputError` where dA and Z would broadcast, or are not floats; NaN and infinity pass."""
     check_array("dA", dA)
     check_array("Z", Z)
     if dA.shape != Z.shape:

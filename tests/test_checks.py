@@ -135,7 +135,7 @@ WRONG_LABELS = {
     "complex": (Y + 0j, "Y has dtype complex64"),
     "keys": (jax.random.split(jax.random.key(0), (1, 6)), "Y has dtype key<fry>"),
     "masked": (np.ma.masked_array(Y, Y == 1), "Y is a masked array of NumPy, whose mask would be ignored"),
-    "ragged": ([[0, 1], [1]], "Y is of type list, which is no array"),
+    "ragged": ([[0, 1], [1]], "Y is of type list, which is not an array"),
 }
 
 

@@ -18,6 +18,7 @@ def error_text(error: BaseException) -> str:
 
 
 def cut(text: str) -> str:
+    """The text, no longer than is shown of somebody's."""
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
