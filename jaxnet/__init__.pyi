@@ -1,6 +1,5 @@
 from . import activations as activations, feedback as feedback, losses as losses, readouts as readouts
 from .activations import Activation as Activation, relu_backward as relu_backward, sigmoid_backward as sigmoid_backward
-from .angles import Alignment as Alignment, alignment as alignment, angle as angle
 from .crosscheck import (
     GradientMismatch as GradientMismatch,
     Report as Report,
@@ -11,7 +10,7 @@ from .crosscheck import (
     check_gradient as check_gradient,
     good_point as good_point,
 )
-from .diagnosis import LayerSignals as LayerSignals, layer_signals as layer_signals
+from .data import Scaling as Scaling
 from .errors import InputError as InputError
 from .feedback import (
     Crossing as Crossing,
@@ -46,12 +45,16 @@ from .parameters import (
     layer_dims as layer_dims,
 )
 from .regularization import dropout_masks as dropout_masks, l2_cost as l2_cost, l2_gradient as l2_gradient
-from .scaling import Scaling as Scaling
 from .signals import (
+    Alignment as Alignment,
     ExpectedSizes as ExpectedSizes,
+    LayerSignals as LayerSignals,
     SignalSizes as SignalSizes,
     SingularValues as SingularValues,
+    alignment as alignment,
+    angle as angle,
     expected_sizes as expected_sizes,
+    layer_signals as layer_signals,
     map_singular_values as map_singular_values,
     signal_sizes as signal_sizes,
     singular_values as singular_values,

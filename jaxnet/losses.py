@@ -12,15 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from .companions import (
-    Outputs,
-    PerExample,
-    as_they_are as as_they_are,
-    capped,
-    derived,
-    equal_to_rounding,
-    outdated,
-)
+from .companions import Outputs, PerExample, as_they_are as as_they_are, capped, derived, equal_to_rounding, outdated
 from .errors import InputError
 from .members import by_name, itself
 from .types import PRNGKeyArray

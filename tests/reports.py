@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxnet.report import Record
+from jaxnet.runs.report import Record
 
 from .pictures import drawn_pictures
 

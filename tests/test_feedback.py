@@ -13,7 +13,7 @@ import jaxnet
 from jaxnet import FrozenDict, InputError, Network, feedback, initialize_feedback, update_feedback
 from jaxnet.feedback import RULES
 from jaxnet.losses import LOSSES
-from jaxnet.training import Step, run_chunk
+from jaxnet.training.loop import Step, run_chunk
 from jaxnet.update import update
 
 from .drawn import assert_close, autodiff_cost, compiled, problem

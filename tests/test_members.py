@@ -17,7 +17,7 @@ from jaxnet import Activation, FrozenDict, Loss, Network, feedback
 from jaxnet.activations import ACTIVATIONS, STRAIGHT_THROUGH
 from jaxnet.feedback import RULES
 from jaxnet.losses import LOSSES
-from jaxnet.training import Step
+from jaxnet.training.loop import Step
 from jaxnet.update import GRADIENT_DESCENT, gradient_descent
 
 from .drawn import assert_same, problem

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from .. import start
 from ..errors import InputError
 from ..text import printable_lines
-from . import bring, check, export, inspect, predict, train
+from . import bring, check, export, inspect, predict, start, train
 from .options import DONE, UNUSABLE_INPUT
 from .stopping import Stop, stopping
 from .streams import GONE, tolerant

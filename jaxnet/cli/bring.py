@@ -11,7 +11,7 @@ from .output import add_output, check_output
 
 
 if TYPE_CHECKING:
-    from ..scaling import Scaling
+    from ..data import Scaling
 
 
 def add(commands: Any) -> None:
@@ -58,8 +58,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Writes the model and says what it was taken for."""
-    from ..exchange import load_torch
-    from ..model import described, save_model
+    from ..model import described, load_torch, save_model
 
     check_output(options.out, options.overwrite)
     model = load_torch(
@@ -85,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
 def _scaling(options: argparse.Namespace) -> "Scaling | None":
     import numpy as np
 
-    from ..scaling import PIXEL_SCALE, Scaling
+    from ..data import PIXEL_SCALE, Scaling
 
     if options.pixel_scale is None and options.mean is None and options.std is None:
         return None

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import durable
 from ..errors import InputError
 from ..text import printable
 from .options import ACTIVATIONS, DONE, FAILED, INCONCLUSIVE, LOSSES, positive_float, positive_int, seed
@@ -90,6 +89,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         report = _check_function(options)
     if options.json is not None:
+        from ..storage import durable
+
         durable.write(options.json, report.to_json().encode() + b"\n")
     print(report)  # last: whoever reads it may go away, as `head -1` does
     return EXIT_CODES[report.verdict]
@@ -100,7 +101,7 @@ def _check_drawn_network(options: argparse.Namespace) -> "Report":
 
     from ..crosscheck import check_backward, good_point
     from ..network import Network
-    from ..validation import check_memory
+    from ..training import check_memory
 
     if len(options.layers) < 2:
         raise InputError(f"--layers is {options.layers}; expected the inputs and at least one layer: --layers 12 1")
@@ -163,14 +164,14 @@ def _named(name: str) -> Any:
 
 
 def _text_of(error: BaseException) -> str:
-    from ..crosscheck.raised import error_text
+    from ..crosscheck import error_text
 
     return printable(error_text(error))
 
 
 def _place_in(name: str, error: Exception) -> str:
     """The module of MODULE:NAME and the last line in it on the error's way; "" where it is not on it."""
-    from ..crosscheck.raised import location
+    from ..crosscheck import location
 
     module = name.partition(":")[0]
     line = location(error, getattr(sys.modules[module], "__file__", None))
@@ -181,7 +182,7 @@ def _draw(report: "Report", path: Path | None) -> None:
     if path is None:
         return
     try:
-        from ..plots import plot_check
+        from ..runs.plots import plot_check
     except ImportError as error:
         raise InputError("drawing needs matplotlib: pip install 'jaxnet[demo]'") from error
     plot_check(path, report)

@@ -37,8 +37,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Writes the file and says how to use it."""
-    from ..exchange import about_torch, save_npz, save_torch
-    from ..model import load_model
+    from ..model import about_torch, load_model, save_npz, save_torch
 
     model = load_model(options.model)
     check_output(options.out, options.overwrite)

@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
         _check_plot(options.plot)
     title, profiles = (_inspect_network if options.depth is None else _inspect_depths)(options)
     if options.plot is not None:
-        from ..plots import plot_signals
+        from ..runs.plots import plot_signals
 
         plot_signals(options.plot, title, profiles)
         print(f"drawn     {printable(str(options.plot))}")
@@ -104,7 +104,7 @@ def _check_plot(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{path} is a folder; expected a file to draw to, such as signals.png")
     try:
-        from ..plots import check_format
+        from ..runs.plots import check_format
     except ImportError as error:
         raise InputError("drawing needs matplotlib: pip install 'jaxnet[demo]'") from error
     check_format(path)
@@ -139,7 +139,7 @@ def _inspect_depths(options: argparse.Namespace) -> tuple[str, dict[str, "Profil
     import jax
 
     from ..network import Network
-    from ..validation import check_memory
+    from ..training import check_memory
 
     if options.what is not None or options.layers is not None:
         raise InputError("--depth draws networks and inputs of its own; expected no MODEL, no DATA and no --layers")
@@ -219,7 +219,7 @@ def _drawn(options: argparse.Namespace) -> tuple[Subject, str | None]:
 
     from ..network import Network
     from ..parameters import initialize_parameters_deep
-    from ..validation import check_memory
+    from ..training import check_memory
 
     dims, loss = options.layers, options.loss
     if options.data is not None:

@@ -45,7 +45,7 @@ def inputs_for(options: argparse.Namespace, subject: Subject, data: str | None) 
     """Examples of DATA, or drawn ones: at most --examples. Raises `InputError` for what the network cannot be fed."""
     import jax
 
-    from ..data.arrays import is_idx
+    from ..data import is_idx
     from ..parameters import layer_dims
 
     dims, key = layer_dims(subject.parameters), jax.random.fold_in(jax.random.key(options.seed), 1)
@@ -81,7 +81,7 @@ def _drawn_pixels(subject: Subject, dims: tuple[int, ...], m: int, key: "PRNGKey
 
 
 def _columns(rows: "np.ndarray", subject: Subject) -> Any:
-    from ..scaling import Scaling
+    from ..data import Scaling
 
     scaling = Scaling() if subject.model is None else subject.model.scaling
     return scaling.columns(rows, str(subject.parameters["W1"].dtype))

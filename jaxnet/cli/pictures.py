@@ -22,7 +22,7 @@ def find_pictures(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
     Hidden ones are passed over; links are followed, but into no folder twice. Raises `InputError` for no pictures.
     """
-    from ..data.folders import SUFFIXES
+    from ..data import SUFFIXES
 
     paths: list[str] = []
     closed: list[str] = []
@@ -44,7 +44,7 @@ def find_pictures(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _in_folder(top: str, closed: list[str]) -> Iterator[str]:
-    from ..data.folders import SUFFIXES, is_of_the_system
+    from ..data import SUFFIXES, is_of_the_system
 
     def refused(error: OSError) -> None:
         closed.append(f"{error.filename} cannot be searched: {error.strerror}")
@@ -66,7 +66,7 @@ def read_batches(
     paths: Sequence[str], input_shape: tuple[int, ...], size: int
 ) -> Iterator[list[tuple[str, "np.ndarray | str"]]]:
     """`size` paths at a time, each with its pixels, or with why it has none; a batch is decoded by several threads."""
-    from ..data.pictures import quiet_decoders, try_picture
+    from ..data import quiet_decoders, try_picture
 
     def read(path: str) -> "np.ndarray | str":
         picture = try_picture(Path(path), input_shape)

@@ -126,7 +126,7 @@ def _predictions(paths: Sequence[str], model: "Model") -> Iterator[list[Predicti
     """What there is to say of each picture, a batch at a time."""
     import numpy as np
 
-    from ..measures import class_probabilities
+    from ..runs import class_probabilities
 
     n_x, dtype = math.prod(model.input_shape), str(model.parameters["W1"].dtype)
     size = min(len(paths), BATCH, max(1, BATCH_VALUES // n_x))

@@ -15,12 +15,10 @@ from .train_options import add_settings, settings_of, typed
 
 
 if TYPE_CHECKING:
-    from ..checkpoint import Checkpoints
     from ..crosscheck import Report
     from ..data import Dataset
     from ..model import Model
-    from ..runs import History, Row, Run
-    from ..settings import Settings
+    from ..runs import Checkpoints, History, Row, Run, Settings
     from ..types import Parameters
 
 
@@ -61,9 +59,7 @@ def run(options: argparse.Namespace) -> int:
     """Trains, tests, checks the gradient, and writes the run folder."""
     from dataclasses import replace
 
-    from .. import run_folder, runs
-    from ..checkpoint import Checkpoints
-    from ..settings import Settings, write_settings
+    from ..runs import Checkpoints, Settings, folder as run_folder, run as runs, write_settings
 
     if options.resume:
         return _resume(options)
@@ -88,9 +84,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _resume(options: argparse.Namespace) -> int:
-    from .. import run_folder, runs
-    from ..checkpoint import Checkpoints
-    from ..settings import FILE, Settings, read_run, write_settings
+    from ..runs import FILE, Checkpoints, Settings, folder as run_folder, read_run, run as runs, write_settings
 
     if options.overwrite or options.config is not None:
         raise InputError("--resume takes its settings from the run; expected no --config and no --overwrite")
@@ -197,7 +191,7 @@ def _train_and_write(
     facts: dict[str, Any],
     options: argparse.Namespace,
 ) -> int:
-    from .. import run_folder, runs
+    from ..runs import folder as run_folder, run as runs
     from ..training import NotFiniteError
 
     try:
@@ -229,8 +223,7 @@ def _test_and_write(
     run: "Run", history: "History", parameters: "Parameters", folder: Path, facts: dict[str, Any], stop: Stop
 ) -> int:
     """All of it is written before any of it is printed: whoever reads may leave at the first line."""
-    from .. import run_folder
-    from ..settings import write_settings
+    from ..runs import folder as run_folder, write_settings
 
     written = run_folder.write(folder, run, parameters, history)
     row = history.rows[history.best()] if run.settings.early_stopping else history.rows[-1]
@@ -336,12 +329,12 @@ def _train_with_progress(
 
     from tqdm import tqdm
 
-    from .. import runs
+    from ..runs import run as runs
 
     batch = run.batch_size or len(run.train.labels)
     made = history.rows[-1].iteration if history.rows else 0
     if options.tensorboard:
-        from ..scalars import ScalarLog
+        from ..runs import ScalarLog
 
         log = ScalarLog(folder / "tensorboard")
     else:

@@ -127,7 +127,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(options: argparse.Namespace, config: Path | None) -> dict[str, Any]:
     """What the file says, then what was typed; the later wins."""
-    from ..settings import read_config
+    from ..runs import read_config
 
     chosen, said = typed(options), {} if config is None else _as_typed(config, read_config(config))
     if {"iterations", "epochs"} & set(chosen):  # one of them in the file does not contradict the other, typed
@@ -137,7 +137,7 @@ def settings_of(options: argparse.Namespace, config: Path | None) -> dict[str, A
 
 def typed(options: argparse.Namespace) -> dict[str, Any]:
     """The settings among the options."""
-    from ..settings import NAMES
+    from ..runs import NAMES
 
     found = {name: value for name, value in vars(options).items() if name in NAMES}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}

@@ -13,6 +13,7 @@ from .gradient import (
     check_gradient as check_gradient,
 )
 from .points import good_point as good_point
+from .raised import error_text as error_text, location as location
 from .report import (
     Finding as Finding,
     LeafCheck as LeafCheck,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import InputError
-from .arrays import is_idx, load_faces, load_h5, load_idx, load_npz
+from .arrays import is_idx as is_idx, load_faces, load_h5, load_idx, load_npz
 from .examples import (
     Dataset as Dataset,
     Examples as Examples,
@@ -14,8 +14,16 @@ from .examples import (
     held_out as held_out,
     targets as targets,
 )
+from .folders import SUFFIXES as SUFFIXES, is_of_the_system as is_of_the_system
 from .photographs import load_photographs
-from .pictures import read_pixels as read_pixels
+from .pictures import quiet_decoders as quiet_decoders, read_pixels as read_pixels, try_picture as try_picture
+from .prefetch import prefetched as prefetched
+from .preprocessing import (
+    PIXEL_SCALE as PIXEL_SCALE,
+    Scaling as Scaling,
+    fit_scaling as fit_scaling,
+    row_blocks as row_blocks,
+)
 
 
 EXPECTED = "an .h5 or .npz file, a folder of pictures or a folder of MNIST idx files"

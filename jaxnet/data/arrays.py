@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Int, Shaped, UInt8
 
 from ..errors import InputError
+from ..storage import check_fits, listed, open_file, read_npz, refuse
 from ..text import printable
-from ..untrusted import check_fits, listed, open_file, read_npz, refuse
 from .examples import Dataset, Examples, fingerprint_of, held_out
 from .hdf5 import read_h5
 

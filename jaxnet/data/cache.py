@@ -23,13 +23,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..durable import sync
 from ..errors import InputError
-from ..machine import processors
-from ..prefetch import prefetched
+from ..storage import processors, sync
 from .examples import MappedRows
 from .folders import Labelled
 from .pictures import Picture, content_of, quiet_decoders, try_picture
+from .prefetch import prefetched
 
 
 FORMAT = 2  # raised when files are decoded in another way, or the entries look different

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
 from ..errors import InputError
-from ..untrusted import open_file
+from ..storage import open_file
 
 
 class MappedRows:

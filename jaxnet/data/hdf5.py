@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..untrusted import check_fits, listed, open_file, refuse
+from ..storage import check_fits, listed, open_file, refuse
 
 
 MOST_DEFLATED = 1032  # bytes that one packed byte can stand for (zlib, "Maximum compression factor")

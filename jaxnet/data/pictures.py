@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from ..errors import InputError
+from ..storage import open_file
 from ..text import printable
-from ..untrusted import open_file
 
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # and no other parser: fewer to attack, none that runs code

@@ -15,15 +15,7 @@ from jaxtyping import Array, Float
 
 from ..checks import as_targets, check_parameters
 from ..layers import LayerCache, LinearCache, linear_gradient
-from ..network import (
-    COURSE,
-    L_model_forward,
-    Network,
-    backward_signals,
-    gradients_from,
-    masked,
-    parameter_grads,
-)
+from ..network import COURSE, L_model_forward, Network, backward_signals, gradients_from, masked, parameter_grads
 from ..parameters import FrozenDict
 from ..types import Inputs, Labels, Masks, Parameters
 from ..weighting import SampleWeight, as_sample_weight

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxnet.data import Examples, load_dataset, read_pixels
-from jaxnet.scaling import Scaling
+from jaxnet.data.preprocessing import Scaling
 
 from . import harness
 

@@ -1,0 +1,19 @@
+"""Work done ahead of time by other threads, in order."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from ..errors import InputError
+
+
+T = TypeVar("T")
+
+
+def prefetched(function: Callable[[Any], T], items: Sequence[Any], *, threads: int, ahead: int) -> Iterator[T]:
+    """function(item) of every item, in order; up to `ahead` of them are computed before they are asked for."""
+    try:
+        import grain
+    except ImportError as error:
+        raise InputError("reading pictures in parallel needs grain: pip install 'jaxnet[photos]'") from error
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
+    return iter(grain.MapDataset.source(items).map(function).to_iter_dataset(options))

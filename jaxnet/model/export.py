@@ -1,0 +1,153 @@
+"""Out: the state dict of a torch.nn.Sequential of linear layers, and plain .npz files.
+
+torch's `Linear` keeps its weight as (n_l, n_{l-1}), which is W_l, and its bias as (n_l,). Torch itself is not needed.
+"""
+
+import io
+import itertools
+import json
+import os
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import InputError
+from ..parameters import layer_dims
+from ..storage import tensors
+from .model import STATISTICS, Model, described, replace_file
+
+
+SETTINGS = ("hidden", "loss", "input_shape", "classes", "scale")  # in both kinds of files
+TORCH_MODULES = {
+    "relu": "ReLU()",
+    "leaky_relu": "LeakyReLU(0.01)",
+    "sigmoid": "Sigmoid()",
+    "tanh": "Tanh()",
+    "gelu": "GELU()",
+    "silu": "SiLU()",
+    "softplus": "Softplus()",
+    "elu": "ELU()",
+    "identity": "Identity()",
+}
+OUTPUTS = {
+    "binary_cross_entropy": "logits: torch.sigmoid makes them probabilities, of the last class where there is one",
+    "softmax_cross_entropy": "logits: torch.softmax(..., dim=1) makes them the probabilities of the classes",
+    "squared_error": "the outputs themselves",
+}
+
+
+def to_torch(model: Model, *, fold_scaling: bool = False, channels_first: bool = False) -> dict[str, np.ndarray]:
+    """`0.weight`, `0.bias`, `2.weight`, ...: the state dict of Sequential(Linear, ReLU, Linear, ..., Linear).
+
+    The module takes rows of n_x values, scaled as `model.scaling` says, and gives logits, as torch's losses take them.
+    With `fold_scaling` its first layer does the scaling, so that pictures go in as pixels from 0 to 255.
+    A row is a picture in the order (height, width, channel); with `channels_first` in torch's, (C, H, W).
+    Raises `InputError` for what the model has not got: pictures, or room for the scaling in float32.
+    """
+    state = {}
+    for l in range(1, len(layer_dims(model.parameters))):
+        W, b = model.parameters[f"W{l}"], model.parameters[f"b{l}"]
+        if l == 1:
+            W, b = _first_layer(W, b, model, fold_scaling, channels_first)
+        state[f"{2 * l - 2}.weight"] = np.ascontiguousarray(of_a_known_type(W))
+        state[f"{2 * l - 2}.bias"] = np.ascontiguousarray(of_a_known_type(b)[:, 0])
+    return state
+
+
+def about_torch(model: Model, *, fold_scaling: bool = False, channels_first: bool = False) -> dict[str, str]:
+    """In words: the module that takes the state dict, what its inputs have to be, and what its outputs are."""
+    settings, _ = described(model)
+    linear = [f"Linear({n_prev}, {n})" for n_prev, n in itertools.pairwise(settings["layer_dims"])]
+    shape, scale = model.input_shape, model.scaling.pixel_scale
+    inputs = f"rows of {' * '.join(map(str, shape))} values"
+    if len(shape) > 1:
+        inputs += f" in the order {'(channel, height, width)' if channels_first else '(height, width, channel)'}"
+        inputs += ": pixels from 0 to 255" + ("" if fold_scaling else f" times {scale}")
+    else:
+        inputs += f": floats as they are, or pixels from 0 to 255 times {scale}"
+    if model.scaling.mean is not None and not fold_scaling:
+        inputs += ", minus input_mean, divided by input_std"
+    if settings["hidden"] not in TORCH_MODULES:
+        raise InputError(f"torch has no module for {settings['hidden']}; export --to npz")
+    between = f", {TORCH_MODULES[settings['hidden']]}, "
+    return {
+        "module": f"Sequential({between.join(linear)})",
+        "inputs": inputs,
+        "outputs": OUTPUTS[settings["loss"]],
+    }
+
+
+def save_torch(
+    path: str | os.PathLike, model: Model, *, fold_scaling: bool = False, channels_first: bool = False
+) -> None:
+    """A file for `torch.nn.Sequential(...).load_state_dict(safetensors.torch.load_file(path))`, see `to_torch`.
+
+    Its metadata says what the module, its inputs and its outputs are, and `load_torch` reads it again. Raises
+    `InputError` for a model or a path that cannot be used.
+    """
+    _check_suffix(path, ".safetensors")
+    choices = {"fold_scaling": fold_scaling, "channels_first": channels_first}
+    settings, _ = described(model)
+    state = to_torch(model, **choices)
+    said: dict[str, Any] = {name: settings[name] for name in SETTINGS} | {"channels_first": channels_first}
+    if fold_scaling:
+        said["scale"] = 1.0 if len(model.input_shape) > 1 else model.scaling.pixel_scale
+    elif model.scaling.mean is not None and model.scaling.std is not None:
+        order = channels_first_order(model.input_shape) if channels_first else slice(None)
+        statistics = (model.scaling.mean, model.scaling.std)
+        said |= {name: array[order, 0].tolist() for name, array in zip(STATISTICS, statistics, strict=True)}
+    metadata = {"format": "pt", "jaxnet_version": version("jaxnet"), **about_torch(model, **choices)}
+    metadata |= {name: json.dumps(value) for name, value in said.items()}
+    replace_file(path, tensors.encode(state, metadata))
+
+
+def save_npz(path: str | os.PathLike, model: Model) -> None:
+    """W1, b1, ..., WL, bL, layer_dims, hidden, loss, input_shape, classes, scale; input_mean and input_std if there.
+
+    `np.load(path)` reads them all. Raises `InputError` for a model or a path that cannot be used.
+    """
+    _check_suffix(path, ".npz")
+    settings, arrays = described(model)
+    content = io.BytesIO()
+    np.savez(content, **{name: of_a_known_type(array) for name, array in arrays.items()}, **settings)
+    replace_file(path, content.getvalue())
+
+
+def of_a_known_type(array: Any) -> np.ndarray:
+    """float64 as it is, bfloat16 and float16 as float32, which NumPy's files and every torch module know."""
+    array = np.asarray(array)
+    coarse = jnp.issubdtype(array.dtype, jnp.floating) and array.dtype != np.float64
+    return array.astype(np.float32) if coarse else array
+
+
+def _first_layer(W: Any, b: Any, model: Model, fold_scaling: bool, channels_first: bool) -> tuple[Any, Any]:
+    dtype = np.float64 if W.dtype == np.float64 else np.float32
+    W, b = np.asarray(W, np.float64), np.asarray(b, np.float64)
+    if fold_scaling:
+        # Rows of numbers need not be pixels, and floats are not scaled.
+        scale = model.scaling.pixel_scale if len(model.input_shape) > 1 else 1.0
+        mean, std = (0.0, 1.0) if model.scaling.mean is None else map(np.float64, model.scaling[1:])
+        slope, offset = np.broadcast_to(scale / std, (W.shape[1], 1)), np.broadcast_to(mean / std, (W.shape[1], 1))
+        W, b = W * slope.T, b - W @ offset  # W (scale x - mean) / std + b, as a layer that takes x
+        if max(np.abs(W).max(), np.abs(b).max()) > np.finfo(dtype).max:
+            raise InputError("the first layer cannot take the scaling into its weights: they would overflow")
+    if channels_first:
+        W = W[:, channels_first_order(model.input_shape)]
+    return W.astype(dtype), b.astype(dtype)
+
+
+def channels_first_order(input_shape: Sequence[int]) -> np.ndarray:
+    """Where each value of a picture flattened as (C, H, W) stands in one flattened as (H, W, C)."""
+    if len(input_shape) == 1:
+        raise InputError(f"channels_first is about pictures, but the inputs are rows of {input_shape[0]} numbers")
+    height, width = input_shape[:2]
+    return np.arange(np.prod(input_shape)).reshape(height, width, -1).transpose(2, 0, 1).ravel()
+
+
+def _check_suffix(path: str | os.PathLike, suffix: str) -> None:
+    if Path(path).suffix != suffix:
+        raise InputError(f"{path} would be a file of another kind by its name; expected one that ends in {suffix}")

@@ -1,0 +1,178 @@
+"""A trained network as one safetensors file, with everything needed to use it again in the file's metadata."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..activations import ACTIVATIONS, STRAIGHT_THROUGH
+from ..checks import check_parameters
+from ..data import Scaling
+from ..errors import InputError
+from ..losses import LOSSES
+from ..network import Network
+from ..parameters import FrozenDict, layer_dims
+from ..storage import durable, tensors
+from ..types import Parameters
+
+
+FORMAT = 2  # raised when an older jaxnet could not read the file rightly
+PLAIN_FORMAT = 1  # of files without STATISTICS, which every jaxnet reads
+SMALLEST, LARGEST = (float(x) for x in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
+STATISTICS = ("input_mean", "input_std")  # tensors beside the parameters, where inputs are standardised
+
+
+class Model(NamedTuple):
+    """Parameters, the functions they belong to, and what their inputs and outputs mean."""
+
+    parameters: Parameters
+    network: Network
+    input_shape: tuple[int, ...]  # of one example: (height, width), (height, width, 3) or (n_x,)
+    classes: tuple[str, ...]
+    scaling: Scaling = Scaling()  # what is done to a picture's pixels, or to a row of floats, before layer 1
+
+
+def save_model(path: str | os.PathLike, model: Model) -> None:
+    """Writes the model; a file that is there is replaced at once or not at all.
+
+    Raises `InputError` for a model that could not be loaded again, and where the file cannot be written.
+    """
+    settings, arrays = described(model)
+    settings = {
+        "jaxnet_format": FORMAT if set(STATISTICS) & set(arrays) else PLAIN_FORMAT,
+        "jaxnet_version": version("jaxnet"),
+        **settings,
+    }
+    replace_file(path, tensors.encode(arrays, {name: json.dumps(value) for name, value in settings.items()}))
+
+
+def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What is said of a model in words and numbers that JSON can hold, and its arrays, input_mean and input_std too.
+
+    Raises `InputError` for a model that could not be made of them again.
+    """
+    if not isinstance(model.scaling, Scaling):
+        raise InputError(
+            f"the scaling of the model is {model.scaling!r:.99}; expected a Scaling, such as Scaling(1 / 255)"
+        )
+    settings = {
+        "layer_dims": list(check_parameters(model.parameters)),
+        "hidden": _name_of(model.network.hidden, ACTIVATIONS | STRAIGHT_THROUGH, "activation"),
+        "loss": _name_of(model.network.loss, LOSSES, "loss"),
+        "input_shape": list(model.input_shape),
+        "classes": list(model.classes),
+        "scale": model.scaling.pixel_scale,
+    }
+    arrays = {name: np.ascontiguousarray(value) for name, value in model.parameters.items()}
+    for name, value in zip(STATISTICS, (model.scaling.mean, model.scaling.std), strict=True):
+        if value is not None:
+            arrays[name] = np.ascontiguousarray(value, np.float32)
+    model_of(settings, arrays)
+    return settings, arrays
+
+
+def replace_file(path: str | os.PathLike, content: bytes) -> None:
+    """`durable.write`, which raises `InputError` where the file cannot be written."""
+    try:
+        durable.write(path, content)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def load_model(path: str | os.PathLike) -> Model:
+    """The model in a file that `save_model` wrote, or in a run folder.
+
+    Raises `InputError` for a file that is missing, damaged, no safetensors, not of jaxnet, or of a newer jaxnet.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "model.safetensors"
+    if not path.is_file():
+        raise InputError(f"{path} is no file; expected a model.safetensors, or the run folder that holds one")
+    arrays, metadata, _ = tensors.read(path)
+    if "jaxnet_format" not in metadata:
+        raise InputError(f"{path} is a safetensors file, but no model of jaxnet: its metadata has no jaxnet_format")
+    try:
+        settings = _settings(metadata)
+        if settings["jaxnet_format"] > PLAIN_FORMAT and not set(STATISTICS) <= set(arrays):
+            raise InputError(f"it has format {settings['jaxnet_format']}, but not both of {' and '.join(STATISTICS)}")
+        return model_of(settings, arrays)
+    except InputError as error:
+        raise InputError(f"{path}: {error!s:.999}") from error
+
+
+def _settings(metadata: dict[str, str]) -> dict[str, Any]:
+    try:
+        settings = {name: json.loads(value) for name, value in metadata.items()}
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the metadata cannot be read: {error}") from error
+    number, writer = settings["jaxnet_format"], settings.get("jaxnet_version")
+    if type(number) is not int or not 0 < number <= FORMAT:
+        raise InputError(
+            f"it has format {number!r:.99}, from jaxnet {writer!s:.99}; this is jaxnet {version('jaxnet')}, which "
+            f"reads up to {FORMAT}: upgrade jaxnet"
+        )
+    lacking = {"layer_dims", "hidden", "loss", "input_shape", "classes", "scale"} - set(settings)
+    if lacking:
+        raise InputError(f"the metadata lacks {', '.join(sorted(lacking))}")
+    return settings
+
+
+def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Model:
+    """The model, once what is said of it fits the arrays and itself: whoever wrote the file may have meant harm."""
+    given = {name: array for name, array in arrays.items() if name not in STATISTICS}
+    dims = layer_dims(given)
+    if settings["layer_dims"] != list(dims):
+        raise InputError(f"layer_dims says {settings['layer_dims']!r:.99}, but the arrays are those of {list(dims)}")
+    for name, value in given.items():
+        if not jnp.issubdtype(value.dtype, jnp.floating) or not np.isfinite(np.asarray(value)).all():
+            raise InputError(f"{name} is {value.dtype} or has entries that are not finite; expected finite floats")
+    # `jnp.asarray` would compile a program for every shape.
+    parameters = FrozenDict({name: jax.device_put(array) for name, array in given.items()})
+    shape, classes = settings["input_shape"], settings["classes"]
+    is_shape = isinstance(shape, list) and len(shape) in (1, 2, 3) and all(type(n) is int and n > 0 for n in shape)
+    if not is_shape or math.prod(shape) != dims[0] or shape[2:] not in ([], [3]):
+        raise InputError(
+            f"input_shape says {shape!r:.99}; expected (n_x,), (height, width) or (height, width, 3), "
+            f"n_x = {dims[0]} in all"
+        )
+    is_names = isinstance(classes, list) and all(isinstance(name, str) and name.isprintable() for name in classes)
+    if not is_names or len(classes) != max(2, dims[-1]) or len(set(classes)) < len(classes):
+        raise InputError(f"classes says {classes!r:.99}; expected {max(2, dims[-1])} printable names, all different")
+    if not isinstance(settings["hidden"], str) or not isinstance(settings["loss"], str):
+        raise InputError("hidden and loss are no names")
+    network = Network(settings["hidden"], settings["loss"])
+    return Model(parameters, network, tuple(shape), tuple(classes), _scaling(settings["scale"], arrays, dims[0]))
+
+
+def _scaling(scale: Any, arrays: Mapping[str, np.ndarray], n_x: int) -> Scaling:
+    if type(scale) not in (float, int) or not SMALLEST <= scale <= LARGEST:
+        raise InputError(f"scale says {scale!r:.99}; expected a positive number")
+    statistics = [arrays[name] for name in STATISTICS if name in arrays]
+    if not statistics:
+        return Scaling(float(scale))
+    if len(statistics) == 1:
+        raise InputError(f"there is only one of {' and '.join(STATISTICS)}; expected both or none")
+    for name, array in zip(STATISTICS, statistics, strict=True):
+        if array.shape != (n_x, 1) or array.dtype != np.float32 or not np.isfinite(array).all():
+            raise InputError(
+                f"{name} has shape {array.shape} and dtype {array.dtype}, or entries that are not finite; expected "
+                f"({n_x}, 1) finite float32, one for each input"
+            )
+    if statistics[1].min() < SMALLEST:
+        raise InputError(f"the smallest entry of input_std is {statistics[1].min()}; expected positive ones")
+    return Scaling(float(scale), *statistics)
+
+
+def _name_of(member: Any, table: dict[str, Any], kind: str) -> str:
+    for name, known in table.items():
+        if known == member:
+            return name
+    raise InputError(f"the {kind} of this network is none of {', '.join(table)}; a model file can only name those")

@@ -1,0 +1,120 @@
+"""What a run looks at on its way: cost and accuracy, in blocks of examples, and the signals of the layers."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from ..signals import decided_rightly
+from ..data import Examples, targets
+from ..signals import LayerSignals, layer_signals
+from .streaming import Columns, is_resident
+from ..network import L_model_forward, Network
+from ..data import row_blocks
+from ..types import AnyArray, Parameters
+from ..weighting import weighted
+
+
+SAMPLE = 2048  # of training examples that are read from disk, so many are measured
+SIGNALS_SAMPLE = 256
+
+Block: TypeAlias = tuple[jax.Array, jax.Array]  # X and Y
+ByClass: TypeAlias = Float[AnyArray, " classes"] | None  # the weight of each class
+Measured: TypeAlias = tuple[float, float, float, tuple[float, ...], tuple[float, ...]]
+
+
+def measure(
+    train: Examples,
+    watched: Examples,
+    network: Network,
+    columns: Columns,
+    classes: Sequence[str],
+    dtype: str,
+    by_class: ByClass = None,
+) -> Callable[[Parameters], Measured]:
+    """parameters -> training accuracy, watched cost and accuracy, ||dW_l|| and the share of dead units by layer.
+
+    Costs and gradients are those of the losses times the weights of the classes; accuracies count all examples alike.
+    """
+    stay = is_resident(train.rows, dtype) and is_resident(watched.rows, dtype)
+    if not stay:
+        train = _sample(train, SAMPLE)
+    X, Y = next(blocks(_sample(train, SIGNALS_SAMPLE), columns, classes, dtype))
+
+    def part(examples: Examples) -> Callable[[], Iterable[Block]]:
+        if stay:
+            kept = list(blocks(examples, columns, classes, dtype))
+            return lambda: kept
+        return lambda: blocks(examples, columns, classes, dtype)
+
+    train_blocks, watched_blocks = part(train), part(watched)
+
+    def measured(parameters: Parameters) -> Measured:
+        _, train_accuracy = _cost_and_accuracy(train_blocks(), parameters, network, by_class)
+        watched_cost, watched_accuracy = _cost_and_accuracy(watched_blocks(), parameters, network, by_class)
+        norms, dead = (tuple(np.asarray(values).tolist()) for values in _signals(X, Y, parameters, network, by_class))
+        return train_accuracy, watched_cost, watched_accuracy, norms, dead
+
+    return measured
+
+
+def blocks(examples: Examples, columns: Columns, classes: Sequence[str], dtype: str) -> Iterator[Block]:
+    """X and Y of some examples at a time."""
+    for part in row_blocks(examples.rows.shape):
+        X = columns(examples.rows[part], dtype)
+        yield jax.device_put(X), jax.device_put(targets(examples.labels[part], classes, dtype))
+
+
+def class_probabilities(
+    X: Float[np.ndarray | jax.Array, "n_x m"], parameters: Parameters, network: Network
+) -> Float[np.ndarray, "classes m"]:
+    """The probability of every class; of both classes where the network has one sigmoid."""
+    AL = np.asarray(_forward(X, parameters, network))
+    return np.concatenate([1 - AL, AL]) if len(AL) == 1 else AL
+
+
+def _sample(examples: Examples, most: int) -> Examples:
+    """At most so many, evenly spaced."""
+    m = len(examples.labels)
+    return examples if m <= most else examples.take(np.linspace(0, m - 1, most).astype(int))
+
+
+def _cost_and_accuracy(
+    some: Iterable[Block], parameters: Parameters, network: Network, by_class: ByClass
+) -> tuple[float, float]:
+    sums = np.zeros(3)
+    for X, Y in some:
+        sums += np.array([*map(float, _sums(X, Y, parameters, network, by_class)), Y.shape[1]])
+    return float(sums[0] / sums[2]), float(sums[1] / sums[2])
+
+
+@partial(jax.jit, static_argnames="network")
+def _sums(
+    X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network, by_class: ByClass
+) -> tuple[jax.Array, jax.Array]:
+    """The sum of the losses, and how many examples are decided rightly."""
+    AL, caches = L_model_forward(X, parameters, network)
+    losses = weighted(network.loss.value(caches[-1].Z, Y), _weights(Y, by_class))
+    return jnp.sum(losses), jnp.sum(decided_rightly(AL, Y))
+
+
+@partial(jax.jit, static_argnames="network")
+def _signals(X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network, by_class: ByClass) -> LayerSignals:
+    return layer_signals(X, Y, parameters, network, sample_weight=_weights(Y, by_class))
+
+
+def _weights(Y: jax.Array, by_class: ByClass) -> jax.Array | None:
+    """That of each example's class; Y is hard."""
+    if by_class is None:
+        return None
+    of_class = jnp.concatenate([1 - Y, Y]) if len(Y) == 1 else Y
+    return jnp.sum(jnp.asarray(by_class, Y.dtype)[:, None] * of_class, axis=0)
+
+
+@partial(jax.jit, static_argnames="network")
+def _forward(X, parameters, network):
+    return L_model_forward(jnp.asarray(X), parameters, network)[0]

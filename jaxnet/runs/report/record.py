@@ -1,0 +1,64 @@
+"""What a report tells."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...data import Images
+from ...errors import InputError
+
+
+class Record(NamedTuple):
+    """All that is known of a run when it ends.
+
+    `history` has the columns iteration, cost and train_accuracy, and may have watched_cost, watched_accuracy,
+    gradient_norm_1 ... L and dead_share_1 ... L-1; 0 rows are fine. `labels`, `probabilities`, `images` and `names`
+    are of the test examples.
+    """
+
+    title: str
+    summary: tuple[tuple[str, str], ...]  # label and text: data, network, training, result
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    costs: np.ndarray  # of every step
+    history: dict[str, np.ndarray]
+    watched: str  # what the watched columns are of: "validation" or "test"
+    classes: tuple[str, ...]
+    input_shape: tuple[int, ...]  # (height, width), (height, width, 3), or (n_x,) where the inputs are no pictures
+    labels: np.ndarray  # (m,), whole numbers from 0
+    probabilities: np.ndarray  # (classes, m)
+    images: np.ndarray | Images | None  # (m, height, width) or (m, height, width, 3): uint8, or floats from 0 to 1
+    names: tuple[str, ...]  # of the test examples, or empty
+    W1: np.ndarray  # (n_1, n_x)
+    check: str  # the table of the cross-check, or empty
+
+
+def check_record(record: Record) -> None:
+    """Raises `InputError`, naming the field, where the arrays do not fit each other."""
+    m, classes = len(record.labels), len(record.classes)
+    if np.shape(record.probabilities) != (classes, m):
+        raise InputError(
+            f"probabilities have shape {np.shape(record.probabilities)}; expected ({classes}, {m}), a row for each of "
+            f"the {classes} classes and a column for each of the {m} labels"
+        )
+    if m and not 0 <= np.min(record.labels) <= np.max(record.labels) < classes:
+        raise InputError(
+            f"labels lie between {np.min(record.labels)} and {np.max(record.labels)}; expected 0 to {classes - 1}, "
+            "the index of a class"
+        )
+    if record.images is not None and (len(record.images) != m or len(record.images.shape) not in (3, 4)):
+        raise InputError(
+            f"images have shape {record.images.shape}; expected ({m}, height, width) or ({m}, height, width, 3), "
+            "or None where the inputs are no pictures"
+        )
+    if len(record.names) not in (0, m):
+        raise InputError(f"there are {len(record.names)} names; expected none or {m}, one for each label")
+    if np.shape(record.W1)[1:] != (np.prod(record.input_shape),):
+        raise InputError(
+            f"W1 has shape {np.shape(record.W1)}; expected (n_1, {np.prod(record.input_shape)}), a column for each "
+            f"input of an example of shape {record.input_shape}"
+        )
+    rows = len(record.history.get("iteration", ()))
+    wrong = {name: len(column) for name, column in record.history.items() if len(column) != rows}
+    if wrong:
+        raise InputError(f"columns of the history have lengths {wrong}; expected {rows}, as `iteration` has")

@@ -1,0 +1,456 @@
+"""A run that is killed goes on, and ends with the bits of the run that was not."""
+
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from jaxnet.cli import main
+
+from ..pictures import drawn_pictures, write_npz
+
+
+# Seven kinds of run; each is ended again and again, by every signal, and has to end as the one that was not.
+OPTIONS = {
+    "all examples, reduced": "--iterations 6000 --optimizer momentum --learning-rate 0.001",
+    "batches from memory": "--iterations 6000 --batch-size 7 --standardise",
+    "batches from disk": "--iterations 6000 --batch-size 7 --dtype float64",
+    "dropout": "--iterations 6000 --batch-size 7 --keep-prob 0.8 --input-keep-prob 0.9 --lambd 0.1",
+    "adam, cosine": "--iterations 6000 --batch-size 9 --optimizer adamw --schedule cosine --warm-up 500",
+    "early stopping": "--iterations 6000 --early-stopping 90 --learning-rate 0.001 --validation-fraction 0.2",
+    "a feedback rule": "--iterations 6000 --batch-size 7 --feedback weight_mirror --record-every 50",
+}
+CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGKILL": -9, "SIGQUIT": -3}
+# Inputs are reduced where that is exact, and examples read from disk: neither pays for so few. No report and no check,
+# which take longer than the training.
+COMMAND = """
+import sys
+from jaxnet import cli
+
+def run(options):
+    print("started", flush=True)  # before, a signal is Python's own to act on
+    from jaxnet import feeds, run_folder, training
+    run_folder.draw, cli.train._check = lambda *_: [], lambda *_: None
+    if "batches from disk" in sys.argv[1]:
+        feeds.RESIDENT_BYTES, feeds.PIECE_BYTES = 0, 20 * 7 * 90 * 8
+    if "reduced" in sys.argv[1]:
+        training.pays = lambda *_: True
+    return command(options)
+
+command, cli.train.run = cli.train.run, run
+sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
+def start(kind, *arguments, cache):
+    """jaxnet train in a process of its own; compiled functions are kept on disk, since there will be many."""
+    command = [sys.executable, "-c", COMMAND, kind, "train", *map(str, arguments)]
+    environment = os.environ | {
+        "JAX_ENABLE_COMPILATION_CACHE": "1",
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "started\n"
+    return process
+
+
+def finish(process):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out
+
+
+def newest(out):
+    """The iteration of the newest checkpoint."""
+    return max([int(path.stem) for path in (out / "checkpoints").glob("[0-9]*.safetensors")], default=0)
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """Of programs, for all kinds of run."""
+    return tmp_path_factory.mktemp("compiled")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(tmp_path, kind, compiled):
+    images, labels = drawn_pictures(24 if "reduced" in kind else 50)
+    data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "killed"
+    new = [data, "--layers", 5, *OPTIONS[kind].split()]
+    said = finish(start(kind, *new, "--out", tmp_path / "whole", cache=compiled))
+    assert ("lossless" in said) == ("reduced" in kind)
+    draw = random.Random(kind)
+    names, codes, resumed = [*draw.sample(list(CODES), 5), "SIGKILL"], [], []
+    for i, name in enumerate(names):
+        arguments = ["--resume", "--out", out] if (out / "settings.toml").exists() else [*new, "--out", out]
+        process = start(kind, *arguments, "--checkpoint-every", 0, cache=compiled)
+        # The first one may come before any step, but not before Python has come to jaxnet, and has heard of signals.
+        while not (newest(out) >= 800 * i if i else out.exists()) and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, 0.2))
+        process.send_signal(getattr(signal, name))
+        said, err = process.communicate(timeout=300)
+        assert process.returncode == CODES[name] and "Traceback" not in err and "error" not in err, err
+        resumed += [int(line.split()[-2]) for line in said.splitlines() if line.startswith("resumed")]
+        codes.append(process.returncode)
+    finish(start(kind, "--resume", "--out", out, cache=compiled))
+    print(f"{kind}: {list(zip(names, codes, strict=True))}, resumed after {resumed}")
+    for name in ("model.safetensors", "history.csv", *(["alignment.csv"] if "rule" in kind else [])):
+        assert (tmp_path / "whole" / name).read_bytes() == (out / name).read_bytes()
+
+
+def typed(*arguments) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def interrupted_run(tmp_path, monkeypatch, *options):
+    """A run that Ctrl-C ended after 300 of 500 steps, and its data."""
+    from jaxnet.runs import run as runs
+
+    images, labels = drawn_pictures(40)
+    data, execute = write_npz(tmp_path / "a.npz", X=images, Y=labels), runs.execute
+
+    def interrupted(run, history, on_row, *rest):
+        def interrupt(row):
+            if row.iteration == 300:
+                raise KeyboardInterrupt
+
+        return execute(run, history, interrupt, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "execute", interrupted)
+        out = tmp_path / "run"
+        assert typed("train", data, "--layers", 3, "--iterations", 500, "--out", out, *options) == 130
+    return data, out
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    data, out = interrupted_run(tmp_path, monkeypatch)
+    said = capsys.readouterr().err
+    assert "interrupted; the model of 300 steps is in" in said and f"jaxnet train --resume --out {out}" in said
+    assert typed("train", "--resume", "--out", out) == 0
+    assert "after 300 steps" in capsys.readouterr().out
+    assert typed("train", data, "--layers", 3, "--iterations", 500, "--out", tmp_path / "whole") == 0
+    for name, value in load_file(tmp_path / "whole" / "model.safetensors").items():
+        np.testing.assert_array_equal(load_file(out / "model.safetensors")[name], value)
+    capsys.readouterr()
+    assert typed("train", "--resume", "--out", out) == 0
+    assert "all its 500 steps are made" in capsys.readouterr().out
+
+
+def test_early_stopping_goes_on_with_its_patience_and_its_best(tmp_path, capsys, monkeypatch):
+    options = ["--early-stopping", 2, "--learning-rate", 0.05, "--validation-fraction", 0.3]
+    data, out = interrupted_run(tmp_path, monkeypatch, *options)
+    assert typed("train", "--resume", "--out", out) == 0
+    assert typed("train", data, "--layers", 3, "--iterations", 500, "--out", tmp_path / "whole", *options) == 0
+    for name, value in load_file(tmp_path / "whole" / "model.safetensors").items():
+        np.testing.assert_array_equal(load_file(out / "model.safetensors")[name], value)
+    assert (out / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
+
+
+@pytest.mark.parametrize("rule", ["weight_mirror", "direct_random_target"])
+def test_a_rule_goes_on_with_its_feedback_and_its_alignment(tmp_path, monkeypatch, rule):
+    """The mirror's B has changed in every step; the angles of targets to what is in W are no numbers, and kept."""
+    options = ["--feedback", rule, "--batch-size", 7, "--record-every", 40]
+    data, out = interrupted_run(tmp_path, monkeypatch, *options)
+    assert len((out / "alignment.csv").read_text().splitlines()) == 1 + 8
+    assert typed("train", "--resume", "--out", out) == 0
+    assert typed("train", data, "--layers", 3, "--iterations", 500, "--out", tmp_path / "whole", *options) == 0
+    for name, value in load_file(tmp_path / "whole" / "model.safetensors").items():
+        np.testing.assert_array_equal(load_file(out / "model.safetensors")[name], value)
+    for name in ("history.csv", "alignment.csv"):
+        assert (out / name).read_text() == (tmp_path / "whole" / name).read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--feedback", "uniform_sign"], "--feedback is uniform_sign, but the run in {out} was started with backprop"),
+        (["--seed", 5], "--seed is 5, but the run in {out} was started with 1"),
+        (["--layers", 3, 3], "--layers is (3, 3), but the run in {out} was started with (3,)"),
+        (["--iterations", 400], "400 steps are asked for, but the run in {out} is of 500; expected more"),
+        (["--overwrite"], "expected no --config and no --overwrite"),
+    ],
+)
+def test_other_settings_are_told(tmp_path, capsys, monkeypatch, arguments, message):
+    _, out = interrupted_run(tmp_path, monkeypatch)
+    capsys.readouterr()
+    assert typed("train", "--resume", "--out", out, *arguments) == 2
+    assert message.format(out=out) in capsys.readouterr().err
+
+
+def test_class_weights_go_on_with_the_run(tmp_path, capsys, monkeypatch):
+    _, out = interrupted_run(tmp_path, monkeypatch, "--class-weight", "1=2", "0=0.25")
+    whole = tmp_path / "whole"
+    assert typed("train", tmp_path / "a.npz", "--config", out / "settings.toml", "--out", whole) == 0
+    assert typed("train", "--resume", "--out", out, "--class-weight", "0=0.25,1=2") == 0
+    assert "weights   0 0.25, 1 2: times the loss" in capsys.readouterr().out
+    assert (out / "history.csv").read_text() == (whole / "history.csv").read_text()
+    assert typed("train", "--resume", "--out", out, "--class-weight", "balanced") == 2
+    assert "--class-weight is balanced, but the run in" in capsys.readouterr().err
+
+
+def test_the_same_settings_typed_again_are_no_difference(tmp_path, capsys, monkeypatch):
+    data, out = interrupted_run(tmp_path, monkeypatch)
+    assert typed("train", data, "--layers", 3, "--iterations", 500, "--out", out, "--resume") == 0
+
+
+def test_other_data_is_told(tmp_path, capsys, monkeypatch):
+    data, out = interrupted_run(tmp_path, monkeypatch)
+    images, labels = drawn_pictures(40, seed=1)
+    write_npz(data, X=images, Y=labels)
+    capsys.readouterr()
+    assert typed("train", "--resume", "--out", out) == 2
+    assert "has changed since" in capsys.readouterr().err
+
+
+def test_nothing_to_resume(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert typed("train", "--resume") == 2
+    assert "there is no run in runs" in capsys.readouterr().err
+    assert typed("train", "--resume", "--out", tmp_path) == 2
+    assert "has no settings.toml" in capsys.readouterr().err
+
+
+def test_a_settings_file_without_its_table_is_told(tmp_path, capsys, monkeypatch):
+    _, out = interrupted_run(tmp_path, monkeypatch)
+    content = (out / "settings.toml").read_text()
+    (out / "settings.toml").write_text("run = 3\n" + content[: content.index("[run]")])
+    assert typed("train", "--resume", "--out", out) == 2
+    assert "it has no table [run]" in capsys.readouterr().err
+
+
+def test_settings_that_were_edited_are_told(tmp_path, capsys, monkeypatch):
+    _, out = interrupted_run(tmp_path, monkeypatch)
+    content = (out / "settings.toml").read_text()
+    (out / "settings.toml").write_text(content.replace("seed = 1", "seed = 2"))
+    assert typed("train", "--resume", "--out", out) == 2
+    assert "settings.toml was edited since the run was started" in capsys.readouterr().err
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path, capsys, monkeypatch):
+    from jaxnet.runs.folder import locked
+
+    data, out = interrupted_run(tmp_path, monkeypatch)
+    with locked(out):
+        assert typed("train", "--resume", "--out", out) == 2
+        assert typed("train", data, "--overwrite", "--out", out) == 2
+    assert capsys.readouterr().err.count("another process trains in") == 2
+    assert typed("train", "--resume", "--out", out) == 0
+
+
+def test_ctrl_c_where_the_step_has_its_checkpoint_is_no_error(tmp_path, capsys, monkeypatch):
+    from jaxnet.runs import run as runs
+
+    _, out = interrupted_run(tmp_path, monkeypatch)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "measure", interrupt)
+        assert typed("train", "--resume", "--out", out) == 130
+    assert "to go on: jaxnet train --resume" in capsys.readouterr().err
+    assert typed("train", "--resume", "--out", out) == 0
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_lose_the_model(tmp_path, capsys, monkeypatch):
+    from jaxnet.runs.checkpoint import Checkpoints
+    from jaxnet.errors import InputError
+
+    def refuse(*_):
+        raise InputError("a checkpoint cannot be written")
+
+    monkeypatch.setattr(Checkpoints, "save", refuse)
+    images, labels = drawn_pictures(40)
+    data = write_npz(tmp_path / "a.npz", X=images, Y=labels)
+    arguments = ["--layers", 3, "--iterations", 300, "--checkpoint-every", 0, "--out", tmp_path / "run"]
+    assert typed("train", data, *arguments) == 2
+    assert "a checkpoint cannot be written" in capsys.readouterr().err
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("number, code", [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+def test_a_signal_saves_as_ctrl_c_does(tmp_path, capsys, monkeypatch, bare, number, code):
+    from jaxnet.runs import run as runs
+
+    images, labels = drawn_pictures(40)
+    data, out, execute = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run", runs.execute
+
+    def ended(run, history, on_row, *rest):
+        def end(row):
+            on_row(row)
+            if row.iteration == 200:
+                os.kill(os.getpid(), getattr(signal, number))
+
+        return execute(run, history, end, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "execute", ended)
+        assert typed("train", data, "--layers", 3, "--iterations", 400, "--out", out) == code
+    said = "interrupted" if number == "SIGINT" else f"ended by {number}"
+    assert f"jaxnet: {said}; the model of 200 steps is in {out}" in capsys.readouterr().err
+    assert typed("train", "--resume", "--out", out) == 0
+    assert "after 200 steps" in capsys.readouterr().out
+    assert typed("train", data, "--layers", 3, "--iterations", 400, "--out", tmp_path / "whole") == 0
+    assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+
+
+def test_a_signal_while_the_report_is_made_keeps_the_model(tmp_path, capsys, monkeypatch, bare):
+    from jaxnet.runs import folder as run_folder
+
+    images, labels = drawn_pictures(40)
+    data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(run_folder, "draw", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        assert typed("train", data, "--layers", 3, "--iterations", 250, "--out", out) == 143
+    captured = capsys.readouterr()
+    assert "the model of 250 steps is in" in captured.err and "accuracy" not in captured.out
+    before = (out / "model.safetensors").read_bytes()
+    assert typed("train", "--resume", "--out", out) == 0
+    assert "after 200 steps" in capsys.readouterr().out and (out / "model.safetensors").read_bytes() == before
+    assert typed("train", "--resume", "--out", out) == 0
+    assert "all its 250 steps are made" in capsys.readouterr().out
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    """Runs without a report and a check of the gradient, which take longer than the training."""
+    from jaxnet.runs import folder as run_folder
+    from jaxnet.cli import train
+
+    monkeypatch.setattr(run_folder, "draw", lambda *_: [])
+    monkeypatch.setattr(train, "_check", lambda *_: None)
+
+
+@pytest.mark.parametrize("damaged", [1, 9])
+def test_damaged_checkpoints_are_named_and_the_end_is_the_same(tmp_path, capsys, monkeypatch, bare, damaged):
+    data, out = interrupted_run(tmp_path, monkeypatch, "--checkpoint-every", 0)
+    checkpoints = sorted((out / "checkpoints").iterdir())
+    assert [path.name for path in checkpoints] == [f"{n}.safetensors" for n in (100, 200, 300)]
+    for path in checkpoints[-damaged:]:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    capsys.readouterr()
+    assert typed("train", "--resume", "--out", out) == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("jaxnet: a checkpoint is left out: ") == min(damaged, 3)
+    assert f"after {200 if damaged == 1 else 0} steps" in captured.out
+    assert typed("train", data, "--layers", 3, "--iterations", 500, "--out", tmp_path / "whole") == 0
+    for name in ("model.safetensors", "history.csv"):
+        assert (tmp_path / "whole" / name).read_bytes() == (out / name).read_bytes()
+    # What was set aside is of the run, and goes with it.
+    assert typed("train", data, "--layers", 3, "--iterations", 1, "--out", out, "--overwrite") == 0
+    assert not (out / "checkpoints").exists()
+
+
+def test_data_that_was_moved_is_found_where_it_is_said_to_be(tmp_path, capsys, monkeypatch, bare):
+    data, out = interrupted_run(tmp_path, monkeypatch)
+    (tmp_path / "elsewhere").mkdir()
+    moved = data.rename(tmp_path / "elsewhere" / "b.npz")
+    assert typed("train", "--resume", "--out", out) == 2
+    assert "does not exist" in capsys.readouterr().err
+    images, labels = drawn_pictures(40, seed=1)
+    other = write_npz(tmp_path / "other.npz", X=images, Y=labels)
+    assert typed("train", other, "--resume", "--out", out) == 2
+    assert "has changed since" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert typed("train", "b.npz", "--resume", "--out", out) == 0
+    assert f'data = "{moved}"' in (out / "settings.toml").read_text()
+    assert typed("train", moved, "--layers", 3, "--iterations", 500, "--out", tmp_path / "whole") == 0
+    assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+
+
+def test_a_finished_run_is_continued_to_the_bits_of_a_longer_one(tmp_path, capsys, bare):
+    images, labels = drawn_pictures(40)
+    data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
+    options = ["--layers", 3, "--batch-size", 10, "--optimizer", "momentum", "--keep-prob", 0.8]
+    assert typed("train", data, *options, "--iterations", 150, "--out", out) == 0
+    for fewer, steps in ((["--iterations", 149], 149), (["--epochs", 2], 6)):
+        assert typed("train", "--resume", "--out", out, *fewer) == 2
+        assert f"{steps} steps are asked for, but the run in {out} is of 150" in capsys.readouterr().err
+    for same in (["--iterations", 150], ["--epochs", 50]):
+        assert typed("train", "--resume", "--out", out, *same) == 0
+        assert "all its 150 steps are made" in capsys.readouterr().out
+    assert typed("train", "--resume", "--out", out, "--epochs", 110) == 0
+    said = capsys.readouterr().out
+    assert "after 100 steps" in said and "330 steps of momentum" in said
+    assert typed("train", data, *options, "--epochs", 110, "--out", tmp_path / "whole") == 0
+    for name in ("model.safetensors", "history.csv"):
+        assert (tmp_path / "whole" / name).read_bytes() == (out / name).read_bytes()
+    assert typed("train", "--resume", "--out", out) == 0
+    assert "all its 330 steps are made" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--schedule", "cosine"], "on whose number every learning rate of --schedule cosine depends; start another"),
+        (["--early-stopping", 1], "was ended after 200 steps by --early-stopping, as a longer one is"),
+    ],
+)
+def test_a_run_that_cannot_be_continued(tmp_path, capsys, monkeypatch, bare, default_promotion, options, message):
+    from jaxnet.runs import run as runs
+
+    monkeypatch.setattr(
+        runs, "is_over", lambda history, settings: settings.early_stopping == 1 and len(history.rows) > 1
+    )
+    images, labels = drawn_pictures(40)
+    data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
+    assert typed("train", data, "--layers", 3, "--iterations", 300, "--out", out, *options) == 0
+    before = (out / "settings.toml").read_bytes()
+    assert typed("train", "--resume", "--out", out, "--iterations", 400) == 2
+    said = capsys.readouterr().err
+    assert message in said and f"--init-from {out}" in said and (out / "settings.toml").read_bytes() == before
+
+
+def test_a_run_from_a_model_is_the_rest_of_a_longer_one(tmp_path, capsys, monkeypatch, bare):
+    """Gradient descent on all examples has no state but its parameters."""
+    images, labels = drawn_pictures(40)
+    data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
+    options = ["--iterations", 100, "--learning-rate", 0.01]
+    network = ["--layers", 4, 3, "--activation", "tanh", "--standardise"]
+    assert typed("train", data, *options, *network, "--out", tmp_path / "a") == 0
+    assert typed("train", data, *options, "--init-from", tmp_path / "a", "--out", out) == 0
+    assert typed("train", "--resume", "--out", tmp_path / "a", "--iterations", 200) == 0
+    assert (tmp_path / "a" / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+    # The model may change: the run has a copy of what it started from.
+    (out / "checkpoints" / "100.safetensors").write_bytes(b"")
+    assert typed("train", "--resume", "--out", out, "--iterations", 150) == 0
+    assert "after 0 steps" in capsys.readouterr().out
+    assert typed("train", "--resume", "--out", out, "--iterations", 300, "--layers", 5) == 2
+    assert typed("train", data, "--init-from", tmp_path / "a", "--layers", 9, "--out", tmp_path / "b") == 2
+    assert "has layer_dims [90, 4, 3, 1], and the run [90, 9, 1]; pass --layers" in capsys.readouterr().err
+    (out / "initial.safetensors").write_bytes((tmp_path / "a" / "model.safetensors").read_bytes())
+    assert typed("train", "--resume", "--out", out, "--iterations", 200) == 2
+    assert "initial.safetensors, which the run started from, is missing or was changed" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_line_and_the_model_is_kept(tmp_path, capsys, monkeypatch, bare):
+    from jaxnet.storage import durable
+
+    def full(path, content):
+        if os.path.basename(path) != "model.safetensors":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, content)
+
+    images, labels = drawn_pictures(40)
+    data, out, write = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run", durable.write
+    with monkeypatch.context() as patch:
+        from jaxnet.runs import settings
+
+        patch.setattr(settings, "write_settings", lambda *_: None)
+        patch.setattr(durable, "write", full)
+        assert typed("train", data, "--layers", 3, "--iterations", 200, "--out", out) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("jaxnet: error: ") and error.endswith("No space left on device")
+    assert (out / "model.safetensors").exists()

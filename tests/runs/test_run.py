@@ -1,0 +1,254 @@
+"""Preparing and executing a run."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from jaxnet.runs import streaming as feeds, evaluation as measures, run as runs
+from jaxnet.training import loop as training
+from jaxnet.runs.checkpoint import Checkpoints
+from jaxnet.data import load_dataset
+from jaxnet.losses import binary_cross_entropy, softmax_cross_entropy
+from jaxnet.network import L_model_forward
+from jaxnet.training.reduction import Reduced
+from jaxnet.runs.settings import Settings
+from jaxnet.training.loop import NotFiniteError
+
+from ..drawn import assert_close
+from ..pictures import drawn_pictures, write_npz
+
+
+SETTINGS = Settings(layers=(4,), learning_rate=0.1, iterations=150, seed=0)
+
+
+def changed(**changes) -> Settings:
+    return dataclasses.replace(SETTINGS, **changes)
+
+
+def drawn_dataset(tmp_path, m=60, **kwargs):
+    images, labels = drawn_pictures(m, **kwargs)
+    return load_dataset(write_npz(tmp_path / "a.npz", X=images, Y=labels), test_fraction=0.25, seed=0)
+
+
+@pytest.mark.parametrize(
+    "classes, outputs, loss", [(2, 1, binary_cross_entropy), (3, 3, softmax_cross_entropy)], ids=["two", "three"]
+)
+def test_classes_choose_the_head(tmp_path, classes, outputs, loss):
+    run = runs.prepare(drawn_dataset(tmp_path, classes=classes), SETTINGS)
+    assert run.parameters["W2"].shape == (outputs, 4) and run.network.loss is loss and run.batch_size is None
+
+
+@pytest.mark.parametrize("batch_size", [None, 16])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_run_learns(tmp_path, classes, batch_size):
+    run, seen = runs.prepare(drawn_dataset(tmp_path, classes=classes), changed(batch_size=batch_size)), []
+    history = runs.History()
+    parameters = runs.execute(run, history, seen.append)
+    assert seen == history.rows and [row.iteration for row in seen] == [100, 150] and len(history.costs) == 150
+    last = history.rows[-1]
+    assert last.watched_accuracy > 0.9 and last.cost < history.costs[0] and run.watched_name == "test"
+    X = run.scaling.columns(run.dataset.test.rows)
+    AL, _ = L_model_forward(X, parameters, run.network)
+    probabilities = measures.class_probabilities(X, parameters, run.network)
+    assert probabilities.shape == (classes, X.shape[1])
+    np.testing.assert_allclose(probabilities.sum(axis=0), 1, rtol=1e-6)
+    np.testing.assert_allclose(probabilities[-1], AL[-1], rtol=1e-5)
+    right = np.mean(probabilities.argmax(axis=0) == run.dataset.test.labels)
+    chosen = probabilities[run.dataset.test.labels, np.arange(X.shape[1])]
+    assert last.watched_accuracy == pytest.approx(right)
+    assert last.watched_cost == pytest.approx(-np.mean(np.log(chosen)), rel=1e-4)
+    assert len(last.gradient_norms) == 2 and len(last.dead_shares) == 1
+
+
+def test_many_examples_are_trained_on_in_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "FULL_BATCH", 10)
+    monkeypatch.setattr(runs, "MINIBATCH", 20)
+    assert runs.prepare(drawn_dataset(tmp_path), SETTINGS).batch_size == 20
+
+
+def test_epochs_are_counted_in_whole_batches(tmp_path):
+    dataset = drawn_dataset(tmp_path)  # 44 to train on
+    assert runs.prepare(dataset, changed(iterations=None, epochs=3)).iterations == 3
+    assert runs.prepare(dataset, changed(iterations=None, epochs=3, batch_size=10)).iterations == 12
+    assert runs.prepare(dataset, changed(iterations=None)).iterations == runs.ITERATIONS
+
+
+def test_examples_that_do_not_fit_are_read_from_disk_and_nothing_else_changes(tmp_path, monkeypatch):
+    dataset = drawn_dataset(tmp_path)
+    settings = changed(batch_size=8, keep_prob=0.8, standardise=True, validation_fraction=0.2, class_weight="balanced")
+    resident = runs.prepare(dataset, settings)
+    want = runs.execute(resident, runs.History(), lambda row: None)
+    monkeypatch.setattr(feeds, "RESIDENT_BYTES", 0)
+    monkeypatch.setattr(feeds, "PIECE_BYTES", 3 * 8 * 90 * 4)
+    history = runs.History()
+    streamed = runs.prepare(dataset, settings)
+    got = runs.execute(streamed, history, lambda row: None)
+    for name in want:
+        np.testing.assert_allclose(got[name], want[name], rtol=1e-4, atol=1e-6)
+    assert len(history.costs) == 150
+
+
+def test_standardised_inputs_are_fitted_on_the_training_examples_alone(tmp_path):
+    run = runs.prepare(drawn_dataset(tmp_path), changed(standardise=True, validation_fraction=0.3))
+    X = run.scaling.columns(run.train.rows)
+    np.testing.assert_allclose(X.mean(axis=1), 0, atol=1e-5)
+    np.testing.assert_allclose(X.std(axis=1), 1, atol=1e-4)
+    assert np.abs(run.scaling.columns(run.watched.rows).mean(axis=1)).max() > 1e-3
+    assert len(run.train.labels) + len(run.watched.labels) == len(run.dataset.train.labels)
+
+
+def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "CHUNK", 5)
+    watched = iter([3.0, 1.0, 2.0, 2.5, 0.5])
+
+    def measure(*_):
+        return lambda parameters: (0.5, next(watched), 0.5, (1.0, 1.0), (0.0,))
+
+    monkeypatch.setattr(runs, "measure", measure)
+    run, seen = runs.prepare(drawn_dataset(tmp_path), changed(early_stopping=2)), []
+    history, kept = runs.History(), []
+
+    def look(row):
+        seen.append(row.watched_cost)
+        kept.append(history.state[0])
+
+    parameters = runs.execute(run, history, look)
+    assert seen == [3.0, 1.0, 2.0, 2.5] and parameters is kept[1]
+    assert runs.execute(run, history, look) is kept[1] and len(seen) == 4  # it is over, and stays so
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_restored_history_goes_on_to_the_same_bits(tmp_path, dtype, monkeypatch):
+    monkeypatch.setattr(runs, "CHUNK", 20)
+    settings = changed(optimizer="momentum", batch_size=8, keep_prob=0.8, dtype=dtype, early_stopping=50)
+    run = runs.prepare(drawn_dataset(tmp_path), settings)
+    whole, part = runs.History(), runs.History()
+    want = runs.execute(run, whole, lambda row: None)
+
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        with pytest.raises(KeyboardInterrupt):
+            runs.execute(run, part, interrupt_at(60), checkpoints, seconds=0)
+        runs.save(checkpoints, run, part)
+        checkpoints.wait()
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        run, again = runs.restore(checkpoints, run, pytest.fail)
+    assert again.rows == whole.rows[:3] and again.costs == whole.costs[:60]
+    got = runs.execute(run, again, lambda row: None)
+    assert again.rows == whole.rows and again.costs == whole.costs
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("calls, steps", [(0, None), (1, 100)])
+def test_whenever_a_run_is_interrupted_its_history_and_parameters_are_of_one_step(tmp_path, monkeypatch, calls, steps):
+    """Each of two chunks is measured once; Ctrl-C comes in the one after so many."""
+    measure, told, history = runs.measure, [], runs.History()
+
+    def interrupted(*arguments):
+        measured = measure(*arguments)
+
+        def interrupt(parameters):
+            told.append(parameters)
+            if len(told) > calls:
+                raise KeyboardInterrupt
+            return measured(parameters)
+
+        return interrupt
+
+    monkeypatch.setattr(runs, "measure", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        runs.execute(runs.prepare(drawn_dataset(tmp_path), SETTINGS), history, lambda row: None)
+    assert [row.iteration for row in history.rows] == ([] if steps is None else [steps])
+    assert len(history.costs) == (steps or 0)
+    assert history.state is None if steps is None else history.state[0] is told[0]
+
+
+def reduced_run(tmp_path, monkeypatch, **changes):
+    """A reduction pays for none of the small data sets that tests are made of."""
+    monkeypatch.setattr(training, "pays", lambda *_: True)
+    monkeypatch.setattr(runs, "CHUNK", 20)
+    return runs.prepare(drawn_dataset(tmp_path, m=24), changed(optimizer="momentum", **changes))
+
+
+def test_a_run_in_reduced_inputs_is_the_same_run(tmp_path, monkeypatch):
+    with jax.enable_x64(True):
+        ends, rows = [], []
+        for reduce in (True, False):
+            run = reduced_run(tmp_path, monkeypatch, dtype="float64", standardise=True, early_stopping=9, reduce=reduce)
+            assert (run.reduced is not None) == reduce
+            history = runs.History()
+            ends.append(runs.execute(run, history, lambda row: None))
+            rows.append(history.columns())
+    assert_close(*ends, 1000)
+    for name in rows[0]:
+        np.testing.assert_allclose(rows[0][name], rows[1][name], rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_reduced_run_goes_on_to_the_same_bits_and_elsewhere_to_rounding(tmp_path, monkeypatch, elsewhere):
+    run, whole, part = reduced_run(tmp_path, monkeypatch), runs.History(), runs.History()
+    want = runs.execute(run, whole, lambda row: None)
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        with pytest.raises(KeyboardInterrupt):
+            runs.execute(run, part, interrupt_at(60), checkpoints, seconds=0)
+        runs.save(checkpoints, run, part)
+    if elsewhere:  # the other machine's basis
+        flip = np.where(np.arange(run.reduced.Q.shape[1]) % 3, 1, -1).astype(np.float32)[None]
+        V = run.reduced.tree
+        tree = V | {"W1": V["W1"] * flip}
+        run = run._replace(reduced=Reduced(run.reduced.X * flip.T, tree, run.reduced.Q * flip))
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        run, again = runs.restore(checkpoints, run, pytest.fail)
+    assert again.rows == whole.rows[:3]
+    got = runs.execute(run, again, lambda row: None)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3 if elsewhere else 0, atol=1e-5 if elsewhere else 0)
+
+
+def test_a_run_that_was_not_reduced_stays_so_and_others_are_not_taken(tmp_path, monkeypatch):
+    """A longer run may pay the reduction that a shorter one did not."""
+    run, part = reduced_run(tmp_path, monkeypatch), runs.History()
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        runs.execute(run._replace(reduced=None, iterations=40), part, lambda row: None, checkpoints)
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        again, history = runs.restore(checkpoints, run, pytest.fail)
+        assert run.reduced is not None and again.reduced is None and [row.iteration for row in history.rows] == [20, 40]
+        other = run._replace(settings=dataclasses.replace(run.settings, seed=5))
+        notes = []
+        _, history = runs.restore(checkpoints, other, notes.append)
+    assert history == runs.History() and "is of a run with other data or settings" in notes[0]
+
+
+def test_the_last_whole_chunk_is_kept_so_that_a_run_can_be_continued(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "CHUNK", 20)
+    dataset, settings = drawn_dataset(tmp_path), changed(optimizer="momentum", batch_size=8, keep_prob=0.8)
+    short, long = (runs.prepare(dataset, dataclasses.replace(settings, iterations=n)) for n in (50, 90))
+    whole, part = runs.History(), runs.History()
+    want = runs.execute(long, whole, lambda row: None)
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        runs.execute(short, part, lambda row: None, checkpoints, seconds=1e9)
+        runs.save(checkpoints, short, part)  # of 50 steps: the last chunk is half one, and is made anew as a whole
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        _, again = runs.restore(checkpoints, long, pytest.fail)
+    assert [row.iteration for row in again.rows] == [20, 40]
+    got = runs.execute(long, again, lambda row: None)
+    assert again.rows == whole.rows and again.costs == whole.costs
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_reduced_run_that_fails_tells_the_parameters_of_all_inputs(tmp_path, monkeypatch):
+    run = reduced_run(tmp_path, monkeypatch, learning_rate=1e30)
+    with pytest.raises(NotFiniteError) as failed:
+        runs.execute(run, runs.History(), lambda row: None)
+    assert failed.value.parameters["W1"].shape == run.parameters["W1"].shape
+
+
+def interrupt_at(iteration):
+    def stop(row):
+        if row.iteration == iteration:
+            raise KeyboardInterrupt
+
+    return stop
