@@ -66,6 +66,12 @@ from .training import (
     Trained as Trained,
     train as train,
 )
-from .update import make_update_step as make_update_step, update as update, update_parameters as update_parameters
+from .update import (
+    TrainState as TrainState,
+    init_state as init_state,
+    make_update_step as make_update_step,
+    update as update,
+    update_parameters as update_parameters,
+)
 
 __version__: str

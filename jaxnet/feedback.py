@@ -103,7 +103,7 @@ def update_feedback(
 
 
 def _crossed(parameters: Parameters) -> Parameters:
-    """Without layer 1, which no rule crosses. So a run in reduced inputs, see `reduction`, has the same feedback."""
+    """The parameters without layer 1, which no rule crosses: a run in reduced inputs has the same feedback."""
     for name, value in parameters.items():
         check_floats(name, value, "unit")
     return FrozenDict({name: value for name, value in parameters.items() if name not in ("W1", "b1")})

@@ -26,6 +26,15 @@ def by_name(member: tuple, known: Mapping[str, tuple], find: Callable[[str], tup
     return (find, (names[0],)) if names else (type(member), tuple(member))
 
 
+def described(member: tuple, known: Mapping[str, tuple]) -> str:
+    """The member's name in quotes where it is known, else its type and the names of its functions."""
+    for name, other in known.items():
+        if other == member:
+            return repr(name)
+    functions = (getattr(getattr(part, "func", part), "__name__", None) for part in member)
+    return f"{type(member).__name__}({', '.join(dict.fromkeys(name for name in functions if name))})"
+
+
 class Bound(partial):
     """A function with some of its arguments given, equal to any other of the same function and arguments."""
 

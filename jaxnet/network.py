@@ -8,6 +8,7 @@ under one sigmoid with cross-entropy, is its default.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .activations import Activation, as_activation
+from .activations import ACTIVATIONS, STRAIGHT_THROUGH, Activation, as_activation
 from .checks import (
     as_targets,
     check_array,
@@ -33,42 +34,52 @@ from .checks import (
 )
 from .companions import per_example
 from .errors import InputError
-from .feedback import Crossing, Feedback, Rule, as_rule, backprop
+from .feedback import RULES, Crossing, Feedback, Rule, as_rule, backprop
 from .layers import LayerCache, affine, linear_gradient, linear_transpose
-from .losses import Loss, as_loss, loss_piece
-from .members import itself
+from .losses import LOSSES, Loss, as_loss, loss_piece
+from .members import described
 from .parameters import FrozenDict, layer_dims
 from .types import AnyArray, Cost, DTypeLike, Grads, Inputs, Labels, Masks, Outputs, Parameters
 from .weighting import SampleWeight, as_sample_weight, weighted
 
 
-class _NetworkFields(NamedTuple):
+@jax.tree_util.register_static
+@dataclass(frozen=True, init=False, repr=False)
+class Network:
+    """The functions of a network, as parameters are its arrays: hidden activation, loss over the output, feedback rule.
+
+    Names are accepted for all three. A value without arrays: JAX sees a static part of whatever holds it, so that
+    `jax.jit(f)(X, network)` needs no `static_argnames`. `dataclasses.replace(network, hidden="tanh")` changes a part.
+
+        >>> jaxnet.Network("tanh", "softmax_cross_entropy")
+        Network('tanh', 'softmax_cross_entropy')
+    """
+
     hidden: Activation
     loss: Loss
     feedback: Rule
 
-
-class Network(_NetworkFields):
-    """The functions of a network, as parameters are its arrays: hidden activation, loss over the output, feedback rule.
-
-    Names are accepted for all. Hashable, so one static argument under `jit`.
-    """
-
-    __slots__ = ()
-    __copy__ = __deepcopy__ = itself
-
-    def __new__(
-        cls,
+    def __init__(
+        self,
         hidden: str | Activation = "relu",
         loss: str | Loss = "binary_cross_entropy",
         feedback: str | Rule = "backprop",
-    ):
-        return super().__new__(cls, as_activation(hidden), as_loss(loss), as_rule(feedback))
+    ) -> None:
+        object.__setattr__(self, "hidden", as_activation(hidden))
+        object.__setattr__(self, "loss", as_loss(loss))
+        object.__setattr__(self, "feedback", as_rule(feedback))
+
+    def __repr__(self) -> str:
+        hidden = described(self.hidden, ACTIVATIONS | STRAIGHT_THROUGH)
+        loss = described(self.loss, LOSSES)
+        if self.feedback == backprop:
+            return f"Network({hidden}, {loss})"
+        return f"Network({hidden}, {loss}, {described(self.feedback, {name: make() for name, make in RULES.items()})})"
 
     @property
     def by_backprop(self) -> "Network":
         """The same network whose error travels back through W^T: the derivative of its cost."""
-        return self._replace(feedback=backprop)
+        return replace(self, feedback=backprop)
 
 
 COURSE = Network()

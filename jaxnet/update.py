@@ -1,9 +1,8 @@
 """Steps down the gradient: the course's update, and the compiled one with any optax optimizer."""
 
-import inspect
 from collections.abc import Callable
-from functools import lru_cache, partial
-from typing import Any, cast
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,36 +11,46 @@ import optax
 
 from .arguments import check_number
 from .checks import check_floats, check_gradient, check_parameters
-from .errors import InputError
-from .feedback import Feedback
+from .feedback import Feedback, initialize_feedback, update_feedback
 from .network import COURSE, Network, cost, cost_and_grads, parameter_grads
+from .optimizer import GRADIENT_DESCENT, as_the_optimizer_takes, descend
 from .parameters import FrozenDict
 from .regularization import l2_cost, l2_gradient
-from .types import Cost, DTypeLike, Grads, Inputs, Labels, Masks, Parameters
+from .types import Cost, DTypeLike, Grads, Inputs, Labels, Masks, Parameters, PRNGKeyArray
 from .weighting import SampleWeight
 
 
-LEARNING_RATE = 0.0075  # the course's
+class TrainState(NamedTuple):
+    """Everything that a step changes, and so everything that a run needs to go on. A pytree.
+
+    `TrainState(parameters)` is a start: `train` makes the rest. `init_state` makes all of it at once.
+    """
+
+    parameters: Parameters
+    opt_state: Any = None  # the optimizer's; None before the first step
+    B: Feedback = None  # the feedback weights of the network's rule; None before the first step
+    step: int | np.ndarray | jax.Array = 0  # how many steps have been made
 
 
-class _GradientDescent(optax.GradientTransformationExtraArgs):
-    """`optax.sgd`, pickled by its rate: its functions are closures, which Python cannot pickle."""
+def init_state(
+    parameters: Parameters,
+    optimizer: optax.GradientTransformation = GRADIENT_DESCENT,
+    network: Network = COURSE,
+    *,
+    key: PRNGKeyArray | None = None,
+) -> TrainState:
+    """The state before the first step: `optimizer.init(parameters)`, and the first feedback weights, from `key`.
 
-    learning_rate: float
+    Parameters become the kind of mapping that the optimizer's masks and labels are, `FrozenDict` or dict. Raises
+    `InputError` for an optimizer that cannot train one set of parameters, and where a rule needs a `key`.
 
-    def __reduce__(self):
-        return gradient_descent, (self.learning_rate,)
-
-
-@lru_cache(maxsize=64)  # a function that has an optimizer as a static argument is compiled anew for every new one
-def gradient_descent(learning_rate: float) -> optax.GradientTransformationExtraArgs:
-    """The `optax.sgd` of this rate, the same one every time."""
-    optimizer = _GradientDescent(*optax.sgd(learning_rate))
-    optimizer.learning_rate = learning_rate
-    return optimizer
-
-
-GRADIENT_DESCENT = gradient_descent(LEARNING_RATE)
+        >>> parameters = jaxnet.initialize_parameters_deep((4, 3, 1), key=jax.random.key(0))
+        >>> jaxnet.init_state(parameters, optax.adam(1e-3)).step
+        0
+    """
+    check_parameters(parameters)
+    parameters = as_the_optimizer_takes(parameters, optimizer)
+    return TrainState(parameters, optimizer.init(parameters), initialize_feedback(parameters, network, key=key))
 
 
 def update_parameters(parameters: Parameters, grads: Grads, learning_rate: float) -> FrozenDict:
@@ -58,27 +67,39 @@ def update_parameters(parameters: Parameters, grads: Grads, learning_rate: float
 
 
 def update(
-    parameters: Parameters,
-    opt_state: Any,
     X: Inputs,
     Y: Labels,
+    state: TrainState,
     optimizer: optax.GradientTransformation = GRADIENT_DESCENT,
     network: Network = COURSE,
     *,
     l2: float = 0.0,
     masks: Masks = None,
-    B: Feedback = None,
     dtype: DTypeLike | None = None,
     sample_weight: SampleWeight = None,
-) -> tuple[Parameters, Any, Cost]:
-    """One step of `optimizer` along the hand-written gradient: new parameters, new state, and the cost before it.
+    key: PRNGKeyArray | None = None,
+) -> tuple[TrainState, Cost]:
+    """One step of `optimizer` along the hand-written gradient: the new state, and the cost before the step.
 
-    Pure and not compiled: `make_update_step` compiles it alone, the training loop inside its scan. `parameters` keep
+    Pure and not compiled: `make_update_step` compiles it alone, the training loop inside its scan. Parameters keep
     their tree structure. Optimizers that look at the cost (line searches, Polyak steps, `optax.contrib.sam` with
-    `opaque_mode=True`) are given it. Raises `InputError` where the optimizer makes no step.
-    `l2` is the course's lambd / m: l2 / 2 sum ||W_l||^2 is added to the cost. `masks`, `B`, `dtype` and `sample_weight`
-    are those of `cost_and_grads`.
+    `opaque_mode=True`) are given it.
+
+    Args:
+        X: (n_x, m) inputs, one example a column.
+        Y: (n_L, m) labels.
+        state: where the step starts. Without an `opt_state` the optimizer's first one is made.
+        optimizer: any of optax.
+        network: which functions the layers apply.
+        l2: the course's lambd / m: l2 / 2 sum ||W_l||^2 is added to the cost.
+        masks, dtype, sample_weight: as in `cost_and_grads`.
+        key: for feedback rules that draw in every step.
+
+    Raises `InputError` where the optimizer makes no step.
     """
+    parameters, opt_state, B, made = state
+    if opt_state is None:
+        opt_state = optimizer.init(parameters)
     J, grads = cost_and_grads(X, Y, parameters, network, masks=masks, B=B, dtype=dtype, sample_weight=sample_weight)
     gradient = parameter_grads(grads, parameters)
     if l2:
@@ -90,127 +111,25 @@ def update(
         J = cost(X, Y, parameters, network, masks=masks, sample_weight=sample_weight)
         return J + l2_cost(parameters, l2, 1) if l2 else J
 
-    parameters, opt_state = descend(optimizer, gradient, opt_state, parameters, J, objective)
-    return parameters, opt_state, J
-
-
-def descend(
-    optimizer: optax.GradientTransformation,
-    gradient: Parameters,
-    opt_state: Any,
-    parameters: Parameters,
-    J: Cost,
-    objective: Callable[[Parameters], Cost],
-) -> tuple[Parameters, Any]:
-    """New parameters and new state: what an optimizer makes of a gradient, the cost, and the cost as a function."""
-    updates, opt_state = _optimizer_step(optimizer, gradient, opt_state, parameters, J, objective)
-    return cast(Parameters, optax.apply_updates(parameters, updates)), opt_state
-
-
-def _optimizer_step(
-    optimizer: optax.GradientTransformation,
-    gradient: Parameters,
-    opt_state: Any,
-    parameters: Parameters,
-    J: Cost,
-    objective: Callable[[Parameters], Cost],
-) -> tuple[Any, Any]:
-    """What the optimizer makes of the gradient, and of what else it asks for. Raises `InputError` where it cannot."""
-    check_optimizer(optimizer)
-    optimizer = optax.with_extra_args_support(optimizer)
-    extra = {"value": J, "grad": gradient, "value_fn": objective}
-    taken = inspect.signature(optimizer.update).parameters
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
-        # Line searches refuse names that they do not know, so this one is for those alone that ask for it.
-        extra["grad_fn"] = lambda parameters, _: jax.grad(objective)(parameters)
-        extra = {name: value for name, value in extra.items() if name in taken}
-    try:
-        return optimizer.update(gradient, opt_state, parameters, **extra)
-    except InputError:
-        raise
-    except Exception as error:  # whatever code of others raises
-        raise InputError(
-            f"the optimizer makes no step from the gradient, its state, the parameters and {', '.join(extra)}: "
-            f"{type(error).__name__}: {first_line(error)}. Its state must be that of these parameters, as "
-            "optimizer.init(parameters) makes it, and masks and labels the same kind of mapping; one that needs "
-            "more than this needs a step of your own, with the gradient of `cost_and_grads`"
-        ) from error
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, without the explanations that JAX adds."""
-    return f"{error}".strip().split("\n")[0][:200]
-
-
-def check_optimizer(optimizer: optax.GradientTransformation) -> None:
-    """Raises `InputError` for anything else, such as a name or an optimizer that was not called."""
-    if not callable(getattr(optimizer, "init", None)) or not callable(getattr(optimizer, "update", None)):
-        raise InputError(f"optimizer is {optimizer!r:.60}; expected one of optax, such as optax.adam(1e-3)")
-
-
-def as_the_optimizer_takes(
-    parameters: Parameters, optimizer: optax.GradientTransformation, opt_state: Any = None
-) -> Parameters:
-    """The parameters as a `FrozenDict` or a dict: as they are, unless the optimizer takes only the other.
-
-    Its masks and labels are trees of one of the two, and its state, where there is one, belongs to one. Raises
-    `InputError` where neither fits, and for optimizers that move other parameters than those of the network.
-    """
-    check_optimizer(optimizer)
-    frozen, plain = FrozenDict(parameters), dict(parameters)
-    errors = []
-    for tree in (plain, frozen) if isinstance(parameters, dict) else (frozen, plain):
-        try:
-            state = jax.eval_shape(optimizer.init, tree)
-        except Exception as error:  # whatever code of others raises
-            errors.append(f"{type(error).__name__}: {first_line(error)}")
-            continue
-        _check_one_set_of_parameters(state)
-        if opt_state is None or jax.tree.map(jnp.shape, opt_state) == jax.tree.map(jnp.shape, state):
-            return tree
-    if len(errors) == 2:
-        raise InputError(
-            f"the optimizer cannot start from parameters {', '.join(frozen)}: {errors[-1]}; masks and labels are "
-            'mappings of these names, such as {"W1": True, "b1": False, ...}, or functions that make one'
-        )
-    raise InputError(
-        "opt_state is no state of this optimizer for these parameters; pass None, optimizer.init(parameters), or the "
-        "opt_state that a run with them returned"
-    )
-
-
-def _check_one_set_of_parameters(state: Any) -> None:
-    kinds = optax.LookaheadState, optax.contrib.SAMState
-    for part in jax.tree.leaves(state, is_leaf=lambda part: isinstance(part, kinds)):
-        if isinstance(part, optax.LookaheadState):
-            raise InputError(
-                "optax.lookahead moves two sets of parameters, LookaheadParams(fast, slow), and a network has one; "
-                "make a step of your own: the gradient of `cost_and_grads` at parameters.fast, optimizer.update and "
-                "optax.apply_updates"
-            )
-        if isinstance(part, optax.contrib.SAMState) and part.cache is not None:
-            raise InputError(
-                "optax.contrib.sam makes every other step from moved parameters, with which a run could end; pass "
-                "opaque_mode=True, and it makes both steps in one"
-            )
+    after, opt_state = descend(optimizer, gradient, opt_state, parameters, J, objective)
+    return TrainState(after, opt_state, update_feedback(B, parameters, after, network, key=key), made + 1), J
 
 
 def make_update_step(
     optimizer: optax.GradientTransformation = GRADIENT_DESCENT, network: Network = COURSE
-) -> Callable[[Parameters, Any, Inputs, Labels], tuple[Parameters, Any, Cost]]:
-    """`update` as one jitted function: (parameters, opt_state, X, Y) -> (parameters, opt_state, cost).
+) -> Callable[..., tuple[TrainState, Cost]]:
+    """`update` as one jitted function: (X, Y, state) -> (state, cost).
 
-    `parameters` and `opt_state = optimizer.init(parameters)` are donated: their buffers become the new ones, so use
-    what the step returns and not what you passed. The cost is the one before the step.
+    `state`, as `init_state(parameters, optimizer, network)` makes it, is donated: its buffers become the new ones, so
+    use what the step returns and not what you passed. The cost is the one before the step.
 
     Dtypes and shapes are checked when the step is compiled; the values of what it is given, such as labels beyond 1,
     are not looked at. `cost_and_grads` looks at them, and so does `train`.
 
     A buffer can be donated once: where an optimizer's first state holds an array twice (L-BFGS, Prodigy, ...),
-    start from `jax.tree.map(jnp.copy, optimizer.init(parameters))`.
+    start from `jax.tree.map(jnp.copy, init_state(...))`.
 
-    `step(..., sample_weight=w)` weights the examples. A network with a feedback rule needs its weights,
-    `step(..., B=B)`. For those that learn too use `train`: what `update_feedback` compares with the new parameters is
-    donated here.
+    `step(..., sample_weight=w)` weights the examples; `step(..., key=key)` is for feedback rules that draw in every
+    step.
     """
-    return jax.jit(partial(update, optimizer=optimizer, network=network), donate_argnums=(0, 1))
+    return jax.jit(partial(update, optimizer=optimizer, network=network), donate_argnums=2)

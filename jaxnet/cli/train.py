@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ..crosscheck import Report
     from ..data import Dataset
     from ..model import Model
-    from ..runs import Checkpoints, History, Row, Run, Settings
+    from ..runs import Checkpoints, History, Run, ScalarLog, Settings
+    from ..training import Hook, Progress
     from ..types import Parameters
 
 
@@ -77,7 +78,9 @@ def run(options: argparse.Namespace) -> int:
     folder = run_folder.open_folder(options.out, options.overwrite)
     with run_folder.locked(folder), Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
         run_folder.remove_checkpoints(folder)
-        facts = {"fingerprint": dataset.fingerprint, "steps": run.iterations} | run_folder.keep_initial(folder, initial)
+        facts = {"fingerprint": dataset.fingerprint, "steps": run.num_iterations} | run_folder.keep_initial(
+            folder, initial
+        )
         write_settings(folder, settings, facts)
         _print_plan(run)
         return _train_and_write(run, runs.History(), folder, checkpoints, facts, options)
@@ -106,13 +109,13 @@ def _resume(options: argparse.Namespace) -> int:
     dataset = _load_again(settings, facts["fingerprint"], folder, options.stop)
     run = runs.prepare(dataset, settings, run_folder.read_initial(folder, facts))
     _check_longer(run, facts["steps"], folder)
-    if finished is not None and run.iterations == facts["steps"]:  # in other words
+    if finished is not None and run.num_iterations == facts["steps"]:  # in other words
         _say(done)
         return DONE
     with run_folder.locked(folder), Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
         run, history = runs.restore(checkpoints, run, _warn)
         if settings != before:
-            facts["steps"] = run.iterations
+            facts["steps"] = run.num_iterations
             write_settings(folder, settings, facts)
         _print_plan(run)
         _say(f"resumed   {folder} after {history.rows[-1].iteration if history.rows else 0} steps")
@@ -148,9 +151,11 @@ def _continued(chosen: dict[str, Any], before: "Settings", folder: Path) -> "Set
 
 
 def _check_longer(run: "Run", before: int, folder: Path) -> None:
-    if run.iterations < before:
-        raise InputError(f"{run.iterations} steps are asked for, but the run in {folder} is of {before}; expected more")
-    if run.iterations > before and run.settings.schedule == "cosine":
+    if run.num_iterations < before:
+        raise InputError(
+            f"{run.num_iterations} steps are asked for, but the run in {folder} is of {before}; expected more"
+        )
+    if run.num_iterations > before and run.settings.schedule == "cosine":
         raise InputError(
             f"the run in {folder} is of {before} steps, on whose number every learning rate of --schedule cosine "
             f"depends; start another run from its model: --init-from {folder}"
@@ -200,7 +205,7 @@ def _train_and_write(
     except NotFiniteError as error:
         stops_early = run.settings.early_stopping is not None and bool(history.rows)
         run_folder.write(folder, run, runs.kept(run, history) if stops_early else error.parameters, history)
-        kept = f"; those of step {history.rows[history.best()].iteration} were the best" if stops_early else ""
+        kept = f"; those of step {history.rows[history.best_row()].iteration} were the best" if stops_early else ""
         _warn(f"{error}{kept}, in {folder}")
         return FAILED
     except (InputError, OSError):  # a checkpoint or a report that cannot be written is no reason to lose the model
@@ -226,7 +231,7 @@ def _test_and_write(
     from ..runs import folder as run_folder, write_settings
 
     written = run_folder.write(folder, run, parameters, history)
-    row = history.rows[history.best()] if run.settings.early_stopping else history.rows[-1]
+    row = history.rows[history.best_row()] if run.settings.early_stopping else history.rows[-1]
     probabilities = run_folder.test_probabilities(run, parameters)
     test_accuracy = float((probabilities.argmax(axis=0) == run.dataset.test.labels).mean())
     stop.check()
@@ -298,11 +303,11 @@ def _print_plan(run: "Run") -> None:
     from ..parameters import layer_dims
     from ..text import printable
 
-    dataset, settings, dims = run.dataset, run.settings, layer_dims(run.parameters)
+    dataset, settings, dims = run.dataset, run.settings, layer_dims(run.first.parameters)
     m, held_out = len(run.train.labels), len(dataset.test.labels)
     shape = "x".join(map(str, dataset.input_shape))
     head = "sigmoid" if run.network.loss == binary_cross_entropy else "softmax"
-    size = sum(value.size for value in run.parameters.values())
+    size = sum(value.size for value in run.first.parameters.values())
     watched = "" if run.watched_name == "test" else f"{len(run.watched.labels)} to watch, "
     _say(f"data      {dataset.description}")
     _say(f"          {m} to train on, {watched}{held_out} to test on, of shape {shape}: {', '.join(dataset.classes)}")
@@ -317,9 +322,9 @@ def _print_plan(run: "Run") -> None:
     method = "gradient descent" if settings.optimizer == "sgd" else settings.optimizer
     if settings.feedback != "backprop":
         print(f"feedback  {settings.feedback.replace('_', ' ')}, recorded every {settings.recorded_every} steps")
-    if run.reduced is not None:
-        print(f"          inputs reduced {dims[0]} -> {run.reduced.Q.shape[1]}, lossless")
-    print(f"training  {run.iterations} steps of {method}, learning rate {settings.first_rate}, {batch}")
+    if run.basis.size is not None:
+        print(f"          inputs reduced {dims[0]} -> {run.basis.size}, lossless")
+    print(f"training  {run.num_iterations} steps of {method}, learning rate {settings.first_rate}, {batch}")
 
 
 def _train_with_progress(
@@ -341,20 +346,28 @@ def _train_with_progress(
         log = nullcontext()
     with (
         log as scalars,
-        tqdm(total=run.iterations * batch, initial=made * batch, unit=" examples", unit_scale=True) as bar,
+        tqdm(total=run.num_iterations * batch, initial=made * batch, unit=" examples", unit_scale=True) as bar,
     ):
 
-        def show(row: "Row") -> None:
+        def show(progress: "Progress") -> None:
             options.stop.check()
-            bar.set_description(f"step {row.iteration}/{run.iterations}, cost {row.cost:.4f}", refresh=False)
+            row = history.rows[-1]
+            bar.set_description(f"step {row.iteration}/{run.num_iterations}, cost {row.cost:.4f}", refresh=False)
             bar.update(row.iteration * batch - bar.n)
-            if scalars is not None:
-                values = {name: column[-1] for name, column in history.columns().items() if name != "iteration"}
-                scalars.write(
-                    row.iteration, {name.replace("watched", run.watched_name): v for name, v in values.items()}
-                )
 
-        return runs.execute(run, history, show, checkpoints, options.checkpoint_every)
+        hooks: list[Hook] = [show] if scalars is None else [show, _logging(scalars, run, history)]
+        return runs.execute(run, history, hooks, checkpoints, options.checkpoint_every)
+
+
+def _logging(scalars: "ScalarLog", run: "Run", history: "History") -> "Hook":
+    """After every chunk, the last row of the history for TensorBoard."""
+
+    def log(progress: "Progress") -> None:
+        values = {name: column[-1] for name, column in history.columns().items() if name != "iteration"}
+        named = {name.replace("watched", run.watched_name): value for name, value in values.items()}
+        scalars.write(progress.iteration, named)
+
+    return log
 
 
 def _check(run: "Run", parameters: "Parameters") -> "Report | None":

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ..storage import durable, tensors
 from ..errors import InputError
+from ..storage import durable, tensors
 
 
 LATEST = 3  # so many are kept: where the newest is damaged, the one before it is taken

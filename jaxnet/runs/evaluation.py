@@ -1,7 +1,6 @@
 """What a run looks at on its way: cost and accuracy, in blocks of examples, and the signals of the layers."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from typing import TypeAlias
 
 import jax
@@ -9,14 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from ..signals import decided_rightly
-from ..data import Examples, targets
-from ..signals import LayerSignals, layer_signals
-from .streaming import Columns, is_resident
+from ..data import Examples, row_blocks, targets
 from ..network import L_model_forward, Network
-from ..data import row_blocks
+from ..signals import LayerSignals, decided_rightly, layer_signals
 from ..types import AnyArray, Parameters
 from ..weighting import weighted
+from .streaming import Columns, is_resident
 
 
 SAMPLE = 2048  # of training examples that are read from disk, so many are measured
@@ -92,7 +89,7 @@ def _cost_and_accuracy(
     return float(sums[0] / sums[2]), float(sums[1] / sums[2])
 
 
-@partial(jax.jit, static_argnames="network")
+@jax.jit
 def _sums(
     X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network, by_class: ByClass
 ) -> tuple[jax.Array, jax.Array]:
@@ -102,7 +99,7 @@ def _sums(
     return jnp.sum(losses), jnp.sum(decided_rightly(AL, Y))
 
 
-@partial(jax.jit, static_argnames="network")
+@jax.jit
 def _signals(X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network, by_class: ByClass) -> LayerSignals:
     return layer_signals(X, Y, parameters, network, sample_weight=_weights(Y, by_class))
 
@@ -115,6 +112,6 @@ def _weights(Y: jax.Array, by_class: ByClass) -> jax.Array | None:
     return jnp.sum(jnp.asarray(by_class, Y.dtype)[:, None] * of_class, axis=0)
 
 
-@partial(jax.jit, static_argnames="network")
+@jax.jit
 def _forward(X, parameters, network):
     return L_model_forward(jnp.asarray(X), parameters, network)[0]

@@ -18,15 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from .checkpoint import DAMAGED, SUFFIX
 from ..data import Images
 from ..errors import InputError
-from .evaluation import blocks, class_probabilities
 from ..model import Model, load_model, replace_file, save_model
 from ..parameters import layer_dims
+from ..types import Parameters
+from .checkpoint import DAMAGED, SUFFIX
+from .evaluation import blocks, class_probabilities
 from .run import History, Run
 from .settings import FILE
-from ..types import Parameters
 
 
 RUNS = Path("runs")

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from ..storage import durable
 from ..errors import InputError
+from ..storage import durable
 
 
 if TYPE_CHECKING:

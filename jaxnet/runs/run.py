@@ -13,23 +13,35 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
-from .checkpoint import Checkpoints, Saved
-from ..data import Dataset, Examples, held_out, targets
+from ..data import Dataset, Examples, Scaling, fit_scaling, held_out, targets
 from ..errors import InputError
-from ..feedback import Feedback
-from .streaming import Columns, feed_of, is_resident
-from .initial import first_parameters
-from .evaluation import measure
 from ..model import Model
 from ..network import Network
 from ..parameters import FrozenDict, initialize_parameters_deep
-from ..training import Reduced, project, reduce
-from ..data import Scaling, fit_scaling
-from .settings import Settings, make_optimizer
-from ..training import (Feed, NotFiniteError, Progress, Step, first_feedback, in_all_inputs, make_steps, resident, with_weights, worth_reducing)
+from ..training import (
+    ALL_INPUTS,
+    Feed,
+    Hook,
+    InputBasis,
+    Progress,
+    StepConfig,
+    check_memory,
+    check_regularization,
+    check_schedule,
+    first_feedback,
+    in_fewest_inputs,
+    resident,
+    run_steps,
+    with_weights,
+)
 from ..types import AnyArray, Parameters
-from ..training import check_memory, check_regularization, check_schedule
+from ..update import TrainState
 from ..weighting import class_weights
+from .checkpoint import Checkpoints, Saved
+from .evaluation import measure
+from .initial import first_parameters
+from .settings import Settings, make_optimizer
+from .streaming import feed_of, is_resident
 
 
 FULL_BATCH = 2048  # up to so many examples, every step sees all of them; beyond, minibatches of MINIBATCH
@@ -57,7 +69,8 @@ class History:
     costs: list[float] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     alignment: list[dict[str, float]] = field(default_factory=list)  # of the steps that are recorded
-    state: tuple | None = None  # parameters, optimizer state, B, the best parameters: what the steps are made with
+    state: TrainState | None = None  # in the inputs that the steps are made in; None before the first
+    best_parameters: Parameters | None = None  # likewise, of a run that may end early
 
     def columns(self) -> dict[str, np.ndarray]:
         """The rows as columns: one for each number."""
@@ -69,12 +82,21 @@ class History:
         rows = [(*row[:5], *row.gradient_norms, *row.dead_shares) for row in self.rows]
         return dict(zip(names, map(np.array, zip(*rows, strict=True)), strict=True))
 
-    def best(self) -> int:
+    def best_row(self) -> int:
         """The row of the smallest watched cost."""
         return int(np.argmin(np.nan_to_num([row.watched_cost for row in self.rows], nan=np.inf)))
 
 
-class Run(NamedTuple):
+class Start(NamedTuple):
+    """Where the steps begin, and in which inputs."""
+
+    X: AnyArray | None  # the training examples in fewer inputs; None where a feed brings them
+    state: TrainState
+    basis: InputBasis
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
     """A network about to be trained."""
 
     dataset: Dataset
@@ -83,41 +105,34 @@ class Run(NamedTuple):
     train: Examples
     watched: Examples  # the validation examples, or, where there are none, the test's
     watched_name: str
-    network: Network
-    parameters: FrozenDict
-    optimizer: optax.GradientTransformation
-    iterations: int
+    config: StepConfig
+    first: TrainState  # in all inputs
+    start: Start  # in those that the steps are made in
+    num_iterations: int
     batch_size: int | None
     key: jax.Array
-    B: Feedback
-    reduced: Reduced | None  # X and the parameters of a run in fewer inputs
     by_class: Float[np.ndarray, " classes"] | None  # what the losses of each class are multiplied by
 
     @property
-    def step(self) -> Step:
-        """What all its steps have in common."""
-        return _step(self.settings, self.network, self.optimizer, len(self.train.labels))
+    def network(self) -> Network:
+        return self.config.network
 
     @property
-    def columns(self) -> Columns:
-        """How rows of examples become the inputs that the steps are made with."""
-        if self.reduced is None:
-            return self.scaling.columns
-        Q = self.reduced.Q
-        return lambda rows, dtype: _projected(Q, self.scaling.columns(rows, dtype))
+    def basis(self) -> InputBasis:
+        """The inputs that the steps are made in."""
+        return self.start.basis
 
-    @property
-    def basis(self) -> jax.Array | None:
-        """Of the inputs that the steps are made with, where they are reduced."""
-        return None if self.reduced is None else self.reduced.Q
+    def in_all_inputs(self) -> "Run":
+        """The same run without a reduction of the inputs."""
+        return dataclasses.replace(self, start=Start(None, self.first, ALL_INPUTS))
 
-    def in_all_inputs(self, parameters: Parameters) -> Parameters:
-        """Parameters that the steps were made with, as those of the network."""
-        return in_all_inputs(parameters, self.basis)
+    def columns(self, rows: Any, dtype: str) -> AnyArray:
+        """Rows of examples as the inputs that the steps are made in."""
+        return self.basis.columns(self.scaling.columns(rows, dtype))
 
     @property
     def dtype(self) -> str:
-        """Of parameters and inputs."""
+        """The dtype of parameters and inputs."""
         return storage_dtype(self.settings.dtype)
 
     def model(self, parameters: Parameters) -> Model:
@@ -167,16 +182,26 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) 
     if initial is not None:
         drawn = Model(parameters, network.by_backprop, dataset.input_shape, dataset.classes, scaling)
         parameters, scaling = first_parameters(initial, drawn), initial.scaling
-    B = first_feedback(parameters, network, batches_key)
-    reduced = None
+    config = _config(settings, network, optimizer, m)
+    first = TrainState(parameters, B=first_feedback(parameters, network, batches_key), step=np.zeros((), np.int32))
+    start = Start(None, first, ALL_INPUTS)
     if settings.reduce and stays:
-        X = scaling.columns(train.rows[:], dtype)
-        if worth_reducing(X, parameters, None, _step(settings, network, optimizer, m), batch_size or m, steps):
-            reduced = reduce(X, parameters)
+        start = Start(*in_fewest_inputs(scaling.columns(train.rows[:], dtype), first, config, batch_size or m, steps))
     return Run(
-        dataset, settings, scaling, train, watched, watched_name, network, parameters, optimizer, steps, batch_size,
-        batches_key, B, reduced, by_class,
-    )  # fmt: skip
+        dataset=dataset,
+        settings=settings,
+        scaling=scaling,
+        train=train,
+        watched=watched,
+        watched_name=watched_name,
+        config=config,
+        first=first,
+        start=start if start.basis is not ALL_INPUTS else start._replace(X=None),
+        num_iterations=steps,
+        batch_size=batch_size,
+        key=batches_key,
+        by_class=by_class,
+    )
 
 
 def _class_weights(train: Examples, classes: Sequence[str], settings: Settings) -> np.ndarray | None:
@@ -194,20 +219,14 @@ def _draw(seed: int | jax.Array, layer_dims: tuple[int, ...], scaling: str, dtyp
     return initialize_parameters_deep(layer_dims, key=weights_key, scaling=scaling, dtype=dtype), batches_key
 
 
-@jax.jit  # else the transposed Q is a program, and an array, of its own
-def _projected(Q: AnyArray, X: AnyArray) -> AnyArray:
-    return Q.T @ X
-
-
-def _step(settings: Settings, network: Network, optimizer: optax.GradientTransformation, m: int) -> Step:
-    dtype = "bfloat16" if settings.dtype == "bfloat16" else None
-    return Step(
+def _config(settings: Settings, network: Network, optimizer: optax.GradientTransformation, m: int) -> StepConfig:
+    return StepConfig(
         optimizer,
         network,
         settings.lambd / m,
         settings.keep_prob,
         settings.input_keep_prob,
-        dtype,
+        "bfloat16" if settings.dtype == "bfloat16" else None,
         settings.recorded_every,
         settings.class_weight is not None,
     )
@@ -216,74 +235,93 @@ def _step(settings: Settings, network: Network, optimizer: optax.GradientTransfo
 def execute(
     run: Run,
     history: History,
-    on_row: Callable[[Row], None],
+    on_chunk: Sequence[Hook] = (),
     checkpoints: Checkpoints | None = None,
     seconds: float = 10.0,
 ) -> Parameters:
     """Trains, from where `history` stands, and returns the parameters to keep: the best, or the last.
 
-    After every chunk of steps `history` grows, also that of a run that fails, and `on_row` is called; and where
+    After every chunk of steps `history` grows, also that of a run that fails, each of `on_chunk` is called, and, where
     `seconds` have passed since the last one, a checkpoint is made. So it is after the last whole chunk, from where the
     run can be continued.
     """
-    start = history.rows[-1].iteration if history.rows else 0
     state = first_state(run) if history.state is None else history.state
-    best = state[-1]
-    measured = measure(run.train, run.watched, run.network, run.columns, run.dataset.classes, run.dtype, run.by_class)
-    saved_at = time.monotonic()
+    if run.settings.early_stopping is not None and history.best_parameters is None:
+        history.best_parameters = state.parameters
+    hooks = [_recording(run, history), *on_chunk]
+    if checkpoints is not None:
+        hooks.append(_saving(checkpoints, run, history, seconds))
+    hooks.append(lambda progress: is_over(history, run.settings))
+    if not (history.rows and is_over(history, run.settings)):
+        run_steps(
+            _feed(run),
+            state,
+            run.config,
+            run.num_iterations,
+            key=run.key,
+            chunk=CHUNK,
+            basis=run.basis,
+            on_chunk=hooks,
+        )
+    return kept(run, history)
 
-    def record(progress: Progress) -> bool:
-        nonlocal best, saved_at
-        costs, aligned = progress.costs.tolist(), progress.alignment.rows()
-        row = Row(progress.iteration, costs[-1], *measured(progress.parameters))
-        is_best = History(rows=[*history.rows, row]).best() == len(history.rows)
-        best = progress.parameters if is_best and best is not None else best
+
+def _recording(run: Run, history: History) -> Hook:
+    """After every chunk, a row of the history."""
+    measured = measure(run.train, run.watched, run.network, run.columns, run.dataset.classes, run.dtype, run.by_class)
+
+    def record(progress: Progress) -> None:
+        costs, aligned, state = progress.costs.tolist(), progress.alignment.rows(), progress.state_in_basis
+        row = Row(progress.iteration, costs[-1], *measured(state.parameters))
+        is_best = History(rows=[*history.rows, row]).best_row() == len(history.rows)
+        best = state.parameters if is_best and history.best_parameters is not None else history.best_parameters
         # Ctrl-C is looked for in calls and loops, so it cannot part these.
         history.costs += costs
         history.rows += [row]
         history.alignment += aligned
-        history.state = (progress.parameters, progress.opt_state, progress.B, best)
-        on_row(row)
-        is_last = progress.iteration + CHUNK > run.iterations
-        if checkpoints is not None and (is_last or time.monotonic() - saved_at >= seconds):
+        history.state, history.best_parameters = state, best
+
+    return record
+
+
+def _saving(checkpoints: Checkpoints, run: Run, history: History, seconds: float) -> Hook:
+    """A checkpoint when `seconds` have passed since the last one, and after the last whole chunk."""
+    saved_at = time.monotonic()
+
+    def save_in_time(progress: Progress) -> None:
+        nonlocal saved_at
+        is_last = progress.iteration + CHUNK > run.num_iterations
+        if is_last or time.monotonic() - saved_at >= seconds:
             save(checkpoints, run, history)
             saved_at = time.monotonic()
-        return is_over(history, run.settings)
 
-    if not (history.rows and is_over(history, run.settings)):
-        try:
-            parameters, opt_state, B, _ = state
-            make_steps(_feed(run), parameters, opt_state, B, run.step, start, run.iterations, CHUNK, run.key, record)
-        except NotFiniteError as error:
-            raise error.with_parameters(run.in_all_inputs(error.parameters)) from None
-    return kept(run, history)
+    return save_in_time
 
 
 def _feed(run: Run) -> Feed:
     Y = targets(run.train.labels, run.dataset.classes, run.dtype)
     Y = with_weights(Y, None if run.by_class is None else run.by_class[run.train.labels])
-    if run.reduced is None:
+    if run.start.X is None:
         return feed_of(run.train.rows, Y, run.columns, run.batch_size, run.key, run.dtype)
-    return resident(run.reduced.X, Y, run.batch_size, run.key)
+    return resident(run.start.X, Y, run.batch_size, run.key)
 
 
 def kept(run: Run, history: History) -> Parameters:
-    """The parameters that a run is for: the best of one that may end early, else the last."""
+    """The parameters that a run is for, in all inputs: the best of one that may end early, else the last."""
     state = first_state(run) if history.state is None else history.state
-    return run.in_all_inputs(state[0] if state[-1] is None else state[-1])
+    return run.basis.expand(state.parameters if history.best_parameters is None else history.best_parameters)
 
 
-def first_state(run: Run) -> tuple:
-    """Parameters, optimizer state, B, and the best parameters, which are kept where the training may end early."""
-    parameters = run.parameters if run.reduced is None else run.reduced.tree
-    best = None if run.settings.early_stopping is None else parameters
-    return parameters, run.optimizer.init(parameters), run.B, best
+def first_state(run: Run) -> TrainState:
+    """The state before the first step, in the inputs that the steps are made in."""
+    state = run.start.state
+    return state._replace(opt_state=run.config.optimizer.init(state.parameters))
 
 
 def is_over(history: History, settings: Settings) -> bool:
     """Has the watched cost not fallen for as many rows as early stopping is patient?"""
     patience = settings.early_stopping
-    return patience is not None and len(history.rows) - 1 - history.best() >= patience
+    return patience is not None and len(history.rows) - 1 - history.best_row() >= patience
 
 
 def save(checkpoints: Checkpoints, run: Run, history: History) -> None:
@@ -296,7 +334,8 @@ def save(checkpoints: Checkpoints, run: Run, history: History) -> None:
         return
     rows = [row._asdict() for row in history.rows]
     saved = {"run": identity(run), "costs": [*history.costs], "rows": rows, "alignment": [*history.alignment]}
-    checkpoints.save(Saved(last.iteration, _portable(run, history.state), saved | {"basis": _basis(run)}))
+    state = _portable(run, history.state, history.best_parameters)
+    checkpoints.save(Saved(last.iteration, state, saved | {"basis": run.basis.digest}))
 
 
 def restore(checkpoints: Checkpoints, run: Run, skipped: Callable[[str], None]) -> tuple[Run, History]:
@@ -306,12 +345,14 @@ def restore(checkpoints: Checkpoints, run: Run, skipped: Callable[[str], None]) 
     """
 
     def as_saved(basis: str) -> Run:
-        return run if basis else run._replace(reduced=None)
+        return run if basis else run.in_all_inputs()
 
     def like(history: dict[str, Any]) -> tuple:
         if history.get("run") != identity(run):
             raise InputError("it is of a run with other data or settings")
-        return _portable(as_saved(history["basis"]), first_state(as_saved(history["basis"])))
+        saved = as_saved(history["basis"])
+        state = first_state(saved)
+        return _portable(saved, state, None if run.settings.early_stopping is None else state.parameters)
 
     saved = checkpoints.latest(like, skipped)
     if saved is None:
@@ -321,10 +362,10 @@ def restore(checkpoints: Checkpoints, run: Run, skipped: Callable[[str], None]) 
         Row(**row | {name: tuple(row[name]) for name in ("gradient_norms", "dead_shares")})
         for row in saved.history["rows"]
     ]
-    state, unreduced = saved.state
-    if run.reduced is not None and saved.history["basis"] != _basis(run):
-        state = project(unreduced, run.reduced.Q)  # another machine: the same run to rounding
-    return run, History(saved.history["costs"], rows, saved.history["alignment"], state)
+    here, unreduced = saved.state
+    if unreduced is not None and saved.history["basis"] != run.basis.digest:
+        here = run.basis.project(unreduced)  # another machine: the same run to rounding
+    return run, History(saved.history["costs"], rows, saved.history["alignment"], *here)
 
 
 def identity(run: Run) -> str:
@@ -333,15 +374,10 @@ def identity(run: Run) -> str:
     return hashlib.sha256(repr((run.dataset.fingerprint, settings, run.batch_size)).encode()).hexdigest()
 
 
-def _portable(run: Run, state: Any) -> tuple:
-    """The state, and, of a run in reduced inputs, the state in all inputs.
+def _portable(run: Run, state: TrainState | None, best: Parameters | None) -> tuple:
+    """State and best parameters, and, of a run in reduced inputs, both in all inputs.
 
     With the second a run goes on where the factorisation of the inputs comes out otherwise, and with the first, where
     it comes out the same, to the last bit.
     """
-    return state, None if run.reduced is None else in_all_inputs(state, run.basis)
-
-
-def _basis(run: Run) -> str:
-    """What the state of a run in reduced inputs belongs to."""
-    return "" if run.reduced is None else hashlib.sha256(np.asarray(run.reduced.Q).tobytes()).hexdigest()
+    return (state, best), run.basis.expand((state, best)) if run.basis.digest else None

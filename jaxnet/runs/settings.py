@@ -12,9 +12,9 @@ from typing import Any
 import optax
 import tomli_w
 
-from ..storage import durable
 from ..errors import InputError
 from ..parameters import FrozenDict
+from ..storage import durable
 
 
 FILE = "settings.toml"

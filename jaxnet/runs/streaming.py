@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from ..data import MappedRows
-from ..data import prefetched
+from ..data import MappedRows, prefetched
 from ..training import Feed, batch_indices, resident
 from ..types import AnyArray, PRNGKeyArray
 

@@ -1,22 +1,22 @@
 """The training loop: chunks of compiled steps, over all inputs or as few as the examples have directions."""
 
-from .failure import NotFiniteError as NotFiniteError
-from .loop import (
+from .batches import (
     Feed as Feed,
-    L_layer_model as L_layer_model,
-    Progress as Progress,
-    Step as Step,
-    Trained as Trained,
     batch_indices as batch_indices,
-    first_feedback as first_feedback,
-    in_all_inputs as in_all_inputs,
-    make_steps as make_steps,
     resident as resident,
-    train as train,
     with_weights as with_weights,
-    worth_reducing as worth_reducing,
 )
-from .reduction import Reduced as Reduced, project as project, reduce as reduce
+from .course import L_layer_model as L_layer_model
+from .failure import NotFiniteError as NotFiniteError
+from .input_basis import ALL_INPUTS as ALL_INPUTS, InputBasis as InputBasis
+from .loop import (
+    Hook as Hook,
+    Progress as Progress,
+    StepConfig as StepConfig,
+    Trained as Trained,
+    run_steps as run_steps,
+)
+from .train import first_feedback as first_feedback, in_fewest_inputs as in_fewest_inputs, train as train
 from .validation import (
     check_memory as check_memory,
     check_regularization as check_regularization,

@@ -1,16 +1,22 @@
 """A run that stops being finite: where it broke, and which of its parameters can still be used."""
 
-from collections.abc import Iterable
-from functools import partial
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from ..feedback import Feedback
 from ..network import L_model_forward, Network
+from ..parameters import FrozenDict
 from ..types import AnyArray, Masks, Parameters
+from ..update import TrainState
 
 
 BLOCK = 4096  # examples at a time
+RECENT = 8  # how many of the steps before one that fails are asked for parameters that can be used
+Replayed = Iterable[tuple[TrainState, jax.Array, TrainState]]  # the state before a step, its cost, the state after it
 
 
 class NotFiniteError(FloatingPointError):
@@ -40,6 +46,59 @@ class NotFiniteError(FloatingPointError):
         return NotFiniteError(self.iteration, self.layer, self.culprit, parameters, self.kept)
 
 
+def failure_of(
+    steps: Replayed,
+    steps_before: Replayed,
+    first: TrainState,
+    rows: AnyArray,
+    Y_rows: AnyArray,
+    batches: jax.Array | None,
+    network: Network,
+    masks: Callable[[TrainState, AnyArray], Masks],
+) -> NotFiniteError:
+    """The first cost or parameter that is not finite in the steps of a scan that failed.
+
+    The parameters to keep are those after the last useful step before it, in this scan or in `steps_before`, or those
+    of the state that the run began with.
+    """
+    begin, layer, culprit, found = None, len(first.parameters) // 2, "a number in the steps from here", False
+    costly = []  # the states of finite cost
+    state = first
+    for i, (state, J, after) in enumerate(steps):
+        begin = int(state.step) if begin is None else begin
+        if not np.isfinite(J):
+            X = rows.T if batches is None else rows[batches[i]].T
+            layer, culprit = first_not_finite_signal(X, state.parameters, network, masks(state, X))
+            found = True
+            break
+        costly = [*costly[-RECENT:], state]
+        bad = _first_bad(after)
+        if bad is not None:
+            layer, culprit, found = int(bad[1:]), f"{bad} after the update", True
+            break
+    iteration = int(state.step) if found or begin is None else begin
+    kept = newest_useful(costly, rows, Y_rows, network)
+    if kept is None:
+        earlier = deque((state for state, _, _ in steps_before), maxlen=RECENT)
+        kept = newest_useful([first, *earlier], rows, Y_rows, network)
+    if kept is None:
+        return NotFiniteError(iteration, layer, culprit, first.parameters)
+    return NotFiniteError(iteration, layer, culprit, kept.parameters, int(kept.step))
+
+
+def _first_bad(state: TrainState) -> str | None:
+    """The name of the first parameter or feedback weight that is not finite."""
+    for name, value in [*FrozenDict(state.parameters).items(), *feedback_weights(state.B).items()]:
+        if not jnp.isfinite(value).all():
+            return name
+    return None
+
+
+def feedback_weights(B: Feedback) -> dict[str, jax.Array]:
+    """B2, ..., BL among what a rule keeps."""
+    return {name: value for name, value in B.items() if name[1:].isdecimal()} if isinstance(B, Mapping) else {}
+
+
 def first_not_finite_signal(X: AnyArray, parameters: Parameters, network: Network, masks: Masks) -> tuple[int, str]:
     """The layer, and the signal of the forward pass; the last layer and the cost where all signals are finite."""
     _, caches = L_model_forward(X, parameters, network, masks=masks)
@@ -52,20 +111,20 @@ def first_not_finite_signal(X: AnyArray, parameters: Parameters, network: Networ
 
 
 def newest_useful(
-    candidates: Iterable[tuple[int, Parameters]], rows: AnyArray, Y_rows: AnyArray, network: Network
-) -> tuple[int, Parameters] | None:
-    """The last of the candidates, (steps made, parameters), whose outputs and losses are finite for all examples.
+    states: Iterable[TrainState], rows: AnyArray, Y_rows: AnyArray, network: Network
+) -> TrainState | None:
+    """The last of the states whose outputs and losses are finite for all examples.
 
     A cost that was finite in its step is not enough: it is that of one batch, under one draw of dropout.
     """
     blocks = [slice(i, i + BLOCK) for i in range(0, len(rows), BLOCK)]
-    for kept, parameters in list(candidates)[::-1]:
-        if all(_is_finite(rows[block], Y_rows[block], parameters, network) for block in blocks):
-            return kept, parameters
+    for state in list(states)[::-1]:
+        if all(_is_finite(rows[block], Y_rows[block], state.parameters, network) for block in blocks):
+            return state
     return None
 
 
-@partial(jax.jit, static_argnames="network")
+@jax.jit
 def _is_finite(rows: AnyArray, Y_rows: AnyArray, parameters: Parameters, network: Network) -> jax.Array:
     AL, caches = L_model_forward(rows.T, parameters, network)
     J = jnp.mean(network.loss.value(caches[-1].Z, jnp.asarray(Y_rows).T))

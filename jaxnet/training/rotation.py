@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import optax
 from jax.extend.core import ClosedJaxpr
 
+from ..optimizer import descend
 from ..types import Parameters
-from ..update import descend
 from .covariance import COVARIANT, EQUAL, NOTHING, Mark, NotComparable, Shapes
+from .input_basis import is_W1
 from .pairing import read
-from .reduction import is_W1
 
 
 class Traced(NamedTuple):

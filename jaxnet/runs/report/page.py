@@ -6,7 +6,16 @@ import jinja2
 import numpy as np
 
 from . import figures
-from .metrics import (Roc, confusion_matrix, cross_entropy, macro_average, most_confused, reliability, roc_curve, wilson_interval)
+from .metrics import (
+    Roc,
+    confusion_matrix,
+    cross_entropy,
+    macro_average,
+    most_confused,
+    reliability,
+    roc_curve,
+    wilson_interval,
+)
 from .record import Record
 
 

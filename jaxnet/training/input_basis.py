@@ -8,7 +8,10 @@ a rotation of the inputs, which is proven of it before anything is reduced, see 
 weight decay, clipping by norm; not Adam.
 """
 
-from typing import Any, NamedTuple, cast
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -23,19 +26,62 @@ FACTORISATION_RATE = 1 / 3
 START = 5e10  # FLOPs in the time that it takes to read the optimizer
 
 
-class Reduced(NamedTuple):
-    """A run of training in fewer inputs."""
+class InputBasis:
+    """The inputs in which the steps of a run are made, and the way between them and all inputs. Here: all of them."""
 
-    X: Float[AnyArray, "r m"]  # Q^T X
-    tree: Any  # what was given, each of its W1 replaced by W1 Q
-    Q: Any  # (n_x, r), orthonormal columns
+    digest = ""  # what a state in these inputs belongs to
+
+    @property
+    def size(self) -> int | None:
+        """How many inputs there are in the place of n_x; None for all of them."""
+        return None
+
+    def columns(self, X: Inputs) -> AnyArray:
+        """X in these inputs."""
+        return X
+
+    def project(self, tree: Any) -> Any:
+        """Parameters, optimizer state or any tree of all inputs, as that of these."""
+        return tree
+
+    def expand(self, tree: Any) -> Any:
+        """Parameters, optimizer state or any tree of these inputs, as that of all: the inverse of `project`."""
+        return tree
 
 
-def reduce(X: Inputs, tree: Any) -> Reduced:
+ALL_INPUTS = InputBasis()
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedInputs(InputBasis):
+    """Q^T X in the place of X, W1 Q in the place of every W1."""
+
+    Q: Float[AnyArray, "n_x r"]  # orthonormal columns
+
+    @cached_property
+    def digest(self) -> str:
+        return hashlib.sha256(np.asarray(self.Q).tobytes()).hexdigest()
+
+    def columns(self, X: Inputs) -> AnyArray:
+        return _columns(self.Q, X)
+
+    def project(self, tree: Any) -> Any:
+        return _project(tree, self.Q)
+
+    def expand(self, tree: Any) -> Any:
+        return _expand(tree, self.Q)
+
+    @property
+    def size(self) -> int:
+        return self.Q.shape[1]
+
+
+def reduce(X: Inputs, tree: Any) -> tuple[Float[np.ndarray, "r m"], Any, ReducedInputs]:
     """Q R = [X, W1^T],  Q^T X = R[:, :m],  W1 Q = R[:, m:]^T: r = min(n_x, m + n_1) inputs instead of n_x.
 
-    `tree` holds the parameters, or parameters and optimizer state, or any pytree: every array in it under the key
-    W1 is reduced, momentum as well as weights, and its rows are in the span of Q.
+    Returns Q^T X, the tree with each of its W1 replaced by W1 Q, and the basis. `tree` holds the parameters, or
+    parameters and optimizer state, or any pytree: every array in it under the key W1 is reduced, momentum as well as
+    weights, and its rows are in the span of Q.
     Householder's QR, by LAPACK, is as exact for examples that are given twice or depend on each other as for any
     others; the Gram matrix X^T X would lose half of the digits, or all of them.
     Raises `InputError` for a W1 that does not take X. When to train so: see `pays` and `rotation`.
@@ -57,7 +103,8 @@ def reduce(X: Inputs, tree: Any) -> Reduced:
     values = [
         next(Vs).reshape(*np.shape(leaf)[:-1], Q.shape[1]) if is_W1(path, leaf) else leaf for path, leaf in leaves
     ]
-    return Reduced(R[:, :m], *jax.device_put((jax.tree.unflatten(structure, values), Q)))
+    reduced, Q = jax.device_put((jax.tree.unflatten(structure, values), Q))
+    return R[:, :m], reduced, ReducedInputs(Q)
 
 
 def directions(X: Inputs, tree: Any) -> int:
@@ -67,14 +114,21 @@ def directions(X: Inputs, tree: Any) -> int:
     return min(n_x, m + sum(np.size(leaf) // n_x for path, leaf in leaves if is_W1(path, leaf)))
 
 
-def expand(tree: Any, Q: Float[AnyArray, "n_x r"]) -> Any:
-    """W1 = V Q^T for every V that stands under the key W1: the inverse of `reduce`, for arrays in the span of Q."""
+@jax.jit  # one program instead of one for every array
+def _expand(tree: Any, Q: Float[AnyArray, "n_x r"]) -> Any:
+    """W1 = V Q^T for every V that stands under the key W1: exact for arrays in the span of Q."""
     return jax.tree_util.tree_map_with_path(lambda path, V: V @ Q.T if is_W1(path, V) else V, tree)
 
 
-def project(tree: Any, Q: Float[AnyArray, "n_x r"]) -> Any:
+@jax.jit
+def _project(tree: Any, Q: Float[AnyArray, "n_x r"]) -> Any:
     """V = W1 Q for every W1: what `reduce` does, for a basis that is there already."""
-    return expand(tree, Q.T)
+    return jax.tree_util.tree_map_with_path(lambda path, W: W @ Q if is_W1(path, W) else W, tree)
+
+
+@jax.jit  # else the transposed Q is a program, and an array, of its own
+def _columns(Q: Float[AnyArray, "n_x r"], X: Inputs) -> AnyArray:
+    return Q.T @ X
 
 
 def pays(n_x: int, n_1: int, m: int, batch_size: int, steps: int) -> bool:

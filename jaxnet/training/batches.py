@@ -1,0 +1,51 @@
+"""Which examples are in which step: all of them, or minibatches in an order that is drawn anew in every epoch."""
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from ..types import AnyArray, PRNGKeyArray
+
+
+# (start, length) -> segments of those steps: examples and labels as rows, and which of them are in each step; or None,
+# and all are in every step.
+Feed = Callable[[int, int], Iterable[tuple[AnyArray, AnyArray, jax.Array | None]]]
+
+
+def with_weights(Y: Float[np.ndarray, "n_L m"], weight: AnyArray | None) -> Float[np.ndarray, "_ m"]:
+    """Y, with a last row of the examples' weights where they have any: so they go wherever labels go."""
+    return Y if weight is None else np.concatenate([Y, np.asarray(weight, Y.dtype)[None]])
+
+
+def resident(X: AnyArray, Y: AnyArray, batch_size: int | None, key: PRNGKeyArray | None) -> Feed:
+    """The feed of columns that stay where they are."""
+    # An example is a row of memory: fast to gather, and W1 X and dZ1 X^T are matrix products without a transpose.
+    rows, Y_rows = jax.device_put((X.T, Y.T))
+    if batch_size is None or key is None:
+        return lambda start, length: [(rows, Y_rows, None)]
+    return lambda start, length: [(rows, Y_rows, jnp.asarray(batch_indices(key, len(rows), batch_size, start, length)))]
+
+
+def batch_indices(
+    key: PRNGKeyArray, m: int, batch_size: int, start: int, length: int
+) -> Int[np.ndarray, "length batch_size"]:
+    """The examples of the steps start, ..., start + length - 1: a function of the step alone.
+
+    Each epoch is a permutation drawn from the key and the epoch's number, cut into whole batches.
+    """
+    per_epoch = m // batch_size
+    epochs = range(start // per_epoch, (start + length - 1) // per_epoch + 1)
+    seed = tuple(np.asarray(jax.random.key_data(key)).tolist())
+    orders = [_order(seed, epoch, m)[: per_epoch * batch_size] for epoch in epochs]
+    first = start - epochs[0] * per_epoch
+    return np.concatenate(orders).reshape(-1, batch_size)[first : first + length]
+
+
+# By NumPy: to permute 60,000 examples, 1.4 ms; JAX sorts, for 37 ms. Kept, since an epoch is many chunks of steps long.
+@lru_cache(maxsize=4)
+def _order(seed: tuple[int, ...], epoch: int, m: int) -> Int[np.ndarray, " m"]:
+    return np.random.default_rng((*seed, epoch)).permutation(m).astype(np.int32)

@@ -1,0 +1,191 @@
+"""`train`: the loop over examples that are in memory."""
+
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from ..checks import as_targets, check_tree
+from ..errors import InputError
+from ..feedback import Feedback, backprop, initialize_feedback
+from ..network import COURSE, Network, outputs_like
+from ..optimizer import GRADIENT_DESCENT, as_the_optimizer_takes
+from ..parameters import FrozenDict, layer_dims
+from ..programs import let_go
+from ..types import AnyArray, Inputs, Labels, Parameters, PRNGKeyArray
+from ..update import TrainState
+from ..weighting import ClassWeight, SampleWeight, example_weights
+from .batches import resident, with_weights
+from .input_basis import ALL_INPUTS, InputBasis, directions, pays, reduce
+from .loop import FIRST_FEEDBACK, Hook, StepConfig, Trained, run_steps
+from .rotation import commutes_with_rotation
+from .validation import check_data, check_regularization, check_schedule
+
+
+def train(
+    X: Inputs,
+    Y: Labels,
+    state: TrainState | Parameters,
+    *,
+    num_iterations: int,
+    optimizer: optax.GradientTransformation = GRADIENT_DESCENT,
+    network: Network = COURSE,
+    batch_size: int | None = None,
+    lambd: float = 0.0,
+    keep_prob: float = 1.0,
+    input_keep_prob: float = 1.0,
+    dtype: str | None = None,
+    key: PRNGKeyArray | None = None,
+    record_every: int | None = None,
+    chunk: int = 100,
+    on_chunk: Hook | Sequence[Hook] = (),
+    reduce_inputs: bool = True,
+    sample_weight: SampleWeight = None,
+    class_weight: ClassWeight = None,
+) -> Trained:
+    """Steps of `optimizer` from `state`, which is not touched, until `num_iterations` are made.
+
+    All examples in every step, or minibatches of `batch_size` in an order drawn anew from `key` in each epoch; the
+    examples left over at the end of an epoch sit it out. To go on with a run, pass its `trained.state` and a larger
+    `num_iterations`: every step depends on its number alone, so with the same `chunk` the end is the same to the last
+    bit, or, in reduced inputs, to rounding.
+
+    Where the examples have fewer directions than inputs, the same steps are made in as many inputs as there are
+    directions, if that pays and is proven, from the optimizer's own program, to be exact for all steps and values: see
+    `input_basis` and `rotation`.
+
+    Args:
+        X: (n_x, m) finite floats, one example a column.
+        Y: (n_L, m) labels, or one row of class indices under softmax.
+        state: the parameters to start from, or a `TrainState`. Parameters come back as the kind of mapping that was
+            given, dict or `FrozenDict`; where the optimizer has masks or labels of the other kind, as that.
+        num_iterations: how many steps have been made at the end, those of `state.step` among them.
+        optimizer: any of optax. Under `optax.contrib.schedule_free` evaluate with
+            `schedule_free_eval_params(trained.state.opt_state, trained.parameters)`.
+        network: which functions the layers apply. Under a feedback rule `state.B` are its first weights, drawn from
+            `key` unless given.
+        batch_size: 1 to m examples in a step; None for all.
+        lambd: the course's penalty, `lambd` / (2 m) sum ||W_l||^2, where m is the number of examples.
+        keep_prob: dropout keeps units of hidden layers with this probability,
+        input_keep_prob: and inputs with this one.
+        dtype: such as "bfloat16": layers are computed in it; parameters and cost keep their own.
+        key: `jax.random.key(...)`, for whatever is drawn: minibatches, dropout, feedback weights.
+        record_every: before step 0 and every so many steps on, the `alignment` of the step's own examples is recorded.
+        chunk: steps in one compiled program.
+        on_chunk: a callable, or several, called after every chunk with its `Progress`. One that returns True ends the
+            training.
+        reduce_inputs: False makes every step in all inputs. That changes roundings and nothing else.
+        sample_weight: (m,) numbers from 0 that multiply loss and gradient of each example, as in `cost_and_grads`.
+        class_weight: the same by class, 0 and 1 or the index of a softmax's output: a mapping, in which a class that
+            is left out has weight 1, or "balanced", m / (number of classes * examples of the class). Both together
+            multiply. The costs are those of the weighted loss.
+
+    Raises `InputError` before any work, `NotFiniteError` at the first cost or parameter that is not finite.
+
+        >>> X = jnp.eye(3)
+        >>> parameters = jaxnet.initialize_parameters_deep((3, 4, 1), key=jax.random.key(0))
+        >>> trained = jaxnet.train(X, X[:1], parameters, num_iterations=200, optimizer=optax.sgd(0.5))
+        >>> trained.costs[-1] < trained.costs[0]
+        True
+        >>> longer = jaxnet.train(X, X[:1], trained.state, num_iterations=300, optimizer=optax.sgd(0.5))
+        >>> int(longer.state.step)
+        300
+    """
+    let_go()
+    state = state if isinstance(state, TrainState) else TrainState(state)
+    check_data(X, Y, state.parameters, network)
+    n_L, m = layer_dims(state.parameters)[-1], X.shape[1]
+    start = _checked_step(state)
+    check_schedule(m, num_iterations, batch_size, key, chunk)
+    check_regularization(lambd, keep_prob, input_keep_prob, key)
+    if record_every is not None and not (isinstance(record_every, int) and record_every >= 1):
+        raise InputError(f"record_every is {record_every!r}; expected a number of steps, or None to record nothing")
+    state = _complete(state, optimizer, network, key)
+    Y = as_targets(Y, outputs_like(X, state.parameters, n_L), network.loss)
+    weight = example_weights(Y, network.loss.output, sample_weight, class_weight)
+    keep, input_keep = float(keep_prob), float(input_keep_prob)
+    config = StepConfig(optimizer, network, float(lambd) / m, keep, input_keep, dtype, record_every, weight is not None)
+    basis = ALL_INPUTS
+    if reduce_inputs:
+        X, state, basis = in_fewest_inputs(X, state, config, batch_size or m, num_iterations - start)
+    feed = resident(X, with_weights(np.asarray(Y), weight), batch_size, key)
+    hooks = (on_chunk,) if callable(on_chunk) else tuple(on_chunk)
+    return run_steps(feed, state, config, num_iterations, key=key, chunk=chunk, basis=basis, on_chunk=hooks)
+
+
+def _checked_step(state: TrainState) -> int:
+    """The number of steps made. Raises `InputError` for anything else than a number from 0."""
+    try:
+        start = int(state.step)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"state.step is {state.step!r:.60}; expected the number of steps made") from error
+    if start < 0 or start != state.step:
+        raise InputError(f"state.step is {state.step}; expected the number of steps made, from 0")
+    return start
+
+
+def _complete(
+    state: TrainState, optimizer: optax.GradientTransformation, network: Network, key: PRNGKeyArray | None
+) -> TrainState:
+    """The state with arrays of JAX, in the kind of mapping that the optimizer takes, and with feedback weights."""
+    given = state.parameters
+    given = dict(given) if isinstance(given, dict) else FrozenDict(given)
+    parameters = as_the_optimizer_takes(jax.tree.map(jnp.asarray, given), optimizer, state.opt_state)
+    if state.B is not None:
+        return state._replace(parameters=parameters, B=_as_feedback(state.B, parameters, network))
+    if int(state.step) > 0 and network.feedback != backprop:
+        raise InputError(
+            f"the run goes on from step {int(state.step)} without its feedback weights; pass the whole trained.state"
+        )
+    return state._replace(parameters=parameters, B=first_feedback(parameters, network, key))
+
+
+def in_fewest_inputs(
+    X: Inputs, state: TrainState, config: StepConfig, batch_size: int, steps: int
+) -> tuple[AnyArray, TrainState, InputBasis]:
+    """X and the state in as many inputs as the examples have directions, where that is exact and pays; else as given.
+
+    Sources of the conditions: an input that is dropped is not a direction of the examples; inputs that are rounded
+    before the product span other directions than those that are rounded after it.
+    """
+    n_1, n_x = state.parameters["W1"].shape
+    tree = state.parameters, state.opt_state
+    worth = (
+        pays(n_x, n_1, X.shape[1], batch_size, steps)
+        and config.input_keep_prob == 1
+        and config.dtype is None
+        and jnp.result_type(X) == jnp.result_type(state.parameters["W1"]) in (jnp.float32, jnp.float64)
+        and commutes_with_rotation(config.optimizer, state.parameters, directions(X, tree))
+    )
+    if not worth:
+        return X, state, ALL_INPUTS
+    X, (parameters, opt_state), basis = reduce(X, tree)
+    return X, state._replace(parameters=parameters, opt_state=opt_state), basis
+
+
+def first_feedback(parameters: Parameters, network: Network, key: PRNGKeyArray | None) -> Feedback:
+    """The feedback weights that a run with this key starts from. Raises `InputError` where they need one."""
+    if network.feedback == backprop:
+        return initialize_feedback(parameters, network)
+    own_key = None if key is None else jax.random.fold_in(key, FIRST_FEEDBACK)
+    return _initialize_feedback(parameters, network, key=own_key)
+
+
+# One compilation instead of one for every shape that is drawn.
+_initialize_feedback = jax.jit(initialize_feedback)
+
+
+def _as_feedback(B: Feedback, parameters: Parameters, network: Network) -> Feedback:
+    """B as the rule itself makes it. Raises `InputError` for feedback weights that are not those of this network."""
+    check_tree("B", B)
+    own = jax.eval_shape(lambda: initialize_feedback(parameters, network, key=jax.random.key(0)))
+    if isinstance(own, FrozenDict) and isinstance(B, Mapping) and set(B) == set(own):
+        B = FrozenDict({name: B[name] for name in own})
+    got, expected = (jax.tree.map(jnp.shape, tree) for tree in (B, own))
+    if got != expected:
+        raise InputError(
+            f"B has the shapes {got!s:.200}; expected {expected!s:.200}, as initialize_feedback makes them"
+        )
+    return jax.tree.map(lambda value, like: jnp.asarray(value, like.dtype), B, own)
