@@ -89,25 +89,23 @@ def optimizer(rate: float) -> optax.GradientTransformation:
     return optax.chain(optax.masked(optax.scale(1 / BATCH), biases), optax.sgd(rate))
 
 
-@partial(jax.jit, static_argnames=("network", "optimizer"))
+@partial(jax.jit, static_argnames="optimizer")
 def run_epoch(state, rows, Y_rows, key, network, optimizer):
     """One step for each of the batches (steps, BATCH, ...), in their order."""
 
     def step(state, given):
-        (parameters, opt_state, B), (X, Y, key) = state, given
-        new, opt_state, _ = jaxnet.update(parameters, opt_state, X.T, Y.T, optimizer, network, B=B)
-        return (new, opt_state, jaxnet.update_feedback(B, parameters, new, network, key=key)), None
+        X, Y, key = given
+        return jaxnet.update(X.T, Y.T, state, optimizer, network, key=key)[0], None
 
     state, _ = jax.lax.scan(step, state, (rows, Y_rows, jax.random.split(key, len(rows))))
     return state
 
 
-@partial(jax.jit, static_argnames="network")
+@jax.jit
 def look(state, X, Y, first_X, first_Y, network):
     """Test accuracy in %, and the angle of dZ_1 to backpropagation's in degrees."""
-    parameters, _, B = state
-    AL, _ = jaxnet.L_model_forward(X, parameters, network)
-    angles = jaxnet.alignment(first_X, first_Y, parameters, network, B=B).angle_dZ
+    AL, _ = jaxnet.L_model_forward(X, state.parameters, network)
+    angles = jaxnet.alignment(first_X, first_Y, state.parameters, network, B=state.B).angle_dZ
     return 100 * jnp.mean(jnp.argmax(AL, axis=0) == jnp.argmax(Y, axis=0)), angles[0]
 
 
@@ -120,9 +118,9 @@ def train(dataset, network: jaxnet.Network, rate: float, epochs: int) -> Run:
     steps = len(rows) // BATCH
     batches = [values[: steps * BATCH].reshape(steps, BATCH, -1) for values in (rows, Y_rows)]
     start, (parameters, _) = time.perf_counter(), drawn()
-    B = jaxnet.initialize_feedback(parameters, network, key=jax.random.key(SEED))
     step = optimizer(rate)
-    state, accuracy, angle = (parameters, step.init(parameters), B), [], []
+    state = jaxnet.init_state(parameters, step, network, key=jax.random.key(SEED))
+    accuracy, angle = [], []
     for epoch in range(epochs):
         state = run_epoch(state, *batches, jax.random.key(epoch), network, step)
         seen = look(state, test_rows.T, test_Y_rows.T, rows[:1].T, Y_rows[:1].T, network)

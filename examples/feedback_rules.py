@@ -34,7 +34,7 @@ from jaxnet.data import Dataset, load_dataset, targets
 
 
 DATA = Path(os.environ.get("JAXNET_DATA", Path(__file__).parents[2] / "shared" / "data"))
-forward = jax.jit(jaxnet.L_model_forward, static_argnums=2)
+forward = jax.jit(jaxnet.L_model_forward)
 
 
 def centred_random_target() -> jaxnet.Rule:
@@ -92,7 +92,7 @@ def train(dataset: Dataset, task: Task, rule: str | jaxnet.Rule, epochs: int, st
 
     def after_epoch(progress):
         AL, _ = forward(X_test, progress.parameters, network.by_backprop)
-        accuracy.append(100 * float(jnp.mean(jaxnet.angles.decided_rightly(AL, Y_test))))
+        accuracy.append(100 * float(jnp.mean(jaxnet.signals.decided_rightly(AL, Y_test))))
 
     trained = jaxnet.train(
         X, Y, parameters, num_iterations=epochs * steps, network=network, optimizer=task.optimizer,

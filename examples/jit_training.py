@@ -29,15 +29,15 @@ def main() -> None:
     network = jaxnet.Network(hidden="gelu", loss="binary_cross_entropy")
     optimizer = optax.adamw(optax.cosine_decay_schedule(1e-3, EPOCHS * steps), weight_decay=1e-2)
     parameters = jaxnet.initialize_parameters_deep((625, 50, 20, 1), key=jax.random.key(1), scaling="he")
-    opt_state = optimizer.init(parameters)
+    state = jaxnet.init_state(parameters, optimizer, network)
     step = jaxnet.make_update_step(optimizer, network)
 
     for epoch in range(1, EPOCHS + 1):
         order = jax.random.permutation(jax.random.key(epoch), X.shape[1])
         for batch in order.reshape(steps, BATCH):
-            parameters, opt_state, cost = step(parameters, opt_state, X[:, batch], Y[:, batch])
+            state, cost = step(X[:, batch], Y[:, batch], state)
         if epoch % 20 == 0:
-            accuracy = jnp.mean(jaxnet.predict(X_test, parameters, network) == Y_test)
+            accuracy = jnp.mean(jaxnet.predict(X_test, state.parameters, network) == Y_test)
             print(f"epoch {epoch}: cost {cost:.4f}, test accuracy {accuracy:.4f}")
 
 

@@ -16,7 +16,6 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,7 +54,7 @@ class Run(NamedTuple):
     seconds: np.ndarray  # from the start
 
 
-@partial(jax.jit, static_argnames="network")
+@jax.jit
 def look(X, Y, parameters, B, network):
     """Test error in %, and the angles on some of the digits."""
     AL, _ = jaxnet.L_model_forward(X, parameters, network)
@@ -84,7 +83,7 @@ def train(dataset, depth: int, epochs: int, rule: str) -> Run:
     rows, start, steps = [], time.perf_counter(), X.shape[1] // BATCH
 
     def after_epoch(progress):
-        error, angles = map(np.asarray, look(*test, progress.parameters, progress.B, network))
+        error, angles = map(np.asarray, look(*test, progress.parameters, progress.state.B, network))
         rows.append((error, angles, time.perf_counter() - start))
         print(f"{depth} layers, {rule}, epoch {len(rows)}: test error {error:.2f} %, {described(angles)}", flush=True)
 

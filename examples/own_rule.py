@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         optimizer=optax.sgd(0.03, momentum=0.9), batch_size=min(128, X.shape[1]),
     )  # fmt: skip
     angles = trained.alignment.values.angle_dZ[:, 0]
-    accuracy = jaxnet.alignment(*test, trained.parameters, network, B=trained.B).accuracy
+    accuracy = jaxnet.alignment(*test, trained.parameters, network, B=trained.state.B).accuracy
     print(f"cost {trained.costs[0]:.3f} -> {trained.costs[-1]:.3f}, test accuracy {accuracy:.2f}")
     print(f"angle of dZ1 to backpropagation's: {angles[0]:.0f} -> {angles[-1]:.0f} degrees")
     plot_alignment(options.plot, trained.alignment.rows(), "leaky transport")

@@ -37,7 +37,7 @@ from .errors import InputError
 from .feedback import RULES, Crossing, Feedback, Rule, as_rule, backprop
 from .layers import LayerCache, affine, linear_gradient, linear_transpose
 from .losses import LOSSES, Loss, as_loss, loss_piece
-from .members import described
+from .members import described, itself
 from .parameters import FrozenDict, layer_dims
 from .types import AnyArray, Cost, DTypeLike, Grads, Inputs, Labels, Masks, Outputs, Parameters
 from .weighting import SampleWeight, as_sample_weight, weighted
@@ -48,8 +48,8 @@ from .weighting import SampleWeight, as_sample_weight, weighted
 class Network:
     """The functions of a network, as parameters are its arrays: hidden activation, loss over the output, feedback rule.
 
-    Names are accepted for all three. A value without arrays: JAX sees a static part of whatever holds it, so that
-    `jax.jit(f)(X, network)` needs no `static_argnames`. `dataclasses.replace(network, hidden="tanh")` changes a part.
+    Names are accepted for all three. A value without arrays, which JAX sees as static: a compiled function
+    takes it like any other argument. `dataclasses.replace(network, hidden="tanh")` changes a part.
 
         >>> jaxnet.Network("tanh", "softmax_cross_entropy")
         Network('tanh', 'softmax_cross_entropy')
@@ -58,6 +58,8 @@ class Network:
     hidden: Activation
     loss: Loss
     feedback: Rule
+
+    __copy__ = __deepcopy__ = itself
 
     def __init__(
         self,

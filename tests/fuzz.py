@@ -52,7 +52,7 @@ def calls() -> dict[str, Call]:
     key, optimizer = jax.random.key(1), optax.sgd(0.1)
     data = {"X": X, "Y": Y, "parameters": parameters}
     steps = {"num_iterations": 2, "chunk": 1, "lambd": 0.1, "keep_prob": 0.9, "batch_size": 2, "key": key}
-    state = {"parameters": parameters, "opt_state": optimizer.init(parameters), "X": X, "Y": Y, "optimizer": optimizer}
+    state = jaxnet.init_state(parameters, optimizer)
     table = {
         "linear_forward": ({"A": X, "W": W, "b": b},),
         "linear_activation_forward": ({"A_prev": X, "W": W, "b": b, "activation": "relu"},),
@@ -66,11 +66,11 @@ def calls() -> dict[str, Call]:
         "backpropagate": ({"dZL": jnp.ones_like(AL), "caches": caches},),
         "parameter_grads": ({"grads": grads, "parameters": parameters},),
         "update_parameters": ({"parameters": parameters, "grads": grads, "learning_rate": 0.1},),
-        "update": (state, ("Y",)),
+        "update": ({"X": X, "Y": Y, "state": state, "optimizer": optimizer}, ("Y",)),
         "cost": (data, ("Y",)),
         "cost_and_grads": (data, ("Y",)),
         "predict": ({"X": X, "parameters": parameters}, (), ("X", "parameters")),
-        "train": ({**data, **steps}, ("Y",), ("X", "parameters", "lambd", "keep_prob")),
+        "train": ({"X": X, "Y": Y, "state": parameters, **steps}, ("Y",), ("X", "state", "lambd", "keep_prob")),
         "L_layer_model": (
             {"X": X, "Y": Y, "layer_dims": (3, 2, 1), "learning_rate": 0.1, "num_iterations": 1, "key": key},
             ("Y",),

@@ -7,7 +7,6 @@ import pytest
 
 import jaxnet
 from jaxnet import InputError, Network, readouts
-from jaxnet.update import GRADIENT_DESCENT
 
 from .drawn import compiled, problem
 
@@ -255,7 +254,7 @@ def test_an_output_that_is_not_finite_is_no_label():
 
 def test_a_donated_array_is_named():
     parameters = jax.tree.map(jnp.array, PARAMETERS)
-    jaxnet.make_update_step()(parameters, GRADIENT_DESCENT.init(parameters), X, Y)
+    jaxnet.make_update_step()(X, Y, jaxnet.init_state(parameters))
     with pytest.raises(InputError, match="W1 was donated to a compiled step and is gone; use the arrays that the step"):
         jaxnet.predict(X, parameters)
 

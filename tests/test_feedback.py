@@ -1,6 +1,7 @@
 """Feedback rules beside plain NumPy of their papers' equations, beside backpropagation, and what they cost."""
 
 import copy
+from dataclasses import replace
 from functools import cache, partial
 
 import jax
@@ -13,7 +14,7 @@ import jaxnet
 from jaxnet import FrozenDict, InputError, Network, feedback, initialize_feedback, update_feedback
 from jaxnet.feedback import RULES
 from jaxnet.losses import LOSSES
-from jaxnet.training.loop import Step, run_chunk
+from jaxnet.training.loop import StepConfig, run_chunk
 from jaxnet.update import update
 
 from .drawn import assert_close, autodiff_cost, compiled, problem
@@ -339,8 +340,7 @@ def test_direct_feedback_to_one_hidden_layer_is_feedback_alignment():
         for name in ("feedback_alignment", "direct_feedback_alignment")
     ]
     np.testing.assert_array_equal(runs[0].costs, runs[1].costs)
-    for tree in ("B", "parameters"):
-        jax.tree.map(np.testing.assert_array_equal, getattr(runs[0], tree), getattr(runs[1], tree))
+    jax.tree.map(np.testing.assert_array_equal, runs[0].state, runs[1].state)
     assert runs[0].costs[-1] < runs[0].costs[0]
 
 
@@ -500,16 +500,15 @@ def test_feedback_alignment_costs_what_backpropagation_does():
     assert temporary(gradient_program("feedback_alignment")) <= temporary(gradient_program("backprop"))
 
 
-def scan_without_feedback(step):
+def scan_without_feedback(config):
     """`run_chunk` as it was before there were rules, all examples in every step."""
 
     def run(state, rows, Y_rows):
         def make_step(state, _):
-            parameters, opt_state, J = update(*state, rows.T, Y_rows.T, step.optimizer, step.network)
-            return (parameters, opt_state), J
+            return update(rows.T, Y_rows.T, state, config.optimizer, config.network)
 
-        state, costs = jax.lax.scan(make_step, state, jnp.arange(50))
-        numbers = [costs, *jax.tree.leaves(state[0])]
+        state, costs = jax.lax.scan(make_step, state, state.step + jnp.arange(50))
+        numbers = [costs, *jax.tree.leaves(state.parameters)]
         return state, costs, jnp.stack([jnp.isfinite(value).all() for value in numbers]).all()
 
     return jax.jit(run)
@@ -518,14 +517,14 @@ def scan_without_feedback(step):
 def test_rules_cost_a_training_scan_by_backpropagation_nothing():
     """With a key, too, from which a rule would draw, and counting what is in the loop."""
     X, Y, parameters = problem([64, 48, 32, 10], 40, SOFTMAX, dtype=np.float32)
-    step = Step(network=Network("relu", SOFTMAX))
-    opt_state = step.optimizer.init(FrozenDict(parameters))
-    plain = scan_without_feedback(step).lower((FrozenDict(parameters), opt_state), X.T, Y.T).compile()
+    config = StepConfig(network=Network("relu", SOFTMAX))
+    state = jaxnet.init_state(parameters, config.optimizer, config.network)
+    state = state._replace(step=jnp.zeros((), jnp.int32))
+    plain = scan_without_feedback(config).lower(state._replace(B=None), X.T, Y.T).compile()
     for key in (None, KEY):
-        state = (FrozenDict(parameters), opt_state, FrozenDict())
-        program = run_chunk.lower(state, X.T, Y.T, None, 0, key, length=50, step=step).compile()
+        program = run_chunk.lower(state, X.T, Y.T, None, key, config, length=50).compile()
         assert (flops(program), temporary(program)) == (flops(plain), temporary(plain))
-    recorded = run_chunk.lower(state, X.T, Y.T, None, 0, KEY, length=50, step=step._replace(record_every=10)).compile()
+    recorded = run_chunk.lower(state, X.T, Y.T, None, KEY, replace(config, record_every=10), length=50).compile()
     assert flops(recorded) > 1.2 * flops(plain)
 
 
@@ -569,6 +568,6 @@ def test_a_rule_may_keep_more_than_its_weights(default_promotion):
     X, Y, parameters = problem((6, 5, 3), 7, dtype=np.float32)
     given = {"network": network, "key": jax.random.key(0), "dtype": "bfloat16", "record_every": 1}
     trained = jaxnet.train(X, Y, parameters, num_iterations=3, **given)
-    assert trained.B["steps"] == 260 and np.isfinite(trained.alignment.values.angle_B).all()
+    assert trained.state.B["steps"] == 260 and np.isfinite(trained.alignment.values.angle_B).all()
     with pytest.raises(jaxnet.NotFiniteError, match="iteration 3: B2 after the update is not finite"):
         jaxnet.train(X, Y, parameters, num_iterations=6, **given)

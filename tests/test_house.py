@@ -12,8 +12,8 @@ import jaxnet
 
 
 PACKAGE = Path(jaxnet.__file__).parent
-# Each room and the rooms below it, which it may import: through their `__init__`, or a folder or file in OPEN. The files
-# of the root are the mathematics of one network, and may be imported by name.
+# Each room and the rooms below it, which it may import: through their `__init__`, or a folder or file in OPEN. The
+# files of the root are the mathematics of one network, and may be imported by name.
 ROOMS = {
     "root": [],
     "storage": ["root"],
@@ -35,7 +35,7 @@ FILES = sorted(
 ROOT = [name for name in FILES if "." not in name and name not in ROOMS]
 MATHEMATICS = [name for name in ROOT if name not in ("__init__", "__main__", "programs", "process_tree")]
 MATHEMATICS += [name for name in FILES if name.startswith(("readouts.", "signals."))]
-MATHEMATICS += ["training.reduction", "training.covariance", "training.pairing", "training.rotation"]
+MATHEMATICS += ["training.covariance", "training.pairing", "training.rotation"]
 
 
 def path_of(name: str) -> Path:
@@ -104,7 +104,7 @@ def test_imports_make_no_circle():
 @pytest.mark.parametrize("name", MATHEMATICS)
 def test_mathematics_is_quiet(name):
     _, packages = imports(name)
-    allowed = {"optax"} if name in ("update", "readouts.preconditioner", "training.rotation") else set()
+    allowed = {"optax"} if name in ("optimizer", "update", "readouts.preconditioner", "training.rotation") else set()
     heavy = {
         "optax",
         "matplotlib",
@@ -136,8 +136,8 @@ def test_only_the_outermost_steps_are_compiled():
         ("safetensors", ["storage.tensors"]),
         ("tensorboardX", ["runs.trackers"]),
         ("jinja2", ["runs.report.page"]),
-        ("scipy", ["training.reduction"]),
-        ("threadpoolctl", ["training.reduction"]),
+        ("scipy", ["training.input_basis"]),
+        ("threadpoolctl", ["training.input_basis"]),
         ("matplotlib", ["runs.plots", "runs.report.figures"]),
     ],
 )
@@ -158,7 +158,7 @@ def test_progress_is_shown_by_commands():
 
 def test_only_the_command_line_prints_and_the_courses_print_cost():
     printing = [name for name in FILES if "print" in calls(name)]
-    assert [name for name in printing if not name.startswith("cli")] == ["training.loop"]
+    assert [name for name in printing if not name.startswith("cli")] == ["training.course"]
 
 
 def test_there_is_one_loop_backward_over_the_layers():

@@ -17,8 +17,8 @@ from jaxnet import Activation, FrozenDict, Loss, Network, feedback
 from jaxnet.activations import ACTIVATIONS, STRAIGHT_THROUGH
 from jaxnet.feedback import RULES
 from jaxnet.losses import LOSSES
-from jaxnet.training.loop import Step
-from jaxnet.update import GRADIENT_DESCENT, gradient_descent
+from jaxnet.optimizer import GRADIENT_DESCENT, gradient_descent
+from jaxnet.training.loop import StepConfig
 
 from .drawn import assert_same, problem
 
@@ -44,7 +44,7 @@ MEMBERS = {
     **MADE,
     "network": Network("tanh", "softmax_cross_entropy", feedback.kolen_pollack(0.1)),
     "optimizer": gradient_descent(0.3),
-    "step": Step(network=Network("gelu"), record_every=3),
+    "step": StepConfig(network=Network("gelu"), record_every=3),
 }
 
 
@@ -128,7 +128,7 @@ def test_what_a_run_returns_can_be_copied():
     run = jaxnet.train(X, Y, parameters, num_iterations=3, record_every=2, on_chunk=seen.append, **options)
     report = jaxnet.check_backward(X, Y, parameters)
     for duplicate in COPIES.values():
-        for value in (run, seen[0], run.parameters):
+        for value in (run, duplicate(seen[0]).state, run.parameters):
             assert_same(duplicate(value), value)
             assert jax.tree.structure(duplicate(value)) == jax.tree.structure(value)
         assert str(duplicate(report)) == str(report) and duplicate(report).verdict is report.verdict

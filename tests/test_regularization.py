@@ -120,11 +120,10 @@ def test_an_update_goes_down_the_penalised_cost(x64):
 
     J, gradient = jax.value_and_grad(objective)(parameters)
     optimizer = optax.sgd(0.1)
-    after, _, cost = jaxnet.update(
-        parameters, optimizer.init(parameters), X, Y, optimizer, network, l2=0.3, masks=masks
-    )
+    state = jaxnet.init_state(parameters, optimizer)
+    after, cost = jaxnet.update(X, Y, state, optimizer, network, l2=0.3, masks=masks)
     assert_close(cost, J, 100)
-    assert_close(after, {name: parameters[name] - 0.1 * gradient[name] for name in parameters}, 1000)
+    assert_close(dict(after.parameters), {name: parameters[name] - 0.1 * gradient[name] for name in parameters}, 1000)
     seen = {}
 
     def look(updates, state, params=None, *, value, value_fn, **_):
@@ -132,7 +131,7 @@ def test_an_update_goes_down_the_penalised_cost(x64):
         return updates, state
 
     nosy = optax.GradientTransformationExtraArgs(optimizer.init, look)
-    jaxnet.update(parameters, nosy.init(parameters), X, Y, nosy, network, l2=0.3, masks=masks)
+    jaxnet.update(X, Y, jaxnet.init_state(parameters, nosy), nosy, network, l2=0.3, masks=masks)
     assert_close(seen["again"], seen["value"], 100)
 
 
@@ -156,7 +155,7 @@ def test_training_draws_new_masks_every_step_and_goes_on_to_the_last_bit(batch_s
         assert len(set(still.costs.tolist())) > 10  # the same parameters and examples, other masks
     half = seen[1]
     assert half.iteration == 10
-    rest = jaxnet.train(X, Y, half.parameters, num_iterations=15, start=10, opt_state=half.opt_state, **settings)
+    rest = jaxnet.train(X, Y, half.state, num_iterations=15, **settings)
     np.testing.assert_array_equal(rest.costs, whole.costs[10:])
     for name in parameters:
         np.testing.assert_array_equal(rest.parameters[name], whole.parameters[name])

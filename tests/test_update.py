@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,7 +7,7 @@ import optax
 import pytest
 
 import jaxnet
-from jaxnet import Network
+from jaxnet import Network, TrainState
 from jaxnet.activations import ACTIVATIONS, Activation
 from jaxnet.losses import LOSSES
 
@@ -62,8 +64,8 @@ def test_three_steps_are_optax_applied_to_autodiff(x64, default_promotion, name)
     optimizer, network = OPTIMIZERS[name], Network("tanh", SOFTMAX)
     X, Y, start = problem([6, 5, 3], 8, SOFTMAX)
     step = jaxnet.make_update_step(optimizer, network)
-    ours, theirs = (jax.tree.map(jnp.array, start) for _ in range(2))
-    our_state, their_state = jax.tree.map(jnp.copy, optimizer.init(ours)), optimizer.init(theirs)
+    theirs = jax.tree.map(jnp.array, start)
+    state, their_state = jax.tree.map(jnp.copy, jaxnet.init_state(theirs, optimizer)), optimizer.init(theirs)
     optax_update = optax.with_extra_args_support(optimizer).update
 
     def cost(parameters):
@@ -76,11 +78,12 @@ def test_three_steps_are_optax_applied_to_autodiff(x64, default_promotion, name)
         return optax.apply_updates(theirs, updates), their_state, want
 
     for _ in range(3):
-        ours, our_state, J = step(ours, our_state, X, Y)
+        state, J = step(X, Y, state)
         theirs, their_state, want = their_step(theirs, their_state)
         np.testing.assert_allclose(J, want, rtol=1e-12)
     for key in theirs:
-        np.testing.assert_allclose(ours[key], theirs[key], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(state.parameters[key], theirs[key], rtol=1e-9, atol=1e-12)
+    assert state.step == 3
 
 
 @pytest.mark.parametrize("container", [dict, jaxnet.FrozenDict])
@@ -95,19 +98,19 @@ def test_a_step_is_traced_once_and_keeps_the_kind_of_mapping(default_promotion, 
     network = Network(Activation(counted, ACTIVATIONS["relu"].backward))
     X, Y, parameters = problem([4, 3, 1], 5, dtype=np.float32)
     parameters = container(jax.tree.map(jnp.array, parameters))
-    opt_state = OPTIMIZERS[name].init(parameters)
+    state = jaxnet.init_state(parameters, OPTIMIZERS[name], network)
     step = jaxnet.make_update_step(OPTIMIZERS[name], network)
     for _ in range(3):
-        parameters, opt_state, _ = step(parameters, opt_state, X, Y)
-    assert traces == [(3, 5)] and type(parameters) is container
+        state, _ = step(X, Y, state)
+    assert traces == [(3, 5)] and type(state.parameters) is container
 
 
 def test_parameters_and_state_are_donated_and_data_are_not(default_promotion):
     X, Y, parameters = (jax.tree.map(jnp.array, part) for part in problem([4, 3, 1], 5, dtype=np.float32))
     optimizer = OPTIMIZERS["nesterov"]
-    opt_state = optimizer.init(parameters)
-    jaxnet.make_update_step(optimizer)(parameters, opt_state, X, Y)
-    assert all(leaf.is_deleted() for leaf in jax.tree.leaves((parameters, opt_state)))
+    state = jaxnet.init_state(parameters, optimizer)
+    jaxnet.make_update_step(optimizer)(X, Y, state)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves((state.parameters, state.opt_state)))
     assert not X.is_deleted() and not Y.is_deleted()
 
 
@@ -148,8 +151,7 @@ def test_masks_and_labels_of_either_mapping_train_either(x64, name, given, kind)
         want = {key: by_name(key, value, grads[f"d{key}"])[name] for key, value in want.items()}
     assert_close(dict(trained.parameters), want, 64)
     assert type(trained.parameters) is kind
-    longer = {"num_iterations": 3, "start": 2, "opt_state": trained.opt_state, "optimizer": optimizer, "chunk": 1}
-    again = jaxnet.train(X, Y, trained.parameters, **longer)
+    again = jaxnet.train(X, Y, trained.state, num_iterations=3, optimizer=optimizer, chunk=1)
     whole = jaxnet.train(X, Y, start, num_iterations=3, optimizer=optimizer, chunk=1)
     assert_same(again.parameters, whole.parameters)
 
@@ -158,10 +160,10 @@ def test_masks_and_labels_of_either_mapping_train_either(x64, name, given, kind)
 def test_a_step_takes_masks_of_its_parameters_mapping(x64, name):
     X, Y, start = problem([4, 3, 1], 6)
     optimizer, start = MASKED[name](dict), jax.tree.map(jnp.array, start)
-    state = optimizer.init(start)
-    parameters, _, _ = jaxnet.make_update_step(optimizer)(jax.tree.map(jnp.copy, start), state, X, Y)
-    want, _, _ = jaxnet.update(start, optimizer.init(start), X, Y, optimizer)
-    assert_close(parameters, want, 16)
+    state = jaxnet.init_state(start, optimizer)
+    after, _ = jaxnet.make_update_step(optimizer)(X, Y, jax.tree.map(jnp.copy, state))
+    want, _ = jaxnet.update(X, Y, state, optimizer)
+    assert_close(after.parameters, want.parameters, 16)
 
 
 def test_parameters_come_back_in_the_mapping_given():
@@ -234,7 +236,7 @@ def test_a_state_of_another_optimizer_is_refused():
     X, Y, start = problem([4, 3, 1], 6, dtype=np.float32)
     for state in (optax.adam(0.1).init(start), optax.sgd(0.1, momentum=0.9).init({"W1": np.ones(3)})):
         with pytest.raises(jaxnet.InputError, match="opt_state is no state of this optimizer"):
-            jaxnet.train(X, Y, start, num_iterations=3, optimizer=optax.sgd(0.1, momentum=0.9), opt_state=state)
+            jaxnet.train(X, Y, TrainState(start, state), num_iterations=3, optimizer=optax.sgd(0.1, momentum=0.9))
 
 
 # ---- what the compiled step costs, beside the same step made with autodiff
@@ -245,21 +247,22 @@ def compiled_cost(step, layer_dims, m) -> tuple[float, int]:
     parameters = jax.eval_shape(
         lambda key: jaxnet.initialize_parameters_deep(layer_dims, key=key, dtype=np.float32), jax.random.key(0)
     )
-    opt_state = jax.eval_shape(optax.sgd(0.0075).init, parameters)
+    state = jax.eval_shape(partial(jaxnet.init_state, optimizer=optax.sgd(0.0075)), parameters)
     X, Y = (jax.ShapeDtypeStruct((n, m), np.float32) for n in (layer_dims[0], layer_dims[-1]))
-    compiled = step.lower(parameters, opt_state, X, Y).compile()
+    compiled = step.lower(X, Y, state).compile()
     return compiled.cost_analysis()["flops"], compiled.memory_analysis().temp_size_in_bytes
 
 
 def autodiff_step(network):
     optimizer = optax.sgd(0.0075)
 
-    def step(parameters, opt_state, X, Y):
+    def step(X, Y, state):
+        parameters, opt_state, B, made = state
         J, gradient = jax.value_and_grad(lambda parameters: autodiff_cost(X, Y, parameters, network))(parameters)
         updates, opt_state = optimizer.update(gradient, opt_state, parameters)
-        return optax.apply_updates(parameters, updates), opt_state, J
+        return TrainState(optax.apply_updates(parameters, updates), opt_state, B, made + 1), J
 
-    return jax.jit(step, donate_argnums=(0, 1))
+    return jax.jit(step, donate_argnums=2)
 
 
 def unfolded_products(layer_dims) -> int:

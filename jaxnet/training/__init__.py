@@ -8,6 +8,7 @@ from .batches import (
 )
 from .course import L_layer_model as L_layer_model
 from .failure import NotFiniteError as NotFiniteError
+from .in_memory import first_feedback as first_feedback, in_fewest_inputs as in_fewest_inputs, train as train
 from .input_basis import ALL_INPUTS as ALL_INPUTS, InputBasis as InputBasis
 from .loop import (
     Hook as Hook,
@@ -16,7 +17,6 @@ from .loop import (
     Trained as Trained,
     run_steps as run_steps,
 )
-from .train import first_feedback as first_feedback, in_fewest_inputs as in_fewest_inputs, train as train
 from .validation import (
     check_memory as check_memory,
     check_regularization as check_regularization,

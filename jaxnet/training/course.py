@@ -11,8 +11,8 @@ from ..network import COURSE, Network
 from ..optimizer import LEARNING_RATE, gradient_descent
 from ..parameters import initialize_parameters_deep
 from ..types import Inputs, Labels, Parameters, PRNGKeyArray
+from .in_memory import train
 from .loop import Progress
-from .train import train
 from .validation import check_sizes
 
 

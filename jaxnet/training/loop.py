@@ -43,7 +43,7 @@ class StepConfig:
     weighted: bool = False  # the last entry of every row of labels is the weight of the example: see `with_weights`
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Progress:
     """Where a run stands after a chunk of steps: what `on_chunk` is given."""
 

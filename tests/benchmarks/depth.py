@@ -21,7 +21,7 @@ import jaxnet
 
 from . import harness
 from .contenders.autodiff import autodiff_step
-from .step import repeat
+from .step import by_autodiff, by_jaxnet, repeat
 
 
 WIDTH = 64  # units of a layer, and examples
@@ -32,25 +32,25 @@ PROCESSES = 3
 
 
 def prepare_jaxnet(L: int) -> Callable[[int], float]:
-    return _repeat(jaxnet.make_update_step(OPTIMIZER), L)
+    return _repeat(jaxnet.make_update_step(OPTIMIZER), L, by_jaxnet)
 
 
 def prepare_autodiff(L: int) -> Callable[[int], float]:
-    return _repeat(autodiff_step(OPTIMIZER, "binary_cross_entropy"), L, container=dict)
+    return _repeat(autodiff_step(OPTIMIZER, "binary_cross_entropy"), L, by_autodiff)
 
 
 CONTENDERS = {"jaxnet": prepare_jaxnet, "autodiff": prepare_autodiff}
 
 
-def _repeat(step: Callable, L: int, container: type = jaxnet.FrozenDict) -> Callable[[int], float]:
+def _repeat(step: Callable, L: int, start: Callable) -> Callable[[int], float]:
     generator = np.random.default_rng(0)
     X = jax.device_put(generator.normal(size=(WIDTH, WIDTH)).astype(np.float32))
     Y = jax.device_put((generator.random((1, WIDTH)) > 0.5).astype(np.float32))
     dims = (*[WIDTH] * (L + 1), 1)
     draw = jax.jit(jaxnet.initialize_parameters_deep, static_argnames=("layer_dims", "scaling", "dtype"))
     # He's scaling: with another, what a relu network of such a depth computes with is soon no normal number any more.
-    parameters = container(draw(layer_dims=dims, key=jax.random.key(0), scaling="he", dtype="float32"))
-    return repeat(step, parameters, OPTIMIZER, X, Y)
+    parameters = draw(layer_dims=dims, key=jax.random.key(0), scaling="he", dtype="float32")
+    return repeat(step, start(parameters, OPTIMIZER), X, Y)
 
 
 def phases(contender: str, L: int) -> list[float]:

@@ -8,7 +8,7 @@ jaxnet takes at most 1.05 times autodiff's time in every case.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -41,37 +41,42 @@ CASES = {
 
 
 def prepare_jaxnet(case: Case) -> Callable[[int], float]:
-    return _repeat(jaxnet.make_update_step(OPTIMIZER, jaxnet.Network(loss=case.loss)), case)
+    return _repeat(jaxnet.make_update_step(OPTIMIZER, jaxnet.Network(loss=case.loss)), case, by_jaxnet)
 
 
 def prepare_autodiff(case: Case) -> Callable[[int], float]:
-    return _repeat(autodiff_step(OPTIMIZER, case.loss), case, container=dict)
+    return _repeat(autodiff_step(OPTIMIZER, case.loss), case, by_autodiff)
 
 
 CONTENDERS = {"jaxnet": prepare_jaxnet, "autodiff": prepare_autodiff}
 
 
-def _repeat(step: Callable, case: Case, container: type = jaxnet.FrozenDict) -> Callable[[int], float]:
+def _repeat(step: Callable, case: Case, start: Callable) -> Callable[[int], float]:
     generator = np.random.default_rng(0)
     n_x, n_L = case.layer_dims[0], case.layer_dims[-1]
     X = jnp.asarray(generator.random((n_x, case.m), np.float32))
     labels = generator.integers(0, max(n_L, 2), case.m)
     Y = jnp.asarray(labels == np.arange(n_L)[:, None], np.float32)
     drawn = jaxnet.initialize_parameters_deep(case.layer_dims, key=jax.random.key(0), dtype=np.float32)
-    return repeat(step, container(drawn), OPTIMIZER, X, Y)
+    return repeat(step, start(drawn, OPTIMIZER), X, Y)
 
 
-def repeat(
-    step: Callable, parameters: Parameters, optimizer: optax.GradientTransformation, X: jax.Array, Y: jax.Array
-) -> Callable[[int], float]:
-    """`step` from these weights, any number of times; the value is the cost before the last step."""
-    opt_state = optimizer.init(parameters)
+by_jaxnet = jaxnet.init_state
+
+
+def by_autodiff(parameters: Parameters, optimizer: optax.GradientTransformation) -> tuple:
+    """The state of autodiff's step: a plain dict and the optimizer's."""
+    return dict(parameters), optimizer.init(dict(parameters))
+
+
+def repeat(step: Callable, state: Any, X: jax.Array, Y: jax.Array) -> Callable[[int], float]:
+    """`step` from this state, any number of times; the value is the cost before the last step."""
 
     def run(n: int) -> float:
-        nonlocal parameters, opt_state
+        nonlocal state
         for _ in range(n):
-            parameters, opt_state, J = step(parameters, opt_state, X, Y)
-        jax.block_until_ready((parameters, J))
+            state, J = step(X, Y, state)
+        jax.block_until_ready((state, J))
         return float(J)
 
     return run

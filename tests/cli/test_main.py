@@ -105,12 +105,12 @@ def test_python_m_jaxnet():
 def test_ctrl_c_in_training_keeps_the_model_so_far(tmp_path, capsys, monkeypatch):
     execute = runs.execute
 
-    def interrupted(run, history, on_row, *rest):
-        def interrupt(row):
-            if row.iteration == 200:
+    def interrupted(run, history, hooks, *rest):
+        def interrupt(progress):
+            if progress.iteration == 200:
                 raise KeyboardInterrupt
 
-        return execute(run, history, interrupt, *rest)
+        return execute(run, history, [interrupt], *rest)
 
     monkeypatch.setattr(runs, "execute", interrupted)
     assert typed("train", "--out", tmp_path / "run") == 130

@@ -153,7 +153,7 @@ def test_overwrite_takes_nothing_that_is_not_a_runs(tmp_path, data, capsys):
 
 
 def test_reduced_inputs_are_told_and_can_be_declined(tmp_path, data, capsys, monkeypatch):
-    monkeypatch.setattr(training, "pays", lambda *_: True)
+    monkeypatch.setattr("jaxnet.training.in_memory.pays", lambda *_: True)
     arguments = ["train", data, "--layers", "3", "--iterations", "20"]
     assert typed(*arguments, "--out", tmp_path / "a") == 0
     assert re.search(r"^ +inputs reduced (\d+) -> \d+, lossless$", capsys.readouterr().out, re.M)
@@ -324,8 +324,8 @@ def test_the_watched_cost_is_weighted_as_the_training_s(tmp_path):
     source = three_classes(tmp_path)
     weighted, plain = (runs.History(), runs.History())
     run = prepared(source, class_weight=(("cat", 4.0), ("dog", 4.0), ("a=b, c", 4.0)), learning_rate=0.01)
-    runs.execute(run, weighted, lambda row: None)
-    runs.execute(prepared(source, learning_rate=0.04), plain, lambda row: None)
+    runs.execute(run, weighted)
+    runs.execute(prepared(source, learning_rate=0.04), plain)
     np.testing.assert_allclose(weighted.costs, 4 * np.array(plain.costs), rtol=1e-4)
     np.testing.assert_allclose(weighted.rows[-1].watched_cost, 4 * plain.rows[-1].watched_cost, rtol=1e-4)
     norms = [row.rows[-1].gradient_norms for row in (weighted, plain)]

@@ -12,9 +12,9 @@ import optax
 import pytest
 
 import jaxnet
-from jaxnet.storage import durable
-from jaxnet.runs.checkpoint import LATEST, Checkpoints, Saved
 from jaxnet.errors import InputError
+from jaxnet.runs.checkpoint import LATEST, Checkpoints, Saved
+from jaxnet.storage import durable
 from jaxnet.storage.tensors import encode
 
 

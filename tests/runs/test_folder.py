@@ -8,10 +8,10 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from jaxnet.runs import folder as run_folder, run as runs
 from jaxnet.errors import InputError
-from jaxnet.runs.evaluation import class_probabilities
 from jaxnet.model.model import load_model
+from jaxnet.runs import folder as run_folder, run as runs
+from jaxnet.runs.evaluation import class_probabilities
 
 from .test_run import SETTINGS, drawn_dataset
 
@@ -56,7 +56,7 @@ def test_an_older_run_stays_until_there_is_something_to_write_and_then_goes(tmp_
         and len(list(out.iterdir())) == len(run_folder.WRITTEN) + 1
     )
     run = runs.prepare(drawn_dataset(tmp_path), SETTINGS)
-    assert run_folder.write(out, run, run.parameters, runs.History()) == ["model.safetensors", "history.csv"]
+    assert run_folder.write(out, run, run.first.parameters, runs.History()) == ["model.safetensors", "history.csv"]
     assert {path.name for path in out.iterdir()} == {"model.safetensors", "history.csv", "notes.txt"}
     assert len((out / "history.csv").read_text().splitlines()) == 1
 
@@ -66,7 +66,7 @@ def test_what_is_written_is_what_was_learned(tmp_path, changes, watched):
     dataset = drawn_dataset(tmp_path)
     run = runs.prepare(dataset, dataclasses.replace(SETTINGS, standardise=True, **changes))
     history = runs.History()
-    parameters = runs.execute(run, history, lambda row: None)
+    parameters = runs.execute(run, history)
     written = run_folder.write(tmp_path, run, parameters, history)
     probabilities = run_folder.test_probabilities(run, parameters)
     written += run_folder.draw(tmp_path, run, parameters, history, probabilities, "the check")

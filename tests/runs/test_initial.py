@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from jaxnet import Model, Network, initialize_parameters_deep
+from jaxnet.data.preprocessing import Scaling
 from jaxnet.errors import InputError
 from jaxnet.runs.initial import first_parameters
-from jaxnet.data.preprocessing import Scaling
 
 
 STATISTICS = np.ones((12, 1), np.float32)

@@ -118,12 +118,12 @@ def interrupted_run(tmp_path, monkeypatch, *options):
     images, labels = drawn_pictures(40)
     data, execute = write_npz(tmp_path / "a.npz", X=images, Y=labels), runs.execute
 
-    def interrupted(run, history, on_row, *rest):
-        def interrupt(row):
-            if row.iteration == 300:
+    def interrupted(run, history, hooks, *rest):
+        def interrupt(progress):
+            if progress.iteration == 300:
                 raise KeyboardInterrupt
 
-        return execute(run, history, interrupt, *rest)
+        return execute(run, history, [interrupt], *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(runs, "execute", interrupted)
@@ -263,8 +263,8 @@ def test_ctrl_c_where_the_step_has_its_checkpoint_is_no_error(tmp_path, capsys, 
 
 
 def test_a_checkpoint_that_cannot_be_written_does_not_lose_the_model(tmp_path, capsys, monkeypatch):
-    from jaxnet.runs.checkpoint import Checkpoints
     from jaxnet.errors import InputError
+    from jaxnet.runs.checkpoint import Checkpoints
 
     def refuse(*_):
         raise InputError("a checkpoint cannot be written")
@@ -285,13 +285,12 @@ def test_a_signal_saves_as_ctrl_c_does(tmp_path, capsys, monkeypatch, bare, numb
     images, labels = drawn_pictures(40)
     data, out, execute = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run", runs.execute
 
-    def ended(run, history, on_row, *rest):
-        def end(row):
-            on_row(row)
-            if row.iteration == 200:
+    def ended(run, history, hooks, *rest):
+        def end(progress):
+            if progress.iteration == 200:
                 os.kill(os.getpid(), getattr(signal, number))
 
-        return execute(run, history, end, *rest)
+        return execute(run, history, [end, *hooks], *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(runs, "execute", ended)
@@ -324,8 +323,8 @@ def test_a_signal_while_the_report_is_made_keeps_the_model(tmp_path, capsys, mon
 @pytest.fixture
 def bare(monkeypatch):
     """Runs without a report and a check of the gradient, which take longer than the training."""
-    from jaxnet.runs import folder as run_folder
     from jaxnet.cli import train
+    from jaxnet.runs import folder as run_folder
 
     monkeypatch.setattr(run_folder, "draw", lambda *_: [])
     monkeypatch.setattr(train, "_check", lambda *_: None)

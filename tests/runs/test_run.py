@@ -6,15 +6,14 @@ import jax
 import numpy as np
 import pytest
 
-from jaxnet.runs import streaming as feeds, evaluation as measures, run as runs
-from jaxnet.training import loop as training
-from jaxnet.runs.checkpoint import Checkpoints
 from jaxnet.data import load_dataset
 from jaxnet.losses import binary_cross_entropy, softmax_cross_entropy
 from jaxnet.network import L_model_forward
-from jaxnet.training.reduction import Reduced
+from jaxnet.runs import evaluation as measures, run as runs, streaming as feeds
+from jaxnet.runs.checkpoint import Checkpoints
 from jaxnet.runs.settings import Settings
-from jaxnet.training.loop import NotFiniteError
+from jaxnet.training import NotFiniteError
+from jaxnet.training.input_basis import ALL_INPUTS, ReducedInputs
 
 from ..drawn import assert_close
 from ..pictures import drawn_pictures, write_npz
@@ -37,7 +36,7 @@ def drawn_dataset(tmp_path, m=60, **kwargs):
 )
 def test_classes_choose_the_head(tmp_path, classes, outputs, loss):
     run = runs.prepare(drawn_dataset(tmp_path, classes=classes), SETTINGS)
-    assert run.parameters["W2"].shape == (outputs, 4) and run.network.loss is loss and run.batch_size is None
+    assert run.first.parameters["W2"].shape == (outputs, 4) and run.network.loss is loss and run.batch_size is None
 
 
 @pytest.mark.parametrize("batch_size", [None, 16])
@@ -45,7 +44,7 @@ def test_classes_choose_the_head(tmp_path, classes, outputs, loss):
 def test_a_run_learns(tmp_path, classes, batch_size):
     run, seen = runs.prepare(drawn_dataset(tmp_path, classes=classes), changed(batch_size=batch_size)), []
     history = runs.History()
-    parameters = runs.execute(run, history, seen.append)
+    parameters = runs.execute(run, history, [lambda progress: seen.append(history.rows[-1])])
     assert seen == history.rows and [row.iteration for row in seen] == [100, 150] and len(history.costs) == 150
     last = history.rows[-1]
     assert last.watched_accuracy > 0.9 and last.cost < history.costs[0] and run.watched_name == "test"
@@ -70,21 +69,21 @@ def test_many_examples_are_trained_on_in_batches(tmp_path, monkeypatch):
 
 def test_epochs_are_counted_in_whole_batches(tmp_path):
     dataset = drawn_dataset(tmp_path)  # 44 to train on
-    assert runs.prepare(dataset, changed(iterations=None, epochs=3)).iterations == 3
-    assert runs.prepare(dataset, changed(iterations=None, epochs=3, batch_size=10)).iterations == 12
-    assert runs.prepare(dataset, changed(iterations=None)).iterations == runs.ITERATIONS
+    assert runs.prepare(dataset, changed(iterations=None, epochs=3)).num_iterations == 3
+    assert runs.prepare(dataset, changed(iterations=None, epochs=3, batch_size=10)).num_iterations == 12
+    assert runs.prepare(dataset, changed(iterations=None)).num_iterations == runs.ITERATIONS
 
 
 def test_examples_that_do_not_fit_are_read_from_disk_and_nothing_else_changes(tmp_path, monkeypatch):
     dataset = drawn_dataset(tmp_path)
     settings = changed(batch_size=8, keep_prob=0.8, standardise=True, validation_fraction=0.2, class_weight="balanced")
     resident = runs.prepare(dataset, settings)
-    want = runs.execute(resident, runs.History(), lambda row: None)
+    want = runs.execute(resident, runs.History())
     monkeypatch.setattr(feeds, "RESIDENT_BYTES", 0)
     monkeypatch.setattr(feeds, "PIECE_BYTES", 3 * 8 * 90 * 4)
     history = runs.History()
     streamed = runs.prepare(dataset, settings)
-    got = runs.execute(streamed, history, lambda row: None)
+    got = runs.execute(streamed, history)
     for name in want:
         np.testing.assert_allclose(got[name], want[name], rtol=1e-4, atol=1e-6)
     assert len(history.costs) == 150
@@ -110,13 +109,13 @@ def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
     run, seen = runs.prepare(drawn_dataset(tmp_path), changed(early_stopping=2)), []
     history, kept = runs.History(), []
 
-    def look(row):
-        seen.append(row.watched_cost)
-        kept.append(history.state[0])
+    def look(progress):
+        seen.append(history.rows[-1].watched_cost)
+        kept.append(history.state.parameters)
 
-    parameters = runs.execute(run, history, look)
+    parameters = runs.execute(run, history, [look])
     assert seen == [3.0, 1.0, 2.0, 2.5] and parameters is kept[1]
-    assert runs.execute(run, history, look) is kept[1] and len(seen) == 4  # it is over, and stays so
+    assert runs.execute(run, history, [look]) is kept[1] and len(seen) == 4  # it is over, and stays so
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -125,17 +124,17 @@ def test_a_restored_history_goes_on_to_the_same_bits(tmp_path, dtype, monkeypatc
     settings = changed(optimizer="momentum", batch_size=8, keep_prob=0.8, dtype=dtype, early_stopping=50)
     run = runs.prepare(drawn_dataset(tmp_path), settings)
     whole, part = runs.History(), runs.History()
-    want = runs.execute(run, whole, lambda row: None)
+    want = runs.execute(run, whole)
 
     with Checkpoints(tmp_path / "c") as checkpoints:
         with pytest.raises(KeyboardInterrupt):
-            runs.execute(run, part, interrupt_at(60), checkpoints, seconds=0)
+            runs.execute(run, part, [interrupt_at(60)], checkpoints, seconds=0)
         runs.save(checkpoints, run, part)
         checkpoints.wait()
     with Checkpoints(tmp_path / "c") as checkpoints:
         run, again = runs.restore(checkpoints, run, pytest.fail)
     assert again.rows == whole.rows[:3] and again.costs == whole.costs[:60]
-    got = runs.execute(run, again, lambda row: None)
+    got = runs.execute(run, again)
     assert again.rows == whole.rows and again.costs == whole.costs
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -159,15 +158,15 @@ def test_whenever_a_run_is_interrupted_its_history_and_parameters_are_of_one_ste
 
     monkeypatch.setattr(runs, "measure", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        runs.execute(runs.prepare(drawn_dataset(tmp_path), SETTINGS), history, lambda row: None)
+        runs.execute(runs.prepare(drawn_dataset(tmp_path), SETTINGS), history)
     assert [row.iteration for row in history.rows] == ([] if steps is None else [steps])
     assert len(history.costs) == (steps or 0)
-    assert history.state is None if steps is None else history.state[0] is told[0]
+    assert history.state is None if steps is None else history.state.parameters is told[0]
 
 
 def reduced_run(tmp_path, monkeypatch, **changes):
     """A reduction pays for none of the small data sets that tests are made of."""
-    monkeypatch.setattr(training, "pays", lambda *_: True)
+    monkeypatch.setattr("jaxnet.training.in_memory.pays", lambda *_: True)
     monkeypatch.setattr(runs, "CHUNK", 20)
     return runs.prepare(drawn_dataset(tmp_path, m=24), changed(optimizer="momentum", **changes))
 
@@ -177,9 +176,9 @@ def test_a_run_in_reduced_inputs_is_the_same_run(tmp_path, monkeypatch):
         ends, rows = [], []
         for reduce in (True, False):
             run = reduced_run(tmp_path, monkeypatch, dtype="float64", standardise=True, early_stopping=9, reduce=reduce)
-            assert (run.reduced is not None) == reduce
+            assert (run.basis is not ALL_INPUTS) == reduce
             history = runs.History()
-            ends.append(runs.execute(run, history, lambda row: None))
+            ends.append(runs.execute(run, history))
             rows.append(history.columns())
     assert_close(*ends, 1000)
     for name in rows[0]:
@@ -189,20 +188,21 @@ def test_a_run_in_reduced_inputs_is_the_same_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_a_reduced_run_goes_on_to_the_same_bits_and_elsewhere_to_rounding(tmp_path, monkeypatch, elsewhere):
     run, whole, part = reduced_run(tmp_path, monkeypatch), runs.History(), runs.History()
-    want = runs.execute(run, whole, lambda row: None)
+    want = runs.execute(run, whole)
     with Checkpoints(tmp_path / "c") as checkpoints:
         with pytest.raises(KeyboardInterrupt):
-            runs.execute(run, part, interrupt_at(60), checkpoints, seconds=0)
+            runs.execute(run, part, [interrupt_at(60)], checkpoints, seconds=0)
         runs.save(checkpoints, run, part)
     if elsewhere:  # the other machine's basis
-        flip = np.where(np.arange(run.reduced.Q.shape[1]) % 3, 1, -1).astype(np.float32)[None]
-        V = run.reduced.tree
-        tree = V | {"W1": V["W1"] * flip}
-        run = run._replace(reduced=Reduced(run.reduced.X * flip.T, tree, run.reduced.Q * flip))
+        flip = np.where(np.arange(run.basis.size) % 3, 1, -1).astype(np.float32)[None]
+        V = run.start.state.parameters
+        state = run.start.state._replace(parameters=V | {"W1": V["W1"] * flip})
+        start = runs.Start(run.start.X * flip.T, state, ReducedInputs(run.basis.Q * flip))
+        run = dataclasses.replace(run, start=start)
     with Checkpoints(tmp_path / "c") as checkpoints:
         run, again = runs.restore(checkpoints, run, pytest.fail)
     assert again.rows == whole.rows[:3]
-    got = runs.execute(run, again, lambda row: None)
+    got = runs.execute(run, again)
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3 if elsewhere else 0, atol=1e-5 if elsewhere else 0)
 
@@ -211,11 +211,15 @@ def test_a_run_that_was_not_reduced_stays_so_and_others_are_not_taken(tmp_path, 
     """A longer run may pay the reduction that a shorter one did not."""
     run, part = reduced_run(tmp_path, monkeypatch), runs.History()
     with Checkpoints(tmp_path / "c") as checkpoints:
-        runs.execute(run._replace(reduced=None, iterations=40), part, lambda row: None, checkpoints)
+        runs.execute(dataclasses.replace(run.in_all_inputs(), num_iterations=40), part, (), checkpoints)
     with Checkpoints(tmp_path / "c") as checkpoints:
         again, history = runs.restore(checkpoints, run, pytest.fail)
-        assert run.reduced is not None and again.reduced is None and [row.iteration for row in history.rows] == [20, 40]
-        other = run._replace(settings=dataclasses.replace(run.settings, seed=5))
+        assert (
+            run.basis is not ALL_INPUTS
+            and again.basis is ALL_INPUTS
+            and [row.iteration for row in history.rows] == [20, 40]
+        )
+        other = dataclasses.replace(run, settings=dataclasses.replace(run.settings, seed=5))
         notes = []
         _, history = runs.restore(checkpoints, other, notes.append)
     assert history == runs.History() and "is of a run with other data or settings" in notes[0]
@@ -226,14 +230,14 @@ def test_the_last_whole_chunk_is_kept_so_that_a_run_can_be_continued(tmp_path, m
     dataset, settings = drawn_dataset(tmp_path), changed(optimizer="momentum", batch_size=8, keep_prob=0.8)
     short, long = (runs.prepare(dataset, dataclasses.replace(settings, iterations=n)) for n in (50, 90))
     whole, part = runs.History(), runs.History()
-    want = runs.execute(long, whole, lambda row: None)
+    want = runs.execute(long, whole)
     with Checkpoints(tmp_path / "c") as checkpoints:
-        runs.execute(short, part, lambda row: None, checkpoints, seconds=1e9)
+        runs.execute(short, part, (), checkpoints, seconds=1e9)
         runs.save(checkpoints, short, part)  # of 50 steps: the last chunk is half one, and is made anew as a whole
     with Checkpoints(tmp_path / "c") as checkpoints:
         _, again = runs.restore(checkpoints, long, pytest.fail)
     assert [row.iteration for row in again.rows] == [20, 40]
-    got = runs.execute(long, again, lambda row: None)
+    got = runs.execute(long, again)
     assert again.rows == whole.rows and again.costs == whole.costs
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -242,13 +246,13 @@ def test_the_last_whole_chunk_is_kept_so_that_a_run_can_be_continued(tmp_path, m
 def test_a_reduced_run_that_fails_tells_the_parameters_of_all_inputs(tmp_path, monkeypatch):
     run = reduced_run(tmp_path, monkeypatch, learning_rate=1e30)
     with pytest.raises(NotFiniteError) as failed:
-        runs.execute(run, runs.History(), lambda row: None)
-    assert failed.value.parameters["W1"].shape == run.parameters["W1"].shape
+        runs.execute(run, runs.History())
+    assert failed.value.parameters["W1"].shape == run.first.parameters["W1"].shape
 
 
 def interrupt_at(iteration):
-    def stop(row):
-        if row.iteration == iteration:
+    def stop(progress):
+        if progress.iteration == iteration:
             raise KeyboardInterrupt
 
     return stop

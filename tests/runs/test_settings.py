@@ -10,7 +10,7 @@ import pytest
 
 from jaxnet.errors import InputError
 from jaxnet.parameters import FrozenDict
-from jaxnet.runs.settings import (NAMES, Settings, learning_rate, make_optimizer, read_config, read_run, write_settings)
+from jaxnet.runs.settings import NAMES, Settings, learning_rate, make_optimizer, read_config, read_run, write_settings
 
 
 def test_what_was_written_is_what_is_read(tmp_path):

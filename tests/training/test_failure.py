@@ -8,7 +8,6 @@ import pytest
 
 import jaxnet
 from jaxnet import Network, NotFiniteError
-from jaxnet.training import loop as training
 
 from ..drawn import assert_same, problem
 
@@ -99,7 +98,7 @@ def test_one_layer_that_becomes_nan_is_named():
 def test_reduced_inputs_keep_what_all_inputs_keep(monkeypatch):
     options = {"optimizer": optax.sgd(2.0), "network": SQUARED, "dims": (300, 5, 2)}
     want, *_ = diverged(**options, reduce_inputs=False)
-    monkeypatch.setattr(training, "pays", lambda *sizes: True)
+    monkeypatch.setattr("jaxnet.training.in_memory.pays", lambda *sizes: True)
     error, X, Y, _, network = diverged(**options)
     assert error.parameters["W1"].shape == (5, 300)
     assert abs(error.kept - want.kept) <= 1

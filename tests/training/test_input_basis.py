@@ -9,9 +9,8 @@ import jaxnet
 from jaxnet import FrozenDict
 from jaxnet.errors import InputError
 from jaxnet.feedback import RULES
-from jaxnet.training import loop as training
-from jaxnet.training.loop import NotFiniteError, train
-from jaxnet.training.reduction import directions, expand, pays, project, reduce
+from jaxnet.training import NotFiniteError, train
+from jaxnet.training.input_basis import directions, pays, reduce
 
 from ..drawn import assert_close, problem
 from ..optimizers import COMMUTING, LATE
@@ -26,7 +25,7 @@ def x64():
 @pytest.fixture
 def always(monkeypatch):
     """Reductions that are exact are made, whether they pay or not."""
-    monkeypatch.setattr(training, "pays", lambda *_: True)
+    monkeypatch.setattr("jaxnet.training.in_memory.pays", lambda *_: True)
 
 
 def duplicated(X):
@@ -38,21 +37,23 @@ def duplicated(X):
 def test_what_is_reduced_is_what_was_given_seen_in_a_basis_of_it(change, dtype):
     X, _, parameters = problem((60, 4, 3, 1), 9, dtype=dtype)
     X = change(X).astype(dtype)
-    small, V, Q = reduce(X, parameters)
+    small, V, basis = reduce(X, parameters)
+    Q = basis.Q
     n, r = 4, X.shape[1] + 4
     assert small.shape == (r, X.shape[1]) and V["W1"].shape == (n, r) and Q.shape == (60, r)
     assert {a.dtype for a in (small, V["W1"], Q)} == {np.dtype(dtype)}
     assert_close(Q.T @ Q, np.eye(r), 60)
     assert_close(Q @ small, X, 100)
-    assert_close(expand(V, Q), parameters, 100)
-    assert_close(project(parameters, Q)["W1"], V["W1"], 200)
+    assert_close(basis.columns(X), small, 100)
+    assert_close(basis.expand(V), parameters, 100)
+    assert_close(basis.project(parameters)["W1"], V["W1"], 200)
 
 
 def test_more_examples_than_inputs_leave_as_many_inputs():
     X, _, parameters = problem((6, 4, 1), 9)
-    small, V, Q = reduce(X, parameters)
-    assert small.shape == (6, 9) and Q.shape == (6, 6)
-    assert_close(expand(V, Q), parameters, 100)
+    small, V, basis = reduce(X, parameters)
+    assert small.shape == (6, 9) and basis.Q.shape == (6, 6)
+    assert_close(basis.expand(V), parameters, 100)
 
 
 def test_everything_under_the_key_W1_is_reduced_and_nothing_else():
@@ -61,8 +62,8 @@ def test_everything_under_the_key_W1_is_reduced_and_nothing_else():
     state = optax.sgd(0.1, momentum=0.9).init(parameters)
     memory = optax.scale_by_lbfgs(memory_size=3).init(parameters)
     number = {"W1": jnp.ones(())}
-    _, (V, V_state, V_memory, V_number), Q = reduce(X, (parameters, state, memory, number))
-    r = Q.shape[1]
+    _, (V, V_state, V_memory, V_number), basis = reduce(X, (parameters, state, memory, number))
+    r = basis.size
     assert r == directions(X, (parameters, state, memory, number))
     assert V["W2"].shape == (60, 4) and V["b1"].shape == (4, 1)
     assert V_state[0].trace["W1"].shape == (4, r)
@@ -132,7 +133,7 @@ def test_so_is_every_feedback_rule_and_what_is_recorded_of_one(name, always):
     want = train(X, Y, parameters, **arguments, reduce_inputs=False)
     got = train(X, Y, parameters, **arguments)
     assert np.abs(got.costs - want.costs).max() <= 1e-12
-    assert_close((got.parameters, got.B), (want.parameters, want.B), 2000)
+    assert_close((got.parameters, got.state.B), (want.parameters, want.state.B), 2000)
     assert np.any(got.parameters["W1"] != want.parameters["W1"])
     for a, b in zip(jax.tree.leaves(got.alignment), jax.tree.leaves(want.alignment), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
@@ -153,7 +154,7 @@ def test_where_it_would_not_be_the_same_run_nothing_is_reduced(how, always, monk
         raise AssertionError("reduced")
 
     X, Y, parameters = problem((300, 5, 4, 1), 12)
-    monkeypatch.setattr(training, "reduce", refuse)
+    monkeypatch.setattr("jaxnet.training.in_memory.reduce", refuse)
     train(X, Y, parameters, num_iterations=2, **how)
     with pytest.raises(AssertionError, match="reduced"):
         train(X, Y, parameters, num_iterations=2)
@@ -190,8 +191,8 @@ def test_on_the_way_parameters_and_state_are_those_of_all_inputs_and_a_run_goes_
     half = train(X, Y, parameters, num_iterations=200, **arguments, on_chunk=stop)
     assert [progress.iteration for progress in told] == [50, 100] and len(half.costs) == 100
     for where in (told[-1], half):
-        assert where.parameters["W1"].shape == where.opt_state[0].trace["W1"].shape == (5, 300)
-    rest = train(X, Y, half.parameters, num_iterations=200, start=100, opt_state=half.opt_state, **arguments)
+        assert where.parameters["W1"].shape == where.state.opt_state[0].trace["W1"].shape == (5, 300)
+    rest = train(X, Y, half.state, num_iterations=200, **arguments)
     assert_close(np.concatenate([half.costs, rest.costs]), want.costs, 1000)
     assert_close(rest.parameters, want.parameters, 2000)
 

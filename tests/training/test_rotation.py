@@ -5,10 +5,10 @@ import optax.contrib
 import pytest
 
 from jaxnet import FrozenDict
+from jaxnet.optimizer import descend
 from jaxnet.runs.settings import Settings, make_optimizer
-from jaxnet.training.reduction import expand
+from jaxnet.training.input_basis import ReducedInputs
 from jaxnet.training.rotation import commutes_with_rotation
-from jaxnet.update import descend
 
 from ..optimizers import COMMUTING, LATE, REFUSED, STRANGE, UNREAD, no_W1
 
@@ -38,7 +38,7 @@ def tried(optimizers, steps=64):
 
     The cost is <G, p> + ||p||^2 / 20, for another G in each step: both terms stay what they are under a rotation.
     """
-    Q, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(N_X, DIRECTIONS)))
+    basis = ReducedInputs(np.linalg.qr(np.random.default_rng(0).normal(size=(N_X, DIRECTIONS)))[0])
 
     def walk(optimizer, parameters, forces):
         def step(state, G):
@@ -52,8 +52,8 @@ def tried(optimizers, steps=64):
         return parameters
 
     def compare(optimizer, begin, forces):
-        end, other = walk(optimizer, begin, forces), walk(optimizer, expand(begin, Q), expand(forces, Q))
-        return optax.tree.norm(optax.tree.sub(end, begin)), optax.tree.norm(optax.tree.sub(other, expand(end, Q)))
+        end, other = walk(optimizer, begin, forces), walk(optimizer, basis.expand(begin), basis.expand(forces))
+        return optax.tree.norm(optax.tree.sub(end, begin)), optax.tree.norm(optax.tree.sub(other, basis.expand(end)))
 
     @jax.jit  # one program for all
     def compare_all(scale):

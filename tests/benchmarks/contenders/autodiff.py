@@ -14,7 +14,8 @@ from .stepping import repeat
 
 def prepare(problem: Problem) -> Callable[[int], Callable[[], float]]:
     optimizer = optax.sgd(LEARNING_RATE)
-    return repeat(autodiff_step(optimizer, problem.case.loss), optimizer, problem, dict)
+    parameters = jax.tree.map(jnp.asarray, dict(problem.parameters))
+    return repeat(autodiff_step(optimizer, problem.case.loss), (parameters, optimizer.init(parameters)), problem)
 
 
 def autodiff_step(optimizer: optax.GradientTransformation, loss: str) -> Callable:
@@ -25,9 +26,10 @@ def autodiff_step(optimizer: optax.GradientTransformation, loss: str) -> Callabl
         _, caches = jaxnet.L_model_forward(X, parameters, network)
         return jnp.mean(network.loss.value(caches[-1].Z, Y))
 
-    def step(parameters, opt_state, X, Y):
+    def step(X, Y, state):
+        parameters, opt_state = state
         J, gradient = jax.value_and_grad(cost)(parameters, X, Y)
         updates, opt_state = optimizer.update(gradient, opt_state, parameters)
-        return optax.apply_updates(parameters, updates), opt_state, J
+        return (optax.apply_updates(parameters, updates), opt_state), J
 
-    return jax.jit(step, donate_argnums=(0, 1))
+    return jax.jit(step, donate_argnums=2)

@@ -88,4 +88,5 @@ def _train_anew(problem: Problem, reduce_inputs: bool, n: int) -> Callable[[], f
 
 def prepare_step(problem: Problem) -> Callable[[int], Callable[[], float]]:
     step = jaxnet.make_update_step(OPTIMIZER, jaxnet.Network(loss=problem.case.loss))
-    return repeat(step, OPTIMIZER, problem, jaxnet.FrozenDict)
+    parameters = jaxnet.FrozenDict(jax.tree.map(jnp.asarray, problem.parameters))
+    return repeat(step, jaxnet.init_state(parameters, OPTIMIZER), problem)
