@@ -11,6 +11,7 @@ import optax
 
 from .arguments import check_number
 from .checks import check_floats, check_gradient, check_parameters
+from .errors import InputError
 from .feedback import Feedback, initialize_feedback, update_feedback
 from .network import COURSE, Network, cost, cost_and_grads, parameter_grads
 from .optimizer import GRADIENT_DESCENT, as_the_optimizer_takes, descend
@@ -30,6 +31,18 @@ class TrainState(NamedTuple):
     opt_state: Any = None  # the optimizer's; None before the first step
     B: Feedback = None  # the feedback weights of the network's rule; None before the first step
     step: int | np.ndarray | jax.Array = 0  # how many steps have been made
+
+
+def check_state(state: TrainState) -> None:
+    """Raises `InputError` for anything else, such as parameters alone, and for a `step` that is not a whole number."""
+    if not isinstance(state, TrainState):
+        raise InputError(
+            f"state is {state!r:.60}; expected a TrainState, such as init_state(parameters, optimizer, network)"
+        )
+    step = state.step
+    is_number = isinstance(step, int | np.integer | np.ndarray | jax.Array) and not isinstance(step, bool)
+    if not is_number or np.shape(step) != () or not jnp.issubdtype(jnp.result_type(step), jnp.integer):
+        raise InputError(f"state.step is {step!r:.60}; expected the number of steps made, a whole number")
 
 
 def init_state(
@@ -97,6 +110,7 @@ def update(
 
     Raises `InputError` where the optimizer makes no step.
     """
+    check_state(state)
     parameters, opt_state, B, made = state
     if opt_state is None:
         opt_state = optimizer.init(parameters)

@@ -15,7 +15,7 @@ from ..optimizer import GRADIENT_DESCENT, as_the_optimizer_takes
 from ..parameters import FrozenDict, layer_dims
 from ..programs import let_go
 from ..types import AnyArray, Inputs, Labels, Parameters, PRNGKeyArray
-from ..update import TrainState
+from ..update import TrainState, check_state
 from ..weighting import ClassWeight, SampleWeight, example_weights
 from .batches import resident, with_weights
 from .input_basis import ALL_INPUTS, InputBasis, directions, pays, reduce
@@ -95,9 +95,12 @@ def train(
     """
     let_go()
     state = state if isinstance(state, TrainState) else TrainState(state)
+    check_state(state)
     check_data(X, Y, state.parameters, network)
     n_L, m = layer_dims(state.parameters)[-1], X.shape[1]
-    start = _checked_step(state)
+    start = int(state.step)
+    if start < 0:
+        raise InputError(f"state.step is {start}; expected the number of steps made, from 0")
     check_schedule(m, num_iterations, batch_size, key, chunk)
     check_regularization(lambd, keep_prob, input_keep_prob, key)
     if record_every is not None and not (isinstance(record_every, int) and record_every >= 1):
@@ -113,17 +116,6 @@ def train(
     feed = resident(X, with_weights(np.asarray(Y), weight), batch_size, key)
     hooks = (on_chunk,) if callable(on_chunk) else tuple(on_chunk)
     return run_steps(feed, state, config, num_iterations, key=key, chunk=chunk, basis=basis, on_chunk=hooks)
-
-
-def _checked_step(state: TrainState) -> int:
-    """The number of steps made. Raises `InputError` for anything else than a number from 0."""
-    try:
-        start = int(state.step)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"state.step is {state.step!r:.60}; expected the number of steps made") from error
-    if start < 0 or start != state.step:
-        raise InputError(f"state.step is {state.step}; expected the number of steps made, from 0")
-    return start
 
 
 def _complete(

@@ -77,7 +77,7 @@ def _order(case: Case) -> np.ndarray | None:
         return None
     import jax
 
-    from jaxnet.training.loop import batch_indices
+    from jaxnet.training import batch_indices
 
     with jax.default_device(jax.devices("cpu")[0]):
         return batch_indices(jax.random.key(0), case.m * case.batches, case.m, 0, EPOCHS * case.batches)

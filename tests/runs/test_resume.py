@@ -445,9 +445,7 @@ def test_a_full_disk_is_one_line_and_the_model_is_kept(tmp_path, capsys, monkeyp
     images, labels = drawn_pictures(40)
     data, out, write = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run", durable.write
     with monkeypatch.context() as patch:
-        from jaxnet.runs import settings
-
-        patch.setattr(settings, "write_settings", lambda *_: None)
+        patch.setattr("jaxnet.runs.write_settings", lambda *_: None)
         patch.setattr(durable, "write", full)
         assert typed("train", data, "--layers", 3, "--iterations", 200, "--out", out) == 2
     error = capsys.readouterr().err.splitlines()[-1]
