@@ -24,7 +24,7 @@ def read(directory: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     dataset = load_dataset(directory / "train_catvnoncat.h5", test_fraction=0.25, seed=0)
     splits = {"train": dataset.train, "test": dataset.test}
     return {
-        name: (jaxnet.Scaling().columns(split.rows[:]), targets(split.labels, dataset.classes))
+        name: (jaxnet.Preprocessing().columns(split.rows[:]), targets(split.labels, dataset.classes))
         for name, split in splits.items()
     }
 

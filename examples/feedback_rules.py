@@ -78,7 +78,7 @@ class Curve(NamedTuple):
 
 
 def columns(examples: Any, classes: Sequence[str]) -> tuple[Any, Any]:
-    return jaxnet.Scaling().columns(examples.rows[:]), targets(examples.labels, classes)
+    return jaxnet.Preprocessing().columns(examples.rows[:]), targets(examples.labels, classes)
 
 
 def train(dataset: Dataset, task: Task, rule: str | jaxnet.Rule, epochs: int, start: int) -> Curve:

@@ -12,8 +12,8 @@ import jaxnet
 
 
 PACKAGE = Path(jaxnet.__file__).parent
-# Each room and the rooms below it, which it may import: through their `__init__`, or a folder or file in OPEN. The files
-# of the root are the mathematics of one network, and may be imported by name.
+# Each room, and the rooms it may import: through their `__init__`, or a folder or file in OPEN. The files of the root
+# are the mathematics of one network, and may be imported by name.
 ROOMS = {
     "root": [],
     "storage": ["root"],

@@ -11,7 +11,7 @@ from .output import add_output, check_output
 
 
 if TYPE_CHECKING:
-    from ..data import Scaling
+    from ..data import Preprocessing
 
 
 def add(commands: Any) -> None:
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         loss=options.loss,
         classes=options.classes,
         input_shape=options.input_shape,
-        scaling=_scaling(options),
+        preprocessing=_preprocessing(options),
         channels_first=options.channels_first,
         layers=options.layers,
     )
@@ -81,16 +81,16 @@ def run(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _scaling(options: argparse.Namespace) -> "Scaling | None":
+def _preprocessing(options: argparse.Namespace) -> "Preprocessing | None":
     import numpy as np
 
-    from ..data import PIXEL_SCALE, Scaling
+    from ..data import PIXEL_SCALE, Preprocessing
 
     if options.pixel_scale is None and options.mean is None and options.std is None:
         return None
     scale = options.pixel_scale or PIXEL_SCALE
     if options.mean is None and options.std is None:
-        return Scaling(scale)
+        return Preprocessing(scale)
     if options.input_shape is None or len(options.input_shape) == 1:
         raise InputError("--mean and --std are about the channels of pictures: pass --input-shape too")
     channels = options.input_shape[2] if len(options.input_shape) == 3 else 1
@@ -101,4 +101,4 @@ def _scaling(options: argparse.Namespace) -> "Scaling | None":
         )
     shape = tuple(options.input_shape) if channels > 1 else (*options.input_shape[:2], 1)
     statistics = (np.broadcast_to(np.asarray(values, np.float32), shape).reshape(-1, 1) for values in (mean, std))
-    return Scaling(scale, *statistics)
+    return Preprocessing(scale, *statistics)

@@ -81,10 +81,10 @@ def _drawn_pixels(subject: Subject, dims: tuple[int, ...], m: int, key: "PRNGKey
 
 
 def _columns(rows: "np.ndarray", subject: Subject) -> Any:
-    from ..data import Scaling
+    from ..data import Preprocessing
 
-    scaling = Scaling() if subject.model is None else subject.model.scaling
-    return scaling.columns(rows, str(subject.parameters["W1"].dtype))
+    preprocessing = Preprocessing() if subject.model is None else subject.model.preprocessing
+    return preprocessing.columns(rows, str(subject.parameters["W1"].dtype))
 
 
 def _labelled(data: str, subject: Subject, dims: tuple[int, ...], options: argparse.Namespace) -> Inputs:

@@ -136,7 +136,7 @@ def _predictions(paths: Sequence[str], model: "Model") -> Iterator[list[Predicti
         for i, (_, pixels) in enumerate(batch):
             if not isinstance(pixels, str):
                 rows[i] = pixels
-        columns = class_probabilities(model.scaling.columns(rows, dtype), model.parameters, model.network)
+        columns = class_probabilities(model.preprocessing.columns(rows, dtype), model.parameters, model.network)
         yield [
             Failure(pixels) if isinstance(pixels, str) else _prediction(path, columns[:, i], model.classes)
             for i, (path, pixels) in enumerate(batch)

@@ -173,7 +173,7 @@ def _network_of(model: "Model") -> dict[str, Any]:
 
     said, _ = described(model)
     layers = tuple(said["layer_dims"][1:-1])
-    return {"layers": layers, "activation": said["hidden"], "standardise": model.scaling.mean is not None}
+    return {"layers": layers, "activation": said["hidden"], "standardise": model.preprocessing.mean is not None}
 
 
 def _set_precision(dtype: str | None) -> None:
@@ -368,6 +368,6 @@ def _check(run: "Run", parameters: "Parameters") -> "Report | None":
         return None
     m = len(run.train.labels)
     some = run.train.take(np.arange(0, m, -(-m // CHECKED_EXAMPLES)))
-    X = run.scaling.columns(some.rows[:], run.dtype)
+    X = run.preprocessing.columns(some.rows[:], run.dtype)
     Y = targets(some.labels, run.dataset.classes)
     return check_backward(X, Y, parameters, run.network.by_backprop, thorough=False)

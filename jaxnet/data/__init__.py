@@ -20,8 +20,8 @@ from .pictures import quiet_decoders as quiet_decoders, read_pixels as read_pixe
 from .prefetch import prefetched as prefetched
 from .preprocessing import (
     PIXEL_SCALE as PIXEL_SCALE,
-    Scaling as Scaling,
-    fit_scaling as fit_scaling,
+    Preprocessing as Preprocessing,
+    fit_preprocessing as fit_preprocessing,
     row_blocks as row_blocks,
 )
 

@@ -1,4 +1,4 @@
-"""Examples and datasets: an example a row, as on disk; `Scaling` makes the columns of the mathematics from them."""
+"""Examples and datasets, one example per row, as on disk; `Preprocessing` turns rows into columns of X."""
 
 import copy
 import hashlib

@@ -105,7 +105,7 @@ def _write_table(path: Path, header: list[str], rows: Iterable[Sequence[float]])
 
 def test_probabilities(run: Run, parameters: Parameters) -> np.ndarray:
     """(classes, m) for the test examples."""
-    parts = blocks(run.dataset.test, run.scaling.columns, run.dataset.classes, run.dtype)
+    parts = blocks(run.dataset.test, run.preprocessing.columns, run.dataset.classes, run.dtype)
     return np.concatenate([class_probabilities(X, parameters, run.network) for X, _ in parts], axis=1)
 
 

@@ -24,7 +24,7 @@ from ..model import Model
 from ..network import Network
 from ..parameters import FrozenDict, initialize_parameters_deep
 from ..training import Reduced, project, reduce
-from ..data import Scaling, fit_scaling
+from ..data import Preprocessing, fit_preprocessing
 from .settings import Settings, make_optimizer
 from ..training import (Feed, NotFiniteError, Progress, Step, first_feedback, in_all_inputs, make_steps, resident, with_weights, worth_reducing)
 from ..types import AnyArray, Parameters
@@ -79,7 +79,7 @@ class Run(NamedTuple):
 
     dataset: Dataset
     settings: Settings
-    scaling: Scaling
+    preprocessing: Preprocessing
     train: Examples
     watched: Examples  # the validation examples, or, where there are none, the test's
     watched_name: str
@@ -102,9 +102,9 @@ class Run(NamedTuple):
     def columns(self) -> Columns:
         """How rows of examples become the inputs that the steps are made with."""
         if self.reduced is None:
-            return self.scaling.columns
+            return self.preprocessing.columns
         Q = self.reduced.Q
-        return lambda rows, dtype: _projected(Q, self.scaling.columns(rows, dtype))
+        return lambda rows, dtype: _projected(Q, self.preprocessing.columns(rows, dtype))
 
     @property
     def basis(self) -> jax.Array | None:
@@ -127,7 +127,7 @@ class Run(NamedTuple):
             self.network.by_backprop,
             self.dataset.input_shape,
             self.dataset.classes,
-            self.scaling,
+            self.preprocessing,
         )
 
 
@@ -139,7 +139,7 @@ def storage_dtype(dtype: str) -> str:
 def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) -> Run:
     """The network for a dataset, drawn from the seed: one sigmoid for two classes, softmax for more.
 
-    With `initial` the run starts from its parameters, and keeps its scaling of the inputs.
+    With `initial` the run starts from its parameters, and keeps its preprocessing of the inputs.
     """
     outputs, loss = (1, "binary_cross_entropy")
     if len(dataset.classes) > 2:
@@ -162,19 +162,19 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) 
     if settings.epochs is not None:
         steps = settings.epochs * (1 if batch_size is None else m // batch_size)
     check_schedule(m, steps, batch_size, batches_key)
-    scaling = fit_scaling(train.rows) if settings.standardise else Scaling()
+    preprocessing = fit_preprocessing(train.rows) if settings.standardise else Preprocessing()
     network, optimizer = Network(settings.activation, loss, settings.feedback), make_optimizer(settings, steps)
     if initial is not None:
-        drawn = Model(parameters, network.by_backprop, dataset.input_shape, dataset.classes, scaling)
-        parameters, scaling = first_parameters(initial, drawn), initial.scaling
+        drawn = Model(parameters, network.by_backprop, dataset.input_shape, dataset.classes, preprocessing)
+        parameters, preprocessing = first_parameters(initial, drawn), initial.preprocessing
     B = first_feedback(parameters, network, batches_key)
     reduced = None
     if settings.reduce and stays:
-        X = scaling.columns(train.rows[:], dtype)
+        X = preprocessing.columns(train.rows[:], dtype)
         if worth_reducing(X, parameters, None, _step(settings, network, optimizer, m), batch_size or m, steps):
             reduced = reduce(X, parameters)
     return Run(
-        dataset, settings, scaling, train, watched, watched_name, network, parameters, optimizer, steps, batch_size,
+        dataset, settings, preprocessing, train, watched, watched_name, network, parameters, optimizer, steps, batch_size,
         batches_key, B, reduced, by_class,
     )  # fmt: skip
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxnet.data import Examples, load_dataset, read_pixels
-from jaxnet.data.preprocessing import Scaling
+from jaxnet.data.preprocessing import Preprocessing
 
 from . import harness
 
@@ -51,7 +51,7 @@ def prepare_jaxnet(case: str) -> Callable[[int], float]:
         for examples in parts:
             order = generator.permutation(len(examples.labels))
             for start in range(0, len(order), BATCH):
-                seen += Scaling().columns(examples.rows[order[start : start + BATCH]]).shape[1]
+                seen += Preprocessing().columns(examples.rows[order[start : start + BATCH]]).shape[1]
         return seen
 
     loaded = load(cache.name) if case == "later epoch" else None

@@ -7,7 +7,7 @@ from safetensors.numpy import load_file, save_file
 
 from jaxnet import Network, load_model, save_model
 from jaxnet.cli import main
-from jaxnet.data.preprocessing import Scaling
+from jaxnet.data.preprocessing import Preprocessing
 
 from ..model.test_model import drawn_model
 
@@ -93,7 +93,7 @@ def test_an_import_of_rows_says_how_to_make_them_pictures(folder, capsys):
     assert typed("import", "n.npz", "--out", "n.safetensors", *options) == 0
     assert "pass --input-shape HEIGHT WIDTH" in capsys.readouterr().out
     model = load_model("n.safetensors")
-    assert model.network == Network("tanh", "squared_error") and model.scaling == Scaling(1.0)
+    assert model.network == Network("tanh", "squared_error") and model.preprocessing == Preprocessing(1.0)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from jaxnet.cli import main
 from jaxnet.cli.inspect import _different
 from jaxnet.cli.inspect_inputs import _picture_shape
 from jaxnet.cli.inspect_text import best_scaling, course_of, number, word
-from jaxnet.data.preprocessing import Scaling
+from jaxnet.data.preprocessing import Preprocessing
 
 
 def typed(*arguments) -> int:
@@ -55,7 +55,7 @@ def line(text: str, name: str) -> str:
 
 def model(dims=(12, 4, 1), shape=(2, 2, 3), **changes) -> Model:
     parameters = jaxnet.initialize_parameters_deep(dims, key=jax.random.key(0), scaling="he")
-    return Model(parameters, Network(), shape, ("dark", "bright"), Scaling())._replace(**changes)
+    return Model(parameters, Network(), shape, ("dark", "bright"), Preprocessing())._replace(**changes)
 
 
 def size_of_X(text: str) -> float:
@@ -169,8 +169,8 @@ def test_an_activation_that_only_estimates_its_slope_is_inspected_too(folder, sa
 
 
 def test_a_saved_model_on_its_rows_and_with_its_statistics(folder, said):
-    scaling = Scaling(1 / 255, np.full((12, 1), 5, np.float32), np.full((12, 1), 0.1, np.float32))
-    save_model("m.safetensors", model(shape=(12,), scaling=scaling))
+    preprocessing = Preprocessing(1 / 255, np.full((12, 1), 5, np.float32), np.full((12, 1), 0.1, np.float32))
+    save_model("m.safetensors", model(shape=(12,), preprocessing=preprocessing))
     assert "standard normal; labels drawn; X of size" in line(said("m.safetensors"), "inputs")
     text = said("m.safetensors", npz("a.npz"), "--examples", 20)
     assert line(text, "inputs").startswith("20 of the 30 training examples of a.npz")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from jaxnet import FrozenDict, Model, Network, save_model
 from jaxnet.cli import main, predict
-from jaxnet.data.preprocessing import Scaling
+from jaxnet.data.preprocessing import Preprocessing
 from jaxnet.text import printable
 
 
@@ -23,7 +23,7 @@ CLASSES = ("dark", "bright")
 def brightness(classes=CLASSES, **changes) -> Model:
     """A network that calls a picture bright where its mean is above one half, and knows no doubt far from it."""
     parameters = FrozenDict(W1=np.full((1, 12), 2, np.float32), b1=np.full((1, 1), -12, np.float32))
-    return Model(parameters, Network(), SHAPE, classes, Scaling())._replace(**changes)
+    return Model(parameters, Network(), SHAPE, classes, Preprocessing())._replace(**changes)
 
 
 @pytest.fixture
@@ -54,7 +54,9 @@ def test_files_are_classified_in_the_order_that_they_are_named(folder, capsys):
 
 
 def test_probabilities_are_those_of_the_network_on_scaled_pixels(folder, capsys):
-    save_model("m.safetensors", brightness(scaling=Scaling(1 / 255, *np.float32([[[0.25]] * 12, [[2.0]] * 12]))))
+    save_model(
+        "m.safetensors", brightness(preprocessing=Preprocessing(1 / 255, *np.float32([[[0.25]] * 12, [[2.0]] * 12])))
+    )
     picture("a.png", 51)
     assert typed("a.png", "--json") == 0
     said = json.loads(capsys.readouterr().out)

@@ -249,7 +249,7 @@ def test_class_weights_are_told_kept_and_trained_with(tmp_path, data, capsys, wo
     np.testing.assert_array_equal(run.by_class, weights)
     shown = ", ".join(f"{name} {weight:.6g}" for name, weight in zip(run.dataset.classes, weights, strict=True))
     assert f"weights   {shown}: times the loss of each example of the class, in all costs" in output
-    X = run.scaling.columns(run.train.rows[:], "float32")
+    X = run.preprocessing.columns(run.train.rows[:], "float32")
     Y = np.eye(3, dtype=np.float32)[:, run.train.labels]
     network, w = run.network, np.asarray(weights)[run.train.labels]
     trained = training.train(

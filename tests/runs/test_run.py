@@ -49,7 +49,7 @@ def test_a_run_learns(tmp_path, classes, batch_size):
     assert seen == history.rows and [row.iteration for row in seen] == [100, 150] and len(history.costs) == 150
     last = history.rows[-1]
     assert last.watched_accuracy > 0.9 and last.cost < history.costs[0] and run.watched_name == "test"
-    X = run.scaling.columns(run.dataset.test.rows)
+    X = run.preprocessing.columns(run.dataset.test.rows)
     AL, _ = L_model_forward(X, parameters, run.network)
     probabilities = measures.class_probabilities(X, parameters, run.network)
     assert probabilities.shape == (classes, X.shape[1])
@@ -92,10 +92,10 @@ def test_examples_that_do_not_fit_are_read_from_disk_and_nothing_else_changes(tm
 
 def test_standardised_inputs_are_fitted_on_the_training_examples_alone(tmp_path):
     run = runs.prepare(drawn_dataset(tmp_path), changed(standardise=True, validation_fraction=0.3))
-    X = run.scaling.columns(run.train.rows)
+    X = run.preprocessing.columns(run.train.rows)
     np.testing.assert_allclose(X.mean(axis=1), 0, atol=1e-5)
     np.testing.assert_allclose(X.std(axis=1), 1, atol=1e-4)
-    assert np.abs(run.scaling.columns(run.watched.rows).mean(axis=1)).max() > 1e-3
+    assert np.abs(run.preprocessing.columns(run.watched.rows).mean(axis=1)).max() > 1e-3
     assert len(run.train.labels) + len(run.watched.labels) == len(run.dataset.train.labels)
 
 
