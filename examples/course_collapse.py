@@ -29,10 +29,10 @@ def read(directory: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     }
 
 
-def collapse(data: dict, scaling: str | float, seed: int = 1) -> dict:
+def collapse(data: dict, init: str | float, seed: int = 1) -> dict:
     """What there is to say of one initialisation, before and after training."""
     (X, Y), (test_X, test_Y) = data["train"], data["test"]
-    start = jaxnet.initialize_parameters_deep(LAYER_DIMS, key=jax.random.key(seed), scaling=scaling)
+    start = jaxnet.initialize_parameters_deep(LAYER_DIMS, key=jax.random.key(seed), init=init)
     before = jax.jit(jaxnet.signal_sizes)(X, Y, start)
     parameters, costs = jaxnet.L_layer_model(X, Y, LAYER_DIMS, 0.0075, num_iterations=2500, parameters=start)
     AL, caches = jaxnet.L_model_forward(X, parameters)
@@ -61,9 +61,9 @@ def main(arguments: list[str] | None = None) -> None:
     data = read(parser.parse_args(arguments).directory)
     Y = data["train"][1]
     print(f"{int(Y.sum())} cats of {Y.size} pictures: entropy {entropy(float(Y.mean())):.4f}")
-    for scaling in (0.01, "he"):
-        said = collapse(data, scaling)
-        print(f"weights drawn with scaling={scaling!r}")
+    for init in (0.01, "he"):
+        said = collapse(data, init)
+        print(f"weights drawn with init={init!r}")
         print(f"  before   Z_1 ... Z_4 of size {', '.join(f'{size:.1e}' for size in said['Z'])}")
         print(f"           Z_4 varies between the examples by {said['spread']:.1e}")
         print(f"           dZ_1 ... dZ_4 of size {', '.join(f'{size:.1e}' for size in said['dZ'])}")

@@ -60,7 +60,7 @@ def checkpoints(X, Y, X_held_out, labels_held_out: np.ndarray) -> list[jaxnet.Fr
     jaxnet.train(
         X,
         Y,
-        jaxnet.initialize_parameters_deep(LAYERS, key=jax.random.key(0), scaling="he"),
+        jaxnet.initialize_parameters_deep(LAYERS, key=jax.random.key(0), init="he"),
         num_iterations=EPOCHS * steps,
         optimizer=optax.sgd(RATE, MOMENTUM),
         network=NETWORK,

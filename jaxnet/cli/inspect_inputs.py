@@ -29,7 +29,7 @@ class Subject(NamedTuple):
     activation: str
     network: "Network"
     parameters: "Parameters"
-    scaling: str | float | None = None  # of a drawn one
+    init: str | float | None = None  # of a drawn one
     model: "Model | None" = None  # where it is a saved one
 
 

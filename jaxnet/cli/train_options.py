@@ -13,8 +13,8 @@ from .options import (
     ACTIVATIONS,
     DTYPES,
     FEEDBACKS,
+    INITS,
     OPTIMIZERS,
-    SCALINGS,
     SCHEDULES,
     STRAIGHT_THROUGH,
     fraction,
@@ -64,7 +64,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("network")
     option("layers", "units of the hidden layers (default: 20 7 5)", nargs="*", type=_units, metavar="N")
     option("activation", "of the hidden layers (default: relu)", choices=ACTIVATIONS + STRAIGHT_THROUGH)
-    option("scaling", "of the first weights (default: he)", choices=SCALINGS)
+    option("scaling", "of the first weights (default: he)", choices=INITS)
     option(
         "feedback",
         f"how the error travels back, one of {', '.join(FEEDBACKS)} (default: backprop)",

@@ -43,8 +43,9 @@ OUTPUTS = {
 def to_torch(model: Model, *, fold_preprocessing: bool = False, channels_first: bool = False) -> dict[str, np.ndarray]:
     """`0.weight`, `0.bias`, `2.weight`, ...: the state dict of Sequential(Linear, ReLU, Linear, ..., Linear).
 
-    The module takes rows of n_x values, preprocessed as `model.preprocessing` says, and returns logits, as torch's losses
-    expect. With `fold_preprocessing` its first layer does the preprocessing, so that images go in as pixels from 0 to 255.
+    The module takes rows of n_x values, preprocessed as `model.preprocessing` says, and returns logits, which is what
+    torch's losses expect. With `fold_preprocessing` its first layer does the preprocessing, and images go in as pixels
+    from 0 to 255.
     A row is a picture in the order (height, width, channel); with `channels_first` in torch's, (C, H, W).
     Raises `InputError` for what the model has not got: pictures, or room for the preprocessing in float32.
     """

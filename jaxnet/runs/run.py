@@ -191,7 +191,7 @@ def _class_weights(train: Examples, classes: Sequence[str], settings: Settings) 
 def _draw(seed: int | jax.Array, layer_dims: tuple[int, ...], scaling: str, dtype: str) -> tuple[FrozenDict, jax.Array]:
     """The first parameters, and the key of the batches."""
     weights_key, batches_key = jax.random.split(jax.random.key(seed))
-    return initialize_parameters_deep(layer_dims, key=weights_key, scaling=scaling, dtype=dtype), batches_key
+    return initialize_parameters_deep(layer_dims, key=weights_key, init=scaling, dtype=dtype), batches_key
 
 
 @jax.jit  # else the transposed Q is a program, and an array, of its own

@@ -174,9 +174,9 @@ PYTHON = {
         "activation is 'swish'; expected an `Activation` or one of relu, leaky_relu, sigmoid",
     ),
     "an unknown loss": (lambda: jaxnet.Network(loss="hinge"), "loss is 'hinge'; expected a `Loss` or one of binary"),
-    "an unknown scaling": (
-        lambda: jaxnet.initialize_parameters_deep(DIMS, key=jax.random.key(0), scaling="kaiming"),
-        "scaling is 'kaiming'; expected a number from 0 or one of lecun, he, xavier",
+    "an unknown init": (
+        lambda: jaxnet.initialize_parameters_deep(DIMS, key=jax.random.key(0), init="kaiming"),
+        "init is 'kaiming'; expected a number from 0 or one of lecun, he, xavier",
     ),
     "sizes of layers": (lambda: start((4, 0)), "layer_dims is [4, 0]; expected at least two positive integers"),
     "no sizes for the course's model": (

@@ -12,7 +12,7 @@ from jaxnet.activations import ACTIVATIONS, STRAIGHT_THROUGH
 from jaxnet.cli import main, options
 from jaxnet.feedback import RULES
 from jaxnet.losses import LOSSES
-from jaxnet.parameters import SCALINGS
+from jaxnet.parameters import INITS
 from jaxnet.runs import run as runs, settings
 
 from ..pictures import drawn_pictures, write_npz
@@ -93,7 +93,7 @@ def test_help_does_not_wait_for_jax(command):
 def test_help_names_every_member():
     assert options.OPTIMIZERS == tuple(settings.LEARNING_RATES)
     assert options.ACTIVATIONS == tuple(ACTIVATIONS) and options.LOSSES == tuple(LOSSES)
-    assert set(options.SCALINGS) == set(SCALINGS)
+    assert set(options.INITS) == set(INITS)
     assert options.FEEDBACKS == tuple(RULES) and options.STRAIGHT_THROUGH == tuple(STRAIGHT_THROUGH)
 
 

@@ -22,7 +22,7 @@ PLAIN, STANDARDISED = Preprocessing(), Preprocessing(1 / 255, MEAN, STD)
 
 
 def drawn(activation="relu", outputs=3, preprocessing=PLAIN, shape=SHAPE) -> Model:
-    parameters = initialize_parameters_deep((18, 7, 5, outputs), key=jax.random.key(0), scaling="he")
+    parameters = initialize_parameters_deep((18, 7, 5, outputs), key=jax.random.key(0), init="he")
     shifted = {name: value + 0.1 for name, value in parameters.items() if name.startswith("b")}
     loss = "binary_cross_entropy" if outputs == 1 else "softmax_cross_entropy"
     classes = tuple("abcdefgh"[: max(2, outputs)])
