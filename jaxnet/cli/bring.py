@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="a .safetensors or .npz file; pickles are not read")
     add_output(parser, "the model to write, MODEL.safetensors", required=True)
     network = parser.add_argument_group("network")
-    network.add_argument("--activation", choices=ACTIVATIONS, help="of the hidden layers (default: relu)")
+    network.add_argument("--hidden", choices=ACTIVATIONS, help="of the hidden layers (default: relu)")
     network.add_argument(
         "--loss", choices=LOSSES, help="default: binary_cross_entropy for one output, softmax_cross_entropy for more"
     )
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     check_output(options.out, options.overwrite)
     model = load_torch(
         options.file,
-        activation=options.activation,
+        hidden=options.hidden,
         loss=options.loss,
         classes=options.classes,
         input_shape=options.input_shape,

@@ -71,9 +71,7 @@ def add(commands: Any) -> None:
         help=f"how the first weights are drawn: {', '.join(INITS)}, or their standard deviation, such as 0.01 "
         f"(default: he; with --depth {' '.join(map(written, DEPTH_INITS))})",
     )
-    drawn.add_argument(
-        "--activation", choices=ACTIVATIONS + STRAIGHT_THROUGH, help="of the hidden layers (default: relu)"
-    )
+    drawn.add_argument("--hidden", choices=ACTIVATIONS + STRAIGHT_THROUGH, help="of the hidden layers (default: relu)")
     drawn.add_argument(
         "--loss", choices=LOSSES, help="over the output (default: binary, or softmax for --layers with several outputs)"
     )
@@ -146,7 +144,7 @@ def _inspect_depths(options: argparse.Namespace) -> tuple[str, dict[str, "Profil
     if not 2 <= depths[0] <= depths[-1] <= MOST_LAYERS:
         raise InputError(f"--depth is {options.depth}; expected numbers of layers from 2 to {MOST_LAYERS}")
     check_memory([width] * (depths[-1] + 1), options.examples)
-    activation = options.activation or "relu"
+    activation = options.hidden or "relu"
     network = Network(activation, options.loss or "binary_cross_entropy")
     key = jax.random.key(options.seed)
     inits = _different(options.init or DEPTH_INITS, width)
@@ -232,10 +230,10 @@ def _drawn(options: argparse.Namespace) -> tuple[Subject, str | None]:
         raise InputError("a softmax over one output is always 1 and has no gradient; expected at least two outputs")
     check_memory(dims, options.examples)
     network = Network(
-        options.activation or "relu", loss or ("binary_cross_entropy" if dims[-1] == 1 else "softmax_cross_entropy")
+        options.hidden or "relu", loss or ("binary_cross_entropy" if dims[-1] == 1 else "softmax_cross_entropy")
     )
     parameters = initialize_parameters_deep(dims, key=jax.random.key(options.seed), init=inits[0])
-    activation = options.activation or "relu"
+    activation = options.hidden or "relu"
     name = f"{_chain(dims)}, {activation}, drawn with --init {written(inits[0])}, seed {options.seed}"
     return Subject(name, activation, network, parameters, inits[0]), options.what
 
@@ -247,7 +245,7 @@ def _saved(options: argparse.Namespace) -> tuple[Subject, str | None]:
 
     if options.what is None:
         raise InputError("nothing to inspect; expected a MODEL, such as runs/faces, or --layers 12288 20 1, or --depth")
-    given = [name for name in ("init", "activation", "loss") if getattr(options, name) is not None]
+    given = [name for name in ("init", "hidden", "loss") if getattr(options, name) is not None]
     if given:
         raise InputError(f"--{given[0]} is for networks that are drawn; a MODEL has its own: leave it out")
     model = load_model(Path(options.what))

@@ -26,7 +26,7 @@ READ = (*SETTINGS, "channels_first", *STATISTICS)
 def load_torch(
     path: str | os.PathLike,
     *,
-    activation: str | None = None,
+    hidden: str | None = None,
     loss: str | None = None,
     classes: Sequence[str] | None = None,
     input_shape: Sequence[int] | None = None,
@@ -45,7 +45,7 @@ def load_torch(
     path = Path(path)
     arrays, said = _read_npz(path) if path.suffix.lower() == ".npz" else _read_safetensors(path)
     given = {
-        "hidden": activation,
+        "hidden": hidden,
         "loss": loss,
         "classes": None if classes is None else list(classes),
         "input_shape": None if input_shape is None else list(input_shape),

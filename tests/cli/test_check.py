@@ -42,7 +42,7 @@ def module(tmp_path, monkeypatch):
     "arguments",
     [
         ["--layers", "5", "4", "1"],
-        ["--layers", "4", "6", "3", "--activation", "gelu", "--loss", "softmax_cross_entropy", "--examples", "2"],
+        ["--layers", "4", "6", "3", "--hidden", "gelu", "--loss", "softmax_cross_entropy", "--examples", "2"],
     ],
 )
 def test_a_drawn_network_agrees(arguments, capsys):

@@ -89,7 +89,7 @@ def test_a_network_from_elsewhere_predicts_pictures(folder, capsys):
 
 def test_an_import_of_rows_says_how_to_make_them_pictures(folder, capsys):
     np.savez("n.npz", W1=np.ones((3, 4)), b1=np.ones(3), W2=np.ones((1, 3)))
-    options = ["--activation", "tanh", "--loss", "squared_error", "--pixel-scale", 1]
+    options = ["--hidden", "tanh", "--loss", "squared_error", "--pixel-scale", 1]
     assert typed("import", "n.npz", "--out", "n.safetensors", *options) == 0
     assert "pass --input-shape HEIGHT WIDTH" in capsys.readouterr().out
     model = load_model("n.safetensors")

@@ -88,7 +88,7 @@ def test_a_network_that_is_alive(said):
 
 
 def test_the_numbers_are_those_of_the_library(said):
-    table = rows(said("--layers", 30, 20, 10, 2, "--activation", "tanh", "--seed", 3, "--examples", 9), "layer")
+    table = rows(said("--layers", 30, 20, 10, 2, "--hidden", "tanh", "--seed", 3, "--examples", 9), "layer")
     network = Network("tanh", "softmax_cross_entropy")
     parameters = jaxnet.initialize_parameters_deep((30, 20, 10, 2), key=jax.random.key(3), init="he")
     values = jaxnet.singular_values(parameters)
@@ -125,8 +125,8 @@ def test_the_courses_collapse_is_seen_before_training(said, shared_data):
             ["--init", 1e9],
             {"forward": "explodes", "backward": "nothing comes back: the forward pass has left the range of float32"},
         ),
-        (["--init", 1e9, "--activation", "tanh"], {"slopes": "in layer", "to do": "--init "}),
-        (["--activation", "sigmoid"], {"backward": "vanishes", "to do": "no --init of he, lecun, xavier keeps"}),
+        (["--init", 1e9, "--hidden", "tanh"], {"slopes": "in layer", "to do": "--init "}),
+        (["--hidden", "sigmoid"], {"backward": "vanishes", "to do": "no --init of he, lecun, xavier keeps"}),
     ],
 )
 def test_networks_that_are_not_alive(arguments, verdicts, said):
@@ -144,7 +144,7 @@ def test_a_dead_layer_is_no_underflow(said):
 
 
 def test_many_layers_fit_on_a_screen(said):
-    text = said("--layers", *[6] * 41, "--activation", "identity", "--init", "lecun", "--loss", "squared_error")
+    text = said("--layers", *[6] * 41, "--hidden", "identity", "--init", "lecun", "--loss", "squared_error")
     assert len(text.splitlines()) <= 30 and "(40 layers)" in text
     layers = [int(row[0]) for row in rows(text, "layer")]
     assert layers[0] == 1 and layers[-1] == 40 and len(layers) == 12 and layers == sorted(set(layers))
@@ -165,7 +165,7 @@ def test_an_activation_that_only_estimates_its_slope_is_inspected_too(folder, sa
     """Saved by `jaxnet train --activation sign`, or drawn: sign passes the error on where |Z| is at most 1."""
     save_model("m.safetensors", model(network=Network("sign")))
     assert said("m.safetensors").startswith("network   12-4-1, sign, in m.safetensors\n")
-    assert said("--layers", 12, 4, 1, "--activation", "sign").startswith("network   12-4-1, sign, drawn")
+    assert said("--layers", 12, 4, 1, "--hidden", "sign").startswith("network   12-4-1, sign, drawn")
 
 
 def test_a_saved_model_on_its_rows_and_with_its_statistics(folder, said):
@@ -257,7 +257,7 @@ def test_depths_of_an_explosion_and_of_named_inits(said):
 
 
 def test_sigmoid_vanishes_on_the_way_back_under_every_init(said):
-    text = said("--depth", 20, "--width", 30, "--activation", "sigmoid", "--init", "he", "xavier")
+    text = said("--depth", 20, "--width", 30, "--hidden", "sigmoid", "--init", "he", "xavier")
     assert all(row[1] == "alive" and row[4] == "vanishes" for row in rows(text, "20"))
     assert line(text, "to do").startswith("no --init of he, lecun, xavier keeps sizes through 20 layers of sigmoid")
 
@@ -336,7 +336,7 @@ def test_inputs_that_are_a_square_picture_are_one(n_x, shape):
         ([], "nothing to inspect; expected a MODEL, such as runs/faces, or --layers 12288 20 1, or --depth"),
         (["none"], "none is no file; expected a model.safetensors"),
         (["m.safetensors", "--init", "he"], "--init is for networks that are drawn; a MODEL has its own"),
-        (["m.safetensors", "--activation", "relu"], "--activation is for networks that are drawn"),
+        (["m.safetensors", "--hidden", "relu"], "--hidden is for networks that are drawn"),
         (["m.safetensors", "wide.npz"], "the examples of wide.npz are 13 numbers each, but the network takes 12"),
         (["zero.npz", "--layers", "12", "1"], "X is 0 everywhere, so there is no signal to follow: 30 of the 30"),
         (["m.safetensors", "many.npz"], "many.npz has 3 classes, but the network 1 outputs; expected 3"),

@@ -74,7 +74,7 @@ def test_a_network_trained_in_torch_comes_in_with_its_probabilities(activation, 
     g = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}[activation]
     module = torch.nn.Sequential(linear[0], g(), linear[1], g(), linear[2])
     save_state(module.state_dict(), tmp_path / "a.safetensors")
-    model = load_torch(tmp_path / "a.safetensors", activation=activation, input_shape=SHAPE)
+    model = load_torch(tmp_path / "a.safetensors", hidden=activation, input_shape=SHAPE)
     with torch.no_grad():
         expected = torch.softmax(module(torch.from_numpy(PIXELS / np.float32(255))), dim=1).numpy().T
     np.testing.assert_allclose(outputs_of(model), expected, atol=1e-6, rtol=0)
@@ -188,7 +188,7 @@ def test_what_is_given_goes_before_what_the_file_says(tmp_path):
     save_torch(tmp_path / "a.safetensors", drawn("gelu", preprocessing=STANDARDISED))
     model = load_torch(
         tmp_path / "a.safetensors",
-        activation="silu",
+        hidden="silu",
         classes="xyz",
         preprocessing=Preprocessing(1.0),
         loss="squared_error",
@@ -221,7 +221,7 @@ SAID = {"jaxnet_version": "0.1"}
         ({"0.weight": W[1][:0]}, None, {}, "the layer '0' has no matrix"),
         ({}, None, {}, "the layers named are none; expected pairs"),
         (GOOD, None, {"layers": ("0", "1")}, "the layers named are 0, 1; expected pairs such as 0.weight (n_1, n_0)"),
-        (GOOD, None, {"activation": "mish"}, "activation is 'mish'; expected an `Activation` or one of relu"),
+        (GOOD, None, {"hidden": "mish"}, "activation is 'mish'; expected an `Activation` or one of relu"),
         (GOOD, None, {"loss": "hinge"}, "loss is 'hinge'"),
         (GOOD, None, {"classes": ("a", "b", "c")}, "classes says ['a', 'b', 'c']; expected 2 printable names"),
         (GOOD, None, {"input_shape": (2, 3)}, "input_shape says [2, 3]; expected (n_x,), (height, width)"),
