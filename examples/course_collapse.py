@@ -4,7 +4,7 @@
 
 DIR holds the course's train_catvnoncat.h5 and test_catvnoncat.h5. Prints, for weights of standard deviation 0.01 and
 for "he", how large signals are before training, and what 2,500 steps of rate 0.0075 make of it. With 0.01 the cost
-stays at 0.644, the entropy of 72 cats among 209 pictures; no picture is called a cat, and test accuracy is 0.34.
+stays at 0.644, the entropy of 72 cats among 209 images; no image is called a cat, and test accuracy is 0.34.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("directory", type=Path, metavar="DIR")
     data = read(parser.parse_args(arguments).directory)
     Y = data["train"][1]
-    print(f"{int(Y.sum())} cats of {Y.size} pictures: entropy {entropy(float(Y.mean())):.4f}")
+    print(f"{int(Y.sum())} cats of {Y.size} images: entropy {entropy(float(Y.mean())):.4f}")
     for init in (0.01, "he"):
         said = collapse(data, init)
         print(f"weights drawn with init={init!r}")

@@ -41,13 +41,13 @@ def add(commands: Any) -> None:
         nargs="+",
         type=positive_int,
         metavar="N",
-        help="height width, or height width 3, of pictures (default: rows of numbers)",
+        help="height width, or height width 3, of images (default: rows of numbers)",
     )
     inputs.add_argument(
         "--channels-first",
         action="store_true",
         default=None,
-        help="pictures were flattened as (channel, height, width)",
+        help="images were flattened as (channel, height, width)",
     )
     inputs.add_argument(
         "--pixel-scale", type=positive_float, metavar="S", help="what pixels from 0 to 255 are multiplied by (1/255)"
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"network  {'-'.join(map(str, said['layer_dims']))}, {said['hidden']}, {said['loss']}")
     print(f"inputs   {'x'.join(map(str, model.input_shape))}, classes {', '.join(model.classes)}")
     if len(model.input_shape) == 1:
-        print("         (for pictures pass --input-shape HEIGHT WIDTH, or HEIGHT WIDTH 3)")
+        print("         (for images pass --input-shape HEIGHT WIDTH, or HEIGHT WIDTH 3)")
     return DONE
 
 
@@ -92,7 +92,7 @@ def _preprocessing(options: argparse.Namespace) -> "Preprocessing | None":
     if options.mean is None and options.std is None:
         return Preprocessing(scale)
     if options.input_shape is None or len(options.input_shape) == 1:
-        raise InputError("--mean and --std are about the channels of pictures: pass --input-shape too")
+        raise InputError("--mean and --std are about the channels of images: pass --input-shape too")
     channels = options.input_shape[2] if len(options.input_shape) == 3 else 1
     mean, std = options.mean or [0.0], options.std or [1.0]
     if len(mean) not in (1, channels) or len(std) not in (1, channels):

@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
     torch.add_argument(
         "--channels-first",
         action="store_true",
-        help="for pictures flattened as torch has them, (channel, height, width), instead of (height, width, channel)",
+        help="for images flattened as torch has them, (channel, height, width), instead of (height, width, channel)",
     )
 
 

@@ -48,8 +48,8 @@ def add(commands: Any) -> None:
         "data",
         nargs="?",
         metavar="DATA",
-        help="inputs: pictures or a folder of them, the course's FILE.h5, an .npz file of X and Y, a folder with "
-        "MNIST's idx files; without it they are drawn: pixels for a MODEL of pictures, else standard normal",
+        help="inputs: images or a folder of them, the course's FILE.h5, an .npz file of X and Y, a folder with "
+        "MNIST's idx files; without it they are drawn: pixels for a MODEL of images, else standard normal",
     )
     drawn = parser.add_argument_group("drawn networks")
     drawn.add_argument("--layers", nargs="+", type=_size, metavar="N", help="n_x, n_1, ..., n_L")

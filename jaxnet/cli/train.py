@@ -29,8 +29,8 @@ def add(commands: Any) -> None:
     """What `jaxnet train` takes."""
     parser = commands.add_parser(
         "train",
-        help="train a network on pictures, test it, and check its gradient",
-        description="Trains a network, tests it on pictures held out, checks its gradient against jax.grad, and "
+        help="train a network on images, test it, and check its gradient",
+        description="Trains a network, tests it on images held out, checks its gradient against jax.grad, and "
         "writes the model, the history and a report to a folder.",
     )
     parser.set_defaults(command=run)
@@ -250,7 +250,7 @@ def _test_and_write(
         print("\n".join(f"          {line}" for line in [report.reason, *report.table().splitlines()]))
     _say(f"saved     {folder}: {', '.join([*written, *drawn])}")
     if not drawn:
-        print("          (for a report and pictures of the run: pip install 'jaxnet[demo]')")
+        print("          (for a report and figures of the run: pip install 'jaxnet[demo]')")
     return DONE if report is None or report.agrees else FAILED
 
 
@@ -276,7 +276,7 @@ def _load(settings: "Settings", stop: Stop) -> "Dataset":
 
     from ..data import load_dataset
 
-    with tqdm(unit=" pictures", desc="decoding", delay=0.5, leave=False) as bar:
+    with tqdm(unit=" images", desc="decoding", delay=0.5, leave=False) as bar:
 
         def show(done: int, total: int) -> None:
             stop.check()
@@ -289,7 +289,7 @@ def _load(settings: "Settings", stop: Stop) -> "Dataset":
             seed=settings.seed,
             size=settings.size,
             grey=settings.grey,
-            on_picture=show,
+            on_image=show,
         )
 
 

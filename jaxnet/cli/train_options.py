@@ -38,7 +38,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default=argparse.SUPPRESS,
         metavar="DATA",
-        help="a folder of pictures, one subfolder a class, or named cat.0.jpg, dog.1.jpg, or with train/ and test/; "
+        help="a folder of images, one subfolder a class, or named cat.0.jpg, dog.1.jpg, or with train/ and test/; "
         "the course's FILE.h5; an .npz file of X and Y; a folder with MNIST's idx files; "
         "without it: 200 photographs, face or not, that come with scikit-image",
     )
@@ -47,8 +47,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     def option(name: str, help: str, **how: Any) -> None:
         group.add_argument(f"--{name}", default=argparse.SUPPRESS, help=help, **how)
 
-    option("size", "height and width that pictures are resized to (default: 64)", type=positive_int, metavar="N")
-    option("grey", "pictures in grey", action=argparse.BooleanOptionalAction)
+    option("size", "height and width that images are resized to (default: 64)", type=positive_int, metavar="N")
+    option("grey", "images in grey", action=argparse.BooleanOptionalAction)
     option("test-fraction", "held out where DATA has no test examples (default: 0.25)", type=fraction, metavar="F")
     option(
         "validation-fraction",

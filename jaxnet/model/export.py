@@ -46,8 +46,8 @@ def to_torch(model: Model, *, fold_preprocessing: bool = False, channels_first: 
     The module takes rows of n_x values, preprocessed as `model.preprocessing` says, and returns logits, which is what
     torch's losses expect. With `fold_preprocessing` its first layer does the preprocessing, and images go in as pixels
     from 0 to 255.
-    A row is a picture in the order (height, width, channel); with `channels_first` in torch's, (C, H, W).
-    Raises `InputError` for what the model has not got: pictures, or room for the preprocessing in float32.
+    A row is an image in the order (height, width, channel); with `channels_first` in torch's, (C, H, W).
+    Raises `InputError` for what the model has not got: images, or room for the preprocessing in float32.
     """
     state = {}
     for l in range(1, len(layer_dims(model.parameters))):
@@ -142,9 +142,9 @@ def _first_layer(W: Any, b: Any, model: Model, fold_preprocessing: bool, channel
 
 
 def channels_first_order(input_shape: Sequence[int]) -> np.ndarray:
-    """Where each value of a picture flattened as (C, H, W) stands in one flattened as (H, W, C)."""
+    """Where each value of an image flattened as (C, H, W) stands in one flattened as (H, W, C)."""
     if len(input_shape) == 1:
-        raise InputError(f"channels_first is about pictures, but the inputs are rows of {input_shape[0]} numbers")
+        raise InputError(f"channels_first is about images, but the inputs are rows of {input_shape[0]} numbers")
     height, width = input_shape[:2]
     return np.arange(np.prod(input_shape)).reshape(height, width, -1).transpose(2, 0, 1).ravel()
 

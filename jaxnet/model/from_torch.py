@@ -88,7 +88,7 @@ def _statistics(said: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _channels_last(model: Model) -> Model:
-    """The model of pictures that are flattened as jaxnet does, (H, W, C), from one of torch's (C, H, W)."""
+    """The model of images that are flattened as jaxnet does, (H, W, C), from one of torch's (C, H, W)."""
     order = np.argsort(channels_first_order(model.input_shape))
     preprocessing = model.preprocessing
     if preprocessing.mean is not None and preprocessing.std is not None:

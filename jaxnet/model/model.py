@@ -38,7 +38,7 @@ class Model(NamedTuple):
     classes: tuple[str, ...]
     preprocessing: Preprocessing = (
         Preprocessing()
-    )  # what is done to a picture's pixels, or to a row of floats, before layer 1
+    )  # what is done to an image's pixels, or to a row of floats, before layer 1
 
 
 def save_model(path: str | os.PathLike, model: Model) -> None:

@@ -207,8 +207,8 @@ def draw(
         check=check,
     )
     write_report(folder / "report.html", record)
-    pictures = [] if images is None else ["predictions.png"]
+    figures = [] if images is None else ["predictions.png"]
     if history.alignment:
         plot_alignment(folder / "alignment.png", history.alignment, run.settings.feedback.replace("_", " "))
-        pictures.append("alignment.png")
-    return ["report.html", *pictures]
+        figures.append("alignment.png")
+    return ["report.html", *figures]

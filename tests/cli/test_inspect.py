@@ -14,7 +14,7 @@ import jaxnet
 from jaxnet import FrozenDict, Model, Network, save_model
 from jaxnet.cli import main
 from jaxnet.cli.inspect import _different
-from jaxnet.cli.inspect_inputs import _picture_shape
+from jaxnet.cli.inspect_inputs import _image_shape
 from jaxnet.cli.inspect_text import best_init, course_of, number, word
 from jaxnet.data.preprocessing import Preprocessing
 
@@ -157,7 +157,7 @@ def test_a_saved_model_on_drawn_pixels(folder, said):
     save_model("m.safetensors", model())
     text = said("m.safetensors")
     assert text.startswith("network   12-4-1, relu, in m.safetensors\n")
-    assert line(text, "inputs").startswith("64 pictures of drawn pixels, scaled as in training; labels drawn")
+    assert line(text, "inputs").startswith("64 images of drawn pixels, scaled as in training; labels drawn")
     assert size_of_X(text) == pytest.approx(3**-0.5, rel=0.05)  # of numbers that are as likely anywhere from 0 to 1
 
 
@@ -177,19 +177,19 @@ def test_a_saved_model_on_its_rows_and_with_its_statistics(folder, said):
     assert size_of_X(text) == pytest.approx(math.hypot(5, 1) * 10, rel=0.05)
 
 
-def test_a_saved_model_on_pictures_of_which_some_cannot_be_read(folder, said):
+def test_a_saved_model_on_images_of_which_some_cannot_be_read(folder, said):
     save_model("m.safetensors", model())
     (folder / "d").mkdir()
     for i in range(4):
         Image.new("RGB", (5, 5), (255, 255, 255)).save(folder / "d" / f"{i}.png")
-    (folder / "d" / "2.png").write_text("no picture")
+    (folder / "d" / "2.png").write_text("no image")
     text = said("m.safetensors", "d")
-    assert "3 of the 4 pictures in d, 1 of them left out; labels drawn; X of size 1" == line(text, "inputs")
+    assert "3 of the 4 images in d, 1 of them left out; labels drawn; X of size 1" == line(text, "inputs")
 
 
-def test_a_drawn_network_on_pictures_takes_their_shape_from_its_inputs(folder, said):
+def test_a_drawn_network_on_images_takes_their_shape_from_its_inputs(folder, said):
     Image.new("L", (8, 8), 51).save("a.png")
-    assert "1 of the 1 pictures in a.png; labels drawn; X of size 0.2" == line(
+    assert "1 of the 1 images in a.png; labels drawn; X of size 0.2" == line(
         said("a.png", "--layers", 12, 3, 1), "inputs"
     )
 
@@ -262,7 +262,7 @@ def test_sigmoid_vanishes_on_the_way_back_under_every_init(said):
     assert line(text, "to do").startswith("no --init of he, lecun, xavier keeps sizes through 20 layers of sigmoid")
 
 
-# ---- pictures
+# ---- images
 
 
 @pytest.mark.parametrize(
@@ -323,8 +323,8 @@ def test_inits_that_draw_the_same_have_one_row():
 
 
 @pytest.mark.parametrize("n_x, shape", [(12288, (64, 64, 3)), (784, (28, 28)), (625, (25, 25)), (10, (10,))])
-def test_inputs_that_are_a_square_picture_are_one(n_x, shape):
-    assert _picture_shape(n_x) == shape
+def test_inputs_that_are_a_square_image_are_one(n_x, shape):
+    assert _image_shape(n_x) == shape
 
 
 # ---- what is no use
@@ -340,9 +340,9 @@ def test_inputs_that_are_a_square_picture_are_one(n_x, shape):
         (["m.safetensors", "wide.npz"], "the examples of wide.npz are 13 numbers each, but the network takes 12"),
         (["zero.npz", "--layers", "12", "1"], "X is 0 everywhere, so there is no signal to follow: 30 of the 30"),
         (["m.safetensors", "many.npz"], "many.npz has 3 classes, but the network 1 outputs; expected 3"),
-        (["m.safetensors", "none.png"], "none.png is no file; expected a picture, or a folder of them"),
-        (["m.safetensors", "no.png"], "no.png cannot be read as a picture"),
-        (["a.png", "--layers", "10", "1"], "the network takes 10 numbers that are no square picture"),
+        (["m.safetensors", "none.png"], "none.png is no file; expected an image, or a folder of them"),
+        (["m.safetensors", "no.png"], "no.png cannot be read as an image"),
+        (["a.png", "--layers", "10", "1"], "the network takes 10 numbers that are no square image"),
         (["m.safetensors", "a.png", "--layers", "12", "1"], "with --layers there is no MODEL"),
         (["--layers", "12"], "expected the inputs and 1 to 1000 layers"),
         (["--layers", "12", "1", "--init", "he", "lecun"], "--init names 2; expected one for --layers"),
@@ -356,8 +356,8 @@ def test_inputs_that_are_a_square_picture_are_one(n_x, shape):
         (["m.safetensors", "--depth", "4"], "--depth draws networks and inputs of its own"),
         (["m.safetensors", "--plot", "none/p.png"], "none is no folder; expected one to write p.png to"),
         (["m.safetensors", "--plot", "."], "expected a file to draw to"),
-        (["m.safetensors", "--plot", "p.xyz"], "p.xyz ends in '.xyz'; expected a picture's name: "),
-        (["m.safetensors", "--plot", "p"], "p ends in ''; expected a picture's name: "),
+        (["m.safetensors", "--plot", "p.xyz"], "p.xyz ends in '.xyz'; expected an image's name: "),
+        (["m.safetensors", "--plot", "p"], "p ends in ''; expected an image's name: "),
     ],
 )
 def test_unusable_input_is_told(folder, arguments, message, capsys, no_shape_checks):
@@ -365,7 +365,7 @@ def test_unusable_input_is_told(folder, arguments, message, capsys, no_shape_che
     npz("wide.npz", 13), npz("many.npz", classes=3)
     np.savez("zero.npz", X=np.zeros((12, 40)), Y=np.arange(40) % 2)
     Image.new("RGB", (5, 5)).save("a.png")
-    (folder / "no.png").write_text("no picture")
+    (folder / "no.png").write_text("no image")
     assert typed(*arguments) == 2
     assert message in capsys.readouterr().err
 

@@ -15,7 +15,7 @@ from jaxnet.losses import LOSSES
 from jaxnet.parameters import INITS
 from jaxnet.runs import run as runs, settings
 
-from ..pictures import drawn_pictures, write_npz
+from ..images import drawn_images, write_npz
 
 
 def typed(*arguments) -> int:
@@ -50,7 +50,7 @@ def test_the_default_run_tells_faces_from_other_things(tmp_path, capsys):
 
 def test_overwrite_replaces_a_run(tmp_path, capsys):
     out = tmp_path / "run"
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data = write_npz(tmp_path / "a.npz", X=images, Y=labels)
     assert typed("train", data, "--layers", 3, "--iterations", 1, "--out", out) == 0
     assert typed("train", data, "--layers", 3, "--iterations", 2, "--out", out) == 2

@@ -17,7 +17,7 @@ from jaxnet.feedback import RULES
 from jaxnet.runs import folder as run_folder
 from jaxnet.training import loop as training
 
-from ..pictures import drawn_pictures, write_npz
+from ..images import drawn_images, write_npz
 
 
 def typed(*arguments) -> int:
@@ -26,7 +26,7 @@ def typed(*arguments) -> int:
 
 @pytest.fixture
 def data(tmp_path):
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     return write_npz(tmp_path / "a.npz", X=images, Y=labels)
 
 
@@ -226,7 +226,7 @@ def test_a_rule_or_interval_that_is_none_is_told(tmp_path, data, capsys, argumen
 
 
 def three_classes(tmp_path):
-    images, labels = drawn_pictures(60, classes=3)
+    images, labels = drawn_images(60, classes=3)
     return write_npz(tmp_path / "three.npz", X=images, Y=labels, classes=np.array(["cat", "dog", "a=b, c"]))
 
 

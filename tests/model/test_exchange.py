@@ -89,8 +89,8 @@ def test_with_the_scaling_folded_in_torch_takes_pixels(preprocessing, channels_f
     path, model = tmp_path / "a.safetensors", drawn(preprocessing=preprocessing)
     choices = {"fold_preprocessing": True, "channels_first": channels_first}
     save_torch(path, model, **choices)
-    pictures = PIXELS.reshape(-1, *SHAPE)
-    rows = (pictures.transpose(0, 3, 1, 2) if channels_first else pictures).reshape(len(PIXELS), -1)
+    images = PIXELS.reshape(-1, *SHAPE)
+    rows = (images.transpose(0, 3, 1, 2) if channels_first else images).reshape(len(PIXELS), -1)
     got = outputs_of_torch(torch, model, path, rows, **choices)
     np.testing.assert_allclose(got, outputs_of(model), atol=1e-5, rtol=0)
     assert about_torch(model, **choices)["inputs"].endswith("pixels from 0 to 255")
@@ -225,7 +225,7 @@ SAID = {"jaxnet_version": "0.1"}
         (GOOD, None, {"loss": "hinge"}, "loss is 'hinge'"),
         (GOOD, None, {"classes": ("a", "b", "c")}, "classes says ['a', 'b', 'c']; expected 2 printable names"),
         (GOOD, None, {"input_shape": (2, 3)}, "input_shape says [2, 3]; expected (n_x,), (height, width)"),
-        (GOOD, None, {"channels_first": True}, "channels_first is about pictures, but the inputs are rows of 4"),
+        (GOOD, None, {"channels_first": True}, "channels_first is about images, but the inputs are rows of 4"),
         (GOOD, None, {"preprocessing": Preprocessing(1.0, b[:, None], b[:, None])}, "input_mean has shape (3, 1)"),
         (GOOD, {"jaxnet_format": "1"}, {}, "is a model of jaxnet already"),
         (GOOD, SAID | {"hidden": "relu"}, {}, "the metadata cannot be read"),
@@ -286,7 +286,7 @@ def test_files_of_another_kind_are_told(name, write, message, tmp_path):
         (lambda folder: save_npz(folder / "a.npz", drawn(shape=(5, 5))), "input_shape says"),
         (
             lambda folder: save_torch(folder / "a.safetensors", drawn(shape=(18,)), channels_first=True),
-            "channels_first is about pictures",
+            "channels_first is about images",
         ),
         (
             lambda folder: to_torch(

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from jaxnet.cli import main
 
-from ..pictures import drawn_pictures, write_npz
+from ..images import drawn_images, write_npz
 
 
 # Seven kinds of run; each is ended again and again, by every signal, and has to end as the one that was not.
@@ -82,7 +82,7 @@ def compiled(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", OPTIONS)
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(tmp_path, kind, compiled):
-    images, labels = drawn_pictures(24 if "reduced" in kind else 50)
+    images, labels = drawn_images(24 if "reduced" in kind else 50)
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "killed"
     new = [data, "--layers", 5, *OPTIONS[kind].split()]
     said = finish(start(kind, *new, "--out", tmp_path / "whole", cache=compiled))
@@ -115,7 +115,7 @@ def interrupted_run(tmp_path, monkeypatch, *options):
     """A run that Ctrl-C ended after 300 of 500 steps, and its data."""
     from jaxnet.runs import run as runs
 
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data, execute = write_npz(tmp_path / "a.npz", X=images, Y=labels), runs.execute
 
     def interrupted(run, history, on_row, *rest):
@@ -205,7 +205,7 @@ def test_the_same_settings_typed_again_are_no_difference(tmp_path, capsys, monke
 
 def test_other_data_is_told(tmp_path, capsys, monkeypatch):
     data, out = interrupted_run(tmp_path, monkeypatch)
-    images, labels = drawn_pictures(40, seed=1)
+    images, labels = drawn_images(40, seed=1)
     write_npz(data, X=images, Y=labels)
     capsys.readouterr()
     assert typed("train", "--resume", "--out", out) == 2
@@ -270,7 +270,7 @@ def test_a_checkpoint_that_cannot_be_written_does_not_lose_the_model(tmp_path, c
         raise InputError("a checkpoint cannot be written")
 
     monkeypatch.setattr(Checkpoints, "save", refuse)
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data = write_npz(tmp_path / "a.npz", X=images, Y=labels)
     arguments = ["--layers", 3, "--iterations", 300, "--checkpoint-every", 0, "--out", tmp_path / "run"]
     assert typed("train", data, *arguments) == 2
@@ -282,7 +282,7 @@ def test_a_checkpoint_that_cannot_be_written_does_not_lose_the_model(tmp_path, c
 def test_a_signal_saves_as_ctrl_c_does(tmp_path, capsys, monkeypatch, bare, number, code):
     from jaxnet.runs import run as runs
 
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data, out, execute = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run", runs.execute
 
     def ended(run, history, on_row, *rest):
@@ -307,7 +307,7 @@ def test_a_signal_saves_as_ctrl_c_does(tmp_path, capsys, monkeypatch, bare, numb
 def test_a_signal_while_the_report_is_made_keeps_the_model(tmp_path, capsys, monkeypatch, bare):
     from jaxnet.runs import folder as run_folder
 
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(run_folder, "draw", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
@@ -359,7 +359,7 @@ def test_data_that_was_moved_is_found_where_it_is_said_to_be(tmp_path, capsys, m
     moved = data.rename(tmp_path / "elsewhere" / "b.npz")
     assert typed("train", "--resume", "--out", out) == 2
     assert "does not exist" in capsys.readouterr().err
-    images, labels = drawn_pictures(40, seed=1)
+    images, labels = drawn_images(40, seed=1)
     other = write_npz(tmp_path / "other.npz", X=images, Y=labels)
     assert typed("train", other, "--resume", "--out", out) == 2
     assert "has changed since" in capsys.readouterr().err
@@ -371,7 +371,7 @@ def test_data_that_was_moved_is_found_where_it_is_said_to_be(tmp_path, capsys, m
 
 
 def test_a_finished_run_is_continued_to_the_bits_of_a_longer_one(tmp_path, capsys, bare):
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
     options = ["--layers", 3, "--batch-size", 10, "--optimizer", "momentum", "--keep-prob", 0.8]
     assert typed("train", data, *options, "--iterations", 150, "--out", out) == 0
@@ -404,7 +404,7 @@ def test_a_run_that_cannot_be_continued(tmp_path, capsys, monkeypatch, bare, def
     monkeypatch.setattr(
         runs, "is_over", lambda history, settings: settings.early_stopping == 1 and len(history.rows) > 1
     )
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
     assert typed("train", data, "--layers", 3, "--iterations", 300, "--out", out, *options) == 0
     before = (out / "settings.toml").read_bytes()
@@ -415,7 +415,7 @@ def test_a_run_that_cannot_be_continued(tmp_path, capsys, monkeypatch, bare, def
 
 def test_a_run_from_a_model_is_the_rest_of_a_longer_one(tmp_path, capsys, monkeypatch, bare):
     """Gradient descent on all examples has no state but its parameters."""
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
     options = ["--iterations", 100, "--learning-rate", 0.01]
     network = ["--layers", 4, 3, "--activation", "tanh", "--standardise"]
@@ -443,7 +443,7 @@ def test_a_full_disk_is_one_line_and_the_model_is_kept(tmp_path, capsys, monkeyp
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(path, content)
 
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data, out, write = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run", durable.write
     with monkeypatch.context() as patch:
         from jaxnet.runs import settings

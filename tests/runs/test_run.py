@@ -17,7 +17,7 @@ from jaxnet.runs.settings import Settings
 from jaxnet.training.loop import NotFiniteError
 
 from ..drawn import assert_close
-from ..pictures import drawn_pictures, write_npz
+from ..images import drawn_images, write_npz
 
 
 SETTINGS = Settings(layers=(4,), learning_rate=0.1, iterations=150, seed=0)
@@ -28,7 +28,7 @@ def changed(**changes) -> Settings:
 
 
 def drawn_dataset(tmp_path, m=60, **kwargs):
-    images, labels = drawn_pictures(m, **kwargs)
+    images, labels = drawn_images(m, **kwargs)
     return load_dataset(write_npz(tmp_path / "a.npz", X=images, Y=labels), test_fraction=0.25, seed=0)
 
 

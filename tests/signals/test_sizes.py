@@ -307,7 +307,7 @@ def test_the_courses_network_learns_one_answer_from_weights_of_a_hundredth(share
     # Before: what X does to Z_4 is lost in its digits, and what comes back to layer 1 is a millionth.
     assert said["Z"][3] < 1e-4 * said["Z"][0] and said["spread"] < 1e-4
     assert said["dZ"][0] < 1e-5 * said["dZ"][3]
-    # After: the share of cats, whatever the picture.
+    # After: the share of cats, whatever the image.
     assert abs(said["cost"] - entropy) < 1e-4
     assert said["AL"] == pytest.approx((72 / 209, 72 / 209), abs=5e-3) and said["spread after"] < 1e-4
     assert said["called cats"] == 0 and said["test accuracy"] == 17 / 50
