@@ -4,7 +4,7 @@
 
 DIR holds the course's train_catvnoncat.h5 and test_catvnoncat.h5. Prints, for weights of standard deviation 0.01 and
 for "he", how large signals are before training, and what 2,500 steps of rate 0.0075 make of it. With 0.01 the cost
-stays at 0.644, the entropy of 72 cats among 209 pictures; no picture is called a cat, and test accuracy is 0.34.
+stays at 0.644, the entropy of 72 cats among 209 images; no image is called a cat, and test accuracy is 0.34.
 """
 
 import argparse
@@ -24,15 +24,15 @@ def read(directory: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     dataset = load_dataset(directory / "train_catvnoncat.h5", test_fraction=0.25, seed=0)
     splits = {"train": dataset.train, "test": dataset.test}
     return {
-        name: (jaxnet.Scaling().columns(split.rows[:]), targets(split.labels, dataset.classes))
+        name: (jaxnet.Preprocessing().columns(split.rows[:]), targets(split.labels, dataset.classes))
         for name, split in splits.items()
     }
 
 
-def collapse(data: dict, scaling: str | float, seed: int = 1) -> dict:
+def collapse(data: dict, init: str | float, seed: int = 1) -> dict:
     """What there is to say of one initialisation, before and after training."""
     (X, Y), (test_X, test_Y) = data["train"], data["test"]
-    start = jaxnet.initialize_parameters_deep(LAYER_DIMS, key=jax.random.key(seed), scaling=scaling)
+    start = jaxnet.initialize_parameters_deep(LAYER_DIMS, key=jax.random.key(seed), init=init)
     before = jax.jit(jaxnet.signal_sizes)(X, Y, start)
     parameters, costs = jaxnet.L_layer_model(X, Y, LAYER_DIMS, 0.0075, num_iterations=2500, parameters=start)
     AL, caches = jaxnet.L_model_forward(X, parameters)
@@ -60,10 +60,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("directory", type=Path, metavar="DIR")
     data = read(parser.parse_args(arguments).directory)
     Y = data["train"][1]
-    print(f"{int(Y.sum())} cats of {Y.size} pictures: entropy {entropy(float(Y.mean())):.4f}")
-    for scaling in (0.01, "he"):
-        said = collapse(data, scaling)
-        print(f"weights drawn with scaling={scaling!r}")
+    print(f"{int(Y.sum())} cats of {Y.size} images: entropy {entropy(float(Y.mean())):.4f}")
+    for init in (0.01, "he"):
+        said = collapse(data, init)
+        print(f"weights drawn with init={init!r}")
         print(f"  before   Z_1 ... Z_4 of size {', '.join(f'{size:.1e}' for size in said['Z'])}")
         print(f"           Z_4 varies between the examples by {said['spread']:.1e}")
         print(f"           dZ_1 ... dZ_4 of size {', '.join(f'{size:.1e}' for size in said['dZ'])}")

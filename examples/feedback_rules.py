@@ -4,7 +4,7 @@
 
 DATA holds the folders mnist and course (default: $JAXNET_DATA, or ../shared/data). MNIST: 784-200-100-10, tanh units
 under softmax, momentum, batches of 128, one start. Cats: the course's 12288-20-7-5-1 with tanh units, gradient descent
-on all 209 pictures, 2,500 steps, the mean of five starts. All rules have backpropagation's learning rate, and in each
+on all 209 images, 2,500 steps, the mean of five starts. All rules have backpropagation's learning rate, and in each
 start the same first weights: no contest. Prints accuracy and angles.
 
 On MNIST Kolen-Pollack ends at 97.0 %, backpropagation at 96.8, the weight mirror at 96.4, sign symmetry and direct
@@ -78,7 +78,7 @@ class Curve(NamedTuple):
 
 
 def columns(examples: Any, classes: Sequence[str]) -> tuple[Any, Any]:
-    return jaxnet.Scaling().columns(examples.rows[:]), targets(examples.labels, classes)
+    return jaxnet.Preprocessing().columns(examples.rows[:]), targets(examples.labels, classes)
 
 
 def train(dataset: Dataset, task: Task, rule: str | jaxnet.Rule, epochs: int, start: int) -> Curve:

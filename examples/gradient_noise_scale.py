@@ -54,7 +54,7 @@ def run_steps(parameters, X, Y, batches, rate):
 
 def train(X, Y, batch: int, rate: float, seed: int, most_steps: float) -> Runs:
     """Steps until the cost, looked at every 320 / batch of them or every four, is that of the target."""
-    parameters = jaxnet.initialize_parameters_deep(LAYERS, key=jax.random.key(seed), scaling="he")
+    parameters = jaxnet.initialize_parameters_deep(LAYERS, key=jax.random.key(seed), init="he")
     generator, every, steps, noise, cost = np.random.default_rng(seed), max(4, 320 // batch), 0, [], np.inf
     while cost > TARGET and steps < most_steps:
         batches = generator.integers(DIGITS, size=(every, batch))

@@ -28,7 +28,7 @@ def main() -> None:
 
     network = jaxnet.Network(hidden="gelu", loss="binary_cross_entropy")
     optimizer = optax.adamw(optax.cosine_decay_schedule(1e-3, EPOCHS * steps), weight_decay=1e-2)
-    parameters = jaxnet.initialize_parameters_deep((625, 50, 20, 1), key=jax.random.key(1), scaling="he")
+    parameters = jaxnet.initialize_parameters_deep((625, 50, 20, 1), key=jax.random.key(1), init="he")
     state = jaxnet.init_state(parameters, optimizer, network)
     step = jaxnet.make_update_step(optimizer, network)
 

@@ -60,7 +60,7 @@ def checkpoints(X, Y, X_held_out, labels_held_out: np.ndarray) -> list[jaxnet.Fr
     jaxnet.train(
         X,
         Y,
-        jaxnet.initialize_parameters_deep(LAYERS, key=jax.random.key(0), scaling="he"),
+        jaxnet.initialize_parameters_deep(LAYERS, key=jax.random.key(0), init="he"),
         num_iterations=EPOCHS * steps,
         optimizer=optax.sgd(RATE, MOMENTUM),
         network=NETWORK,
@@ -92,8 +92,8 @@ def precisions(suspicion: np.ndarray, changed: np.ndarray) -> np.ndarray:
     return np.cumsum(changed[np.argsort(-suspicion)]) / np.arange(1, len(changed) + 1)
 
 
-def plot(curves: dict[str, np.ndarray], pictures, given, true, file: Path) -> None:
-    """Precision against the number of labels looked at; `pictures` come first the most suspicious."""
+def plot(curves: dict[str, np.ndarray], images, given, true, file: Path) -> None:
+    """Precision against the number of labels looked at; `images` come first the most suspicious."""
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(1.15, 1))
     axes, wrong = left.subplots(), round(CHANGED * len(given))
@@ -104,8 +104,8 @@ def plot(curves: dict[str, np.ndarray], pictures, given, true, file: Path) -> No
     axes.set(xlabel="labels looked at, the most suspicious first", ylabel="part of them that are wrong", ylim=(0, 1.03))
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 0.12))
     right.suptitle("most suspicious by self-influence, as labelled (red: that label is MNIST's own)", fontsize=9)
-    for axes, picture, label, own in zip(right.subplots(4, 5).flat, pictures, given, true, strict=False):
-        axes.imshow(picture, cmap="gray_r")
+    for axes, image, label, own in zip(right.subplots(4, 5).flat, images, given, true, strict=False):
+        axes.imshow(image, cmap="gray_r")
         axes.set_title(f"{label}", fontsize=10, color="tab:red" if label == own else "black", pad=2)
         axes.set_axis_off()
     figure.savefig(file, dpi=120)

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     dataset = load_dataset(options.data, test_fraction=0.25, seed=0)
     (X, Y), test = (
-        (jaxnet.Scaling().columns(examples.rows[:]), targets(examples.labels, dataset.classes))
+        (jaxnet.Preprocessing().columns(examples.rows[:]), targets(examples.labels, dataset.classes))
         for examples in (dataset.train, dataset.test)
     )
 

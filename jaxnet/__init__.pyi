@@ -17,7 +17,7 @@ from .crosscheck import (
     check_gradient as check_gradient,
     good_point as good_point,
 )
-from .data import Scaling as Scaling
+from .data import Preprocessing as Preprocessing
 from .errors import InputError as InputError
 from .feedback import (
     Crossing as Crossing,

@@ -306,7 +306,7 @@ def _remedy(name: str, dtype: Any) -> str:
     if jnp.issubdtype(dtype, jnp.complexfloating):
         return f", as the network has real ones: pass {name}.real, or real and imaginary parts as inputs of their own"
     if jnp.issubdtype(dtype, jnp.integer) and name == "X":
-        return ": for pictures of 0 to 255 pass X / 255"
+        return ": for images of 0 to 255 pass X / 255"
     return (
         f": pass {name}.astype(float)" if jnp.issubdtype(dtype, jnp.bool_) or jnp.issubdtype(dtype, jnp.integer) else ""
     )

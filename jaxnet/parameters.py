@@ -134,7 +134,7 @@ def checked_layer_dims(layer_dims: Sequence[int]) -> list[int]:
 
 
 # The standard deviation of W_l's entries, from n_l and n_{l-1}.
-SCALINGS = {
+INITS = {
     "lecun": lambda n, n_prev: 1 / math.sqrt(n_prev),  # LeCun et al. 1998, "Efficient BackProp", eq. 16
     "he": lambda n, n_prev: math.sqrt(2 / n_prev),  # He et al. 2015, eq. 10
     "xavier": lambda n, n_prev: math.sqrt(2 / (n_prev + n)),  # Glorot & Bengio 2010, eq. 12
@@ -145,18 +145,18 @@ def initialize_parameters_deep(
     layer_dims: Sequence[int],
     *,
     key: PRNGKeyArray,
-    scaling: str | float = "lecun",
+    init: str | float = "lecun",
     dtype: DTypeLike | None = None,
 ) -> FrozenDict:
     """W_l ~ N(0, std_l^2) of shape (n_l, n_{l-1}),  b_l = 0 of shape (n_l, 1).
 
-    `scaling` names std_l: `"lecun"` is 1/sqrt(n_{l-1}), `"he"` is sqrt(2/n_{l-1}), `"xavier"` is
+    `init` names std_l: `"lecun"` is 1/sqrt(n_{l-1}), `"he"` is sqrt(2/n_{l-1}), `"xavier"` is
     sqrt(2/(n_{l-1} + n_l)); a number is std_l itself (0.01 is the course's first choice).
     `dtype` is JAX's default float unless given. Raises `InputError` for sizes that are no positive integers.
     """
     dims = checked_layer_dims(layer_dims)
-    if not (isinstance(scaling, str) and scaling in SCALINGS):
-        check_number("scaling", scaling, f"a number from 0 or one of {', '.join(SCALINGS)}", lambda std: std >= 0)
+    if not (isinstance(init, str) and init in INITS):
+        check_number("init", init, f"a number from 0 or one of {', '.join(INITS)}", lambda std: std >= 0)
     check_key(key)
     sizes = [n * n_prev for n_prev, n in itertools.pairwise(dims)]
     # One draw for all layers: the generator is compiled anew, for a third of a second, for every shape it draws.
@@ -164,7 +164,7 @@ def initialize_parameters_deep(
     parameters, start = {}, 0
     for l, size in enumerate(sizes, start=1):
         n, n_prev = dims[l], dims[l - 1]
-        std = SCALINGS[scaling](n, n_prev) if isinstance(scaling, str) else scaling
+        std = INITS[init](n, n_prev) if isinstance(init, str) else init
         parameters[f"W{l}"] = std * entries[start : start + size].reshape(n, n_prev)
         parameters[f"b{l}"] = jnp.zeros((n, 1), dtype or float)
         start += size

@@ -77,7 +77,7 @@ def calls() -> dict[str, Call]:
             ("X", "learning_rate"),
         ),
         "layer_dims": ({"parameters": parameters}, (), (), ("parameters",)),
-        "initialize_parameters_deep": ({"layer_dims": (3, 2, 1), "key": key, "scaling": 0.1},),
+        "initialize_parameters_deep": ({"layer_dims": (3, 2, 1), "key": key, "init": 0.1},),
         "dropout_masks": ({"layer_dims": (3, 2, 1), "m": 4, "keep_prob": 0.5, "key": key},),
         "l2_cost": ({"parameters": parameters, "lambd": 0.1, "m": 4},),
         "l2_gradient": ({"parameters": parameters, "lambd": 0.1, "m": 4},),

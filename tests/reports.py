@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxnet.runs.report import Record
 
-from .pictures import drawn_pictures
+from .images import drawn_images
 
 
 NO_ROWS = {
@@ -23,7 +23,7 @@ BARE = {"history": NO_ROWS, "costs": np.zeros(0)}  # whose page has two figures,
 
 def record(m: int = 12, classes: tuple[str, ...] = ("cat", "dog"), shape=(6, 5, 3), **changes) -> Record:
     """Of a network that is 90 % sure of the right class, and as sure of the next one for every fourth example."""
-    images, labels = drawn_pictures(m, shape, len(classes))
+    images, labels = drawn_images(m, shape, len(classes))
     said = (labels + (np.arange(m) % 4 == 3)) % len(classes)
     probabilities = np.where(np.arange(len(classes))[:, None] == said, 0.9, 0.1 / max(1, len(classes) - 1))
     steps = np.arange(1, 4) * 100

@@ -236,7 +236,7 @@ def test_masks_that_would_broadcast_or_are_none(masks, message):
         (lambda v: readouts.clipped_gradient(RECORD, 1.0, v, key=jax.random.key(0)), "noise_multiplier is nan"),
         (lambda v: readouts.influence(RECORD, RECORD, v), "damping is nan"),
         (lambda v: readouts.mean_gradient(RECORD, np.full(6, v)), "weights has 6 entries that are not finite"),
-        (lambda v: jaxnet.initialize_parameters_deep((4, 1), key=jax.random.key(0), scaling=v), "scaling is nan"),
+        (lambda v: jaxnet.initialize_parameters_deep((4, 1), key=jax.random.key(0), init=v), "init is nan"),
         (lambda v: jaxnet.update_parameters(PARAMETERS, GRADS, f"{v}"), "learning_rate is 'nan'; expected a number"),
         (lambda v: jaxnet.update_parameters(PARAMETERS, GRADS, v + 1j), "learning_rate is .*; expected a number"),
     ],

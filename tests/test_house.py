@@ -129,7 +129,7 @@ def test_only_the_outermost_steps_are_compiled():
 @pytest.mark.parametrize(
     "package, homes",
     [
-        ("PIL", ["data.pictures"]),
+        ("PIL", ["data.images"]),
         ("h5py", ["data.hdf5"]),
         ("skimage", ["data.arrays"]),
         ("grain", ["data.prefetch"]),
@@ -142,7 +142,7 @@ def test_only_the_outermost_steps_are_compiled():
     ],
 )
 def test_a_heavy_dependency_has_one_home(package, homes):
-    """Drawing has two: the pictures of a run, and those inside a report."""
+    """Drawing has two: the figures of a run, and those inside a report."""
     assert [name for name in FILES if package in imports(name)[1]] == homes
 
 

@@ -339,7 +339,7 @@ def test_labels_of_another_shape_are_told_what_to_do(shape, n_L, hint):
         (np.ones((4, 3)), r"X has shape \(4, 3\), but W1 takes 3 inputs; expected \(3, m\); .* pass X.T"),
         (np.ones((5, 4)), r"layer 1: X has shape \(5, 4\), but W1 takes 3 inputs; expected \(3, m\)$"),
         (np.ones(3), r"layer 1: X has shape \(3,\)"),
-        (np.ones((3, 4), int), "X is int.*; expected floats: for pictures of 0 to 255 pass X / 255"),
+        (np.ones((3, 4), int), "X is int.*; expected floats: for images of 0 to 255 pass X / 255"),
     ],
 )
 def test_inputs_that_do_not_fit_are_told_by_every_function_that_takes_them(X, message, no_shape_checks):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxnet
-from jaxnet.parameters import SCALINGS, FrozenDict
+from jaxnet.parameters import INITS, FrozenDict
 
 from .drawn import assert_same, problem
 
@@ -158,16 +158,16 @@ def test_initialization_has_the_layer_dims_asked_for_and_zero_biases(dims, no_sh
     assert not any(parameters[f"b{l}"].any() for l in range(1, len(dims)))
 
 
-@pytest.mark.parametrize("scaling, std", [("lecun", 400**-0.5), ("he", 200**-0.5), ("xavier", 250**-0.5), (0.01, 0.01)])
-def test_scalings_are_the_standard_deviation_of_the_weights(scaling, std):
-    W = jaxnet.initialize_parameters_deep([400, 100], key=KEY, scaling=scaling)["W1"]
+@pytest.mark.parametrize("init, std", [("lecun", 400**-0.5), ("he", 200**-0.5), ("xavier", 250**-0.5), (0.01, 0.01)])
+def test_inits_are_the_standard_deviation_of_the_weights(init, std):
+    W = jaxnet.initialize_parameters_deep([400, 100], key=KEY, init=init)["W1"]
     N = W.size
     assert abs(jnp.std(W) / std - 1) < 5 / np.sqrt(2 * N)  # five standard errors
     assert abs(jnp.mean(W) / std) < 5 / np.sqrt(N)
 
 
-def test_every_named_scaling_is_described():
-    assert all(f'"{name}"' in jaxnet.initialize_parameters_deep.__doc__ for name in SCALINGS)
+def test_every_named_init_is_described():
+    assert all(f'"{name}"' in jaxnet.initialize_parameters_deep.__doc__ for name in INITS)
 
 
 def test_initialization_is_a_function_of_the_key_and_draws_each_layer_anew():
@@ -178,9 +178,9 @@ def test_initialization_is_a_function_of_the_key_and_draws_each_layer_anew():
 
 
 @pytest.mark.parametrize("dtype", [None, np.float32, np.float64, jnp.bfloat16])
-@pytest.mark.parametrize("scaling", ["he", 0.01])
-def test_initialization_has_the_dtype_asked_for(x64, dtype, scaling):
-    parameters = jaxnet.initialize_parameters_deep([3, 2, 1], key=KEY, scaling=scaling, dtype=dtype)
+@pytest.mark.parametrize("init", ["he", 0.01])
+def test_initialization_has_the_dtype_asked_for(x64, dtype, init):
+    parameters = jaxnet.initialize_parameters_deep([3, 2, 1], key=KEY, init=init, dtype=dtype)
     assert {value.dtype for value in parameters.values()} == {np.dtype(dtype or float)}
 
 
@@ -190,8 +190,8 @@ def test_initialization_needs_two_positive_integers(dims, no_shape_checks):
         jaxnet.initialize_parameters_deep(dims, key=KEY)
 
 
-def test_an_unknown_scaling_raises_and_lists_the_known_ones():
+def test_an_unknown_init_raises_and_lists_the_known_ones():
     with pytest.raises(
-        jaxnet.InputError, match="scaling is 'glorot'; expected a number from 0 or one of lecun, he, xavier"
+        jaxnet.InputError, match="init is 'glorot'; expected a number from 0 or one of lecun, he, xavier"
     ):
-        jaxnet.initialize_parameters_deep([2, 1], key=KEY, scaling="glorot")
+        jaxnet.initialize_parameters_deep([2, 1], key=KEY, init="glorot")

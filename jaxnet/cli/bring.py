@@ -11,7 +11,7 @@ from .output import add_output, check_output
 
 
 if TYPE_CHECKING:
-    from ..data import Scaling
+    from ..data import Preprocessing
 
 
 def add(commands: Any) -> None:
@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="a .safetensors or .npz file; pickles are not read")
     add_output(parser, "the model to write, MODEL.safetensors", required=True)
     network = parser.add_argument_group("network")
-    network.add_argument("--activation", choices=ACTIVATIONS, help="of the hidden layers (default: relu)")
+    network.add_argument("--hidden", choices=ACTIVATIONS, help="of the hidden layers (default: relu)")
     network.add_argument(
         "--loss", choices=LOSSES, help="default: binary_cross_entropy for one output, softmax_cross_entropy for more"
     )
@@ -41,13 +41,13 @@ def add(commands: Any) -> None:
         nargs="+",
         type=positive_int,
         metavar="N",
-        help="height width, or height width 3, of pictures (default: rows of numbers)",
+        help="height width, or height width 3, of images (default: rows of numbers)",
     )
     inputs.add_argument(
         "--channels-first",
         action="store_true",
         default=None,
-        help="pictures were flattened as (channel, height, width)",
+        help="images were flattened as (channel, height, width)",
     )
     inputs.add_argument(
         "--pixel-scale", type=positive_float, metavar="S", help="what pixels from 0 to 255 are multiplied by (1/255)"
@@ -63,11 +63,11 @@ def run(options: argparse.Namespace) -> int:
     check_output(options.out, options.overwrite)
     model = load_torch(
         options.file,
-        activation=options.activation,
+        hidden=options.hidden,
         loss=options.loss,
         classes=options.classes,
         input_shape=options.input_shape,
-        scaling=_scaling(options),
+        preprocessing=_preprocessing(options),
         channels_first=options.channels_first,
         layers=options.layers,
     )
@@ -77,22 +77,22 @@ def run(options: argparse.Namespace) -> int:
     print(f"network  {'-'.join(map(str, said['layer_dims']))}, {said['hidden']}, {said['loss']}")
     print(f"inputs   {'x'.join(map(str, model.input_shape))}, classes {', '.join(model.classes)}")
     if len(model.input_shape) == 1:
-        print("         (for pictures pass --input-shape HEIGHT WIDTH, or HEIGHT WIDTH 3)")
+        print("         (for images pass --input-shape HEIGHT WIDTH, or HEIGHT WIDTH 3)")
     return DONE
 
 
-def _scaling(options: argparse.Namespace) -> "Scaling | None":
+def _preprocessing(options: argparse.Namespace) -> "Preprocessing | None":
     import numpy as np
 
-    from ..data import PIXEL_SCALE, Scaling
+    from ..data import PIXEL_SCALE, Preprocessing
 
     if options.pixel_scale is None and options.mean is None and options.std is None:
         return None
     scale = options.pixel_scale or PIXEL_SCALE
     if options.mean is None and options.std is None:
-        return Scaling(scale)
+        return Preprocessing(scale)
     if options.input_shape is None or len(options.input_shape) == 1:
-        raise InputError("--mean and --std are about the channels of pictures: pass --input-shape too")
+        raise InputError("--mean and --std are about the channels of images: pass --input-shape too")
     channels = options.input_shape[2] if len(options.input_shape) == 3 else 1
     mean, std = options.mean or [0.0], options.std or [1.0]
     if len(mean) not in (1, channels) or len(std) not in (1, channels):
@@ -101,4 +101,4 @@ def _scaling(options: argparse.Namespace) -> "Scaling | None":
         )
     shape = tuple(options.input_shape) if channels > 1 else (*options.input_shape[:2], 1)
     statistics = (np.broadcast_to(np.asarray(values, np.float32), shape).reshape(-1, 1) for values in (mean, std))
-    return Scaling(scale, *statistics)
+    return Preprocessing(scale, *statistics)

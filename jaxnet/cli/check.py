@@ -61,7 +61,7 @@ def add(commands: Any) -> None:
         help="n_x, n_1, ..., n_L (default: 12 20 7 5 1)",
     )
     network.add_argument(
-        "--activation", choices=ACTIVATIONS, default="relu", help="of the hidden layers (default: %(default)s)"
+        "--hidden", choices=ACTIVATIONS, default="relu", help="of the hidden layers (default: %(default)s)"
     )
     network.add_argument(
         "--loss", choices=LOSSES, default="binary_cross_entropy", help="over the output (default: %(default)s)"
@@ -108,7 +108,7 @@ def _check_drawn_network(options: argparse.Namespace) -> "Report":
     if options.loss == "softmax_cross_entropy" and options.layers[-1] == 1:
         raise InputError("a softmax over one output is always 1 and has no gradient; expected at least two outputs")
     check_memory(options.layers, options.examples)
-    network = Network(options.activation, options.loss)
+    network = Network(options.hidden, options.loss)
     X, Y, parameters = good_point(options.layers, network, key=jax.random.key(options.seed), m=options.examples)
     report = check_backward(X, Y, parameters, network)
     _draw(report, options.plot)

@@ -26,12 +26,12 @@ def add(commands: Any) -> None:
     torch.add_argument(
         "--fold",
         action="store_true",
-        help="put the scaling of the inputs into the first layer, which then takes pixels from 0 to 255",
+        help="put the preprocessing of the inputs into the first layer, which then takes pixels from 0 to 255",
     )
     torch.add_argument(
         "--channels-first",
         action="store_true",
-        help="for pictures flattened as torch has them, (channel, height, width), instead of (height, width, channel)",
+        help="for images flattened as torch has them, (channel, height, width), instead of (height, width, channel)",
     )
 
 
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         save_npz(options.out, model)
         print(f"saved    {printable(str(options.out))}: np.load reads {', '.join(model.parameters)} and what they mean")
         return DONE
-    choices = {"fold_scaling": options.fold, "channels_first": options.channels_first}
+    choices = {"fold_preprocessing": options.fold, "channels_first": options.channels_first}
     about = about_torch(model, **choices)
     save_torch(options.out, model, **choices)
     print(f"saved    {printable(str(options.out))}")

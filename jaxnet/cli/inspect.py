@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..text import printable, printable_lines
 from .inspect_inputs import Subject, drawn_examples, inputs_for
 from .inspect_text import advice_for, depth_text, network_text, written
-from .options import ACTIVATIONS, DONE, LOSSES, SCALINGS, STRAIGHT_THROUGH, positive_float, positive_int, seed
+from .options import ACTIVATIONS, DONE, INITS, LOSSES, STRAIGHT_THROUGH, positive_float, positive_int, seed
 
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 DEPTHS, WIDTH, EXAMPLES = [4, 10, 30, 100], 256, 64
-DEPTH_SCALINGS = ["he", "xavier", "lecun", 0.01, 1.0]  # the course's first number, and what randn draws by itself
+DEPTH_INITS = ["he", "xavier", "lecun", 0.01, 1.0]  # the course's first number, and what randn draws by itself
 MOST_LAYERS = 1000
 LARGEST_SVD = 2048  # the shorter side of a matrix whose singular values are found within seconds
 
@@ -48,8 +48,8 @@ def add(commands: Any) -> None:
         "data",
         nargs="?",
         metavar="DATA",
-        help="inputs: pictures or a folder of them, the course's FILE.h5, an .npz file of X and Y, a folder with "
-        "MNIST's idx files; without it they are drawn: pixels for a MODEL of pictures, else standard normal",
+        help="inputs: images or a folder of them, the course's FILE.h5, an .npz file of X and Y, a folder with "
+        "MNIST's idx files; without it they are drawn: pixels for a MODEL of images, else standard normal",
     )
     drawn = parser.add_argument_group("drawn networks")
     drawn.add_argument("--layers", nargs="+", type=_size, metavar="N", help="n_x, n_1, ..., n_L")
@@ -58,23 +58,20 @@ def add(commands: Any) -> None:
         nargs="*",
         type=_size,
         metavar="L",
-        help=f"networks of L layers of one width, for every --scaling (L without a number: "
-        f"{' '.join(map(str, DEPTHS))})",
+        help=f"networks of L layers of one width, for every --init (L without a number: {' '.join(map(str, DEPTHS))})",
     )
     drawn.add_argument(
         "--width", type=positive_int, metavar="N", help=f"with --depth: units of every layer (default: {WIDTH})"
     )
     drawn.add_argument(
-        "--scaling",
+        "--init",
         nargs="+",
-        type=_scaling,
+        type=_init,
         metavar="S",
-        help=f"how the first weights are drawn: {', '.join(SCALINGS)}, or their standard deviation, such as 0.01 "
-        f"(default: he; with --depth {' '.join(map(written, DEPTH_SCALINGS))})",
+        help=f"how the first weights are drawn: {', '.join(INITS)}, or their standard deviation, such as 0.01 "
+        f"(default: he; with --depth {' '.join(map(written, DEPTH_INITS))})",
     )
-    drawn.add_argument(
-        "--activation", choices=ACTIVATIONS + STRAIGHT_THROUGH, help="of the hidden layers (default: relu)"
-    )
+    drawn.add_argument("--hidden", choices=ACTIVATIONS + STRAIGHT_THROUGH, help="of the hidden layers (default: relu)")
     drawn.add_argument(
         "--loss", choices=LOSSES, help="over the output (default: binary, or softmax for --layers with several outputs)"
     )
@@ -147,48 +144,48 @@ def _inspect_depths(options: argparse.Namespace) -> tuple[str, dict[str, "Profil
     if not 2 <= depths[0] <= depths[-1] <= MOST_LAYERS:
         raise InputError(f"--depth is {options.depth}; expected numbers of layers from 2 to {MOST_LAYERS}")
     check_memory([width] * (depths[-1] + 1), options.examples)
-    activation = options.activation or "relu"
+    activation = options.hidden or "relu"
     network = Network(activation, options.loss or "binary_cross_entropy")
     key = jax.random.key(options.seed)
-    scalings = _different(options.scaling or DEPTH_SCALINGS, width)
-    profiles = {name: {} for name in scalings}
+    inits = _different(options.init or DEPTH_INITS, width)
+    profiles = {name: {} for name in inits}
     for depth in depths:
-        drawn = _drawn_profiles([width] * (depth + 1), list(scalings.values()), network, options.examples, key)
+        drawn = _drawn_profiles([width] * (depth + 1), list(inits.values()), network, options.examples, key)
         for by_depth, profile in zip(profiles.values(), drawn, strict=True):
             by_depth[depth] = profile
     name = f"{activation}, {width} inputs and {width} units in every layer, the output too"
     inputs = f"{options.examples} standard normal examples, labels drawn; seed {options.seed}"
     print(depth_text(name, inputs, advice_for([width] * (depths[-1] + 1), network, activation), profiles))
-    return f"{depths[-1]} layers, {name}", {scaling: by_depth[depths[-1]] for scaling, by_depth in profiles.items()}
+    return f"{depths[-1]} layers, {name}", {init: by_depth[depths[-1]] for init, by_depth in profiles.items()}
 
 
-def _different(scalings: Sequence[str | float], width: int) -> dict[str, str | float]:
+def _different(inits: Sequence[str | float], width: int) -> dict[str, str | float]:
     """A name for each standard deviation: where all layers are of one width, xavier draws what lecun draws."""
-    from ..parameters import SCALINGS as RULES
+    from ..parameters import INITS as RULES
 
     names: dict[str, list[str | float]] = {}
-    for scaling in dict.fromkeys(scalings):
-        std = RULES[scaling](width, width) if isinstance(scaling, str) else scaling
-        names.setdefault(f"{std:.9g}", []).append(scaling)
+    for init in dict.fromkeys(inits):
+        std = RULES[init](width, width) if isinstance(init, str) else init
+        names.setdefault(f"{std:.9g}", []).append(init)
     return {", ".join(map(written, same)): same[0] for same in names.values()}
 
 
 def _drawn_profiles(
-    dims: list[int], scalings: list[str | float], network: "Network", m: int, key: "PRNGKeyArray"
+    dims: list[int], inits: list[str | float], network: "Network", m: int, key: "PRNGKeyArray"
 ) -> "list[Profile]":
-    """One for each scaling of the same draw."""
+    """One for each init of the same draw."""
     import jax
     import jax.numpy as jnp
 
     from ..parameters import initialize_parameters_deep
     from ..signals import root_mean_square, signal_sizes
 
-    drawn = [initialize_parameters_deep(dims, key=key, scaling=scaling) for scaling in scalings]
+    drawn = [initialize_parameters_deep(dims, key=key, init=init) for init in inits]
     parameters = jax.tree.map(lambda *same: jnp.stack(same), *drawn)
     X, Y = drawn_examples(dims[0], dims[-1], m, network, jax.random.fold_in(key, 1))
     # Not compiled as a whole: that takes ten seconds for a hundred layers, whose operations are those of one.
     measured = jax.device_get(jax.vmap(lambda parameters: signal_sizes(X, Y, parameters, network))(parameters))
-    one_by_one = (jax.tree.map(operator.itemgetter(i), measured) for i in range(len(scalings)))
+    one_by_one = (jax.tree.map(operator.itemgetter(i), measured) for i in range(len(inits)))
     return [with_theory(dims, network, root_mean_square(X), sizes) for sizes in one_by_one]
 
 
@@ -226,19 +223,19 @@ def _drawn(options: argparse.Namespace) -> tuple[Subject, str | None]:
         raise InputError(f"with --layers there is no MODEL, but {options.what} and {options.data}; expected DATA only")
     if not 2 <= len(dims) <= MOST_LAYERS + 1:
         raise InputError(f"--layers is {dims}; expected the inputs and 1 to {MOST_LAYERS} layers: --layers 12288 20 1")
-    scalings = options.scaling or ["he"]
-    if len(scalings) > 1:
-        raise InputError(f"--scaling names {len(scalings)}; expected one for --layers: several are for --depth")
+    inits = options.init or ["he"]
+    if len(inits) > 1:
+        raise InputError(f"--init names {len(inits)}; expected one for --layers: several are for --depth")
     if loss == "softmax_cross_entropy" and dims[-1] == 1:
         raise InputError("a softmax over one output is always 1 and has no gradient; expected at least two outputs")
     check_memory(dims, options.examples)
     network = Network(
-        options.activation or "relu", loss or ("binary_cross_entropy" if dims[-1] == 1 else "softmax_cross_entropy")
+        options.hidden or "relu", loss or ("binary_cross_entropy" if dims[-1] == 1 else "softmax_cross_entropy")
     )
-    parameters = initialize_parameters_deep(dims, key=jax.random.key(options.seed), scaling=scalings[0])
-    activation = options.activation or "relu"
-    name = f"{_chain(dims)}, {activation}, drawn with --scaling {written(scalings[0])}, seed {options.seed}"
-    return Subject(name, activation, network, parameters, scalings[0]), options.what
+    parameters = initialize_parameters_deep(dims, key=jax.random.key(options.seed), init=inits[0])
+    activation = options.hidden or "relu"
+    name = f"{_chain(dims)}, {activation}, drawn with --init {written(inits[0])}, seed {options.seed}"
+    return Subject(name, activation, network, parameters, inits[0]), options.what
 
 
 def _saved(options: argparse.Namespace) -> tuple[Subject, str | None]:
@@ -248,7 +245,7 @@ def _saved(options: argparse.Namespace) -> tuple[Subject, str | None]:
 
     if options.what is None:
         raise InputError("nothing to inspect; expected a MODEL, such as runs/faces, or --layers 12288 20 1, or --depth")
-    given = [name for name in ("scaling", "activation", "loss") if getattr(options, name) is not None]
+    given = [name for name in ("init", "hidden", "loss") if getattr(options, name) is not None]
     if given:
         raise InputError(f"--{given[0]} is for networks that are drawn; a MODEL has its own: leave it out")
     model = load_model(Path(options.what))
@@ -267,15 +264,15 @@ def _size(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{error}; DATA goes before the options: jaxnet inspect {text} ...") from None
 
 
-def _scaling(text: str) -> str | float:
+def _init(text: str) -> str | float:
     """A rule's name, or a standard deviation."""
-    if text in SCALINGS:
+    if text in INITS:
         return text
     try:
         return positive_float(text)
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is none of {', '.join(SCALINGS)} and no positive number, the standard deviation; DATA goes "
+            f"{text!r} is none of {', '.join(INITS)} and no positive number, the standard deviation; DATA goes "
             "before the options"
         ) from None
 

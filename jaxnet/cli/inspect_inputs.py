@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError
 from ..text import printable
-from .pictures import find_pictures, read_batches
+from .images import find_images, read_batches
 
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Subject(NamedTuple):
     activation: str
     network: "Network"
     parameters: "Parameters"
-    scaling: str | float | None = None  # of a drawn one
+    init: str | float | None = None  # of a drawn one
     model: "Model | None" = None  # where it is a saved one
 
 
@@ -56,7 +56,7 @@ def inputs_for(options: argparse.Namespace, subject: Subject, data: str | None) 
         return Inputs(X, Y, f"{options.examples} drawn examples, standard normal; labels drawn")
     if data.lower().endswith(ARRAYS) or (os.path.isdir(data) and is_idx(Path(data))):
         return _labelled(data, subject, dims, options)
-    return _pictures(data, subject, dims, options.examples, key)
+    return _images(data, subject, dims, options.examples, key)
 
 
 def drawn_examples(n_x: int, n_L: int, m: int, network: "Network", key: "PRNGKeyArray") -> tuple[Any, Any]:
@@ -76,15 +76,15 @@ def _drawn_pixels(subject: Subject, dims: tuple[int, ...], m: int, key: "PRNGKey
 
     rows = np.asarray(jax.random.randint(key, (m, dims[0]), 0, 256, "uint8"))
     _, Y = drawn_examples(1, dims[-1], m, subject.network, key)
-    description = f"{m} pictures of drawn pixels, scaled as in training; labels drawn; name DATA for real ones"
+    description = f"{m} images of drawn pixels, scaled as in training; labels drawn; name DATA for real ones"
     return Inputs(_columns(rows, subject), Y, description)
 
 
 def _columns(rows: "np.ndarray", subject: Subject) -> Any:
-    from ..data import Scaling
+    from ..data import Preprocessing
 
-    scaling = Scaling() if subject.model is None else subject.model.scaling
-    return scaling.columns(rows, str(subject.parameters["W1"].dtype))
+    preprocessing = Preprocessing() if subject.model is None else subject.model.preprocessing
+    return preprocessing.columns(rows, str(subject.parameters["W1"].dtype))
 
 
 def _labelled(data: str, subject: Subject, dims: tuple[int, ...], options: argparse.Namespace) -> Inputs:
@@ -109,29 +109,29 @@ def _labelled(data: str, subject: Subject, dims: tuple[int, ...], options: argpa
     return Inputs(_columns(some.rows[:], subject), targets(some.labels, dataset.classes), description)
 
 
-def _pictures(data: str, subject: Subject, dims: tuple[int, ...], m: int, key: "PRNGKeyArray") -> Inputs:
+def _images(data: str, subject: Subject, dims: tuple[int, ...], m: int, key: "PRNGKeyArray") -> Inputs:
     import numpy as np
 
-    shape = _picture_shape(dims[0]) if subject.model is None else subject.model.input_shape
+    shape = _image_shape(dims[0]) if subject.model is None else subject.model.input_shape
     if len(shape) == 1:
         raise InputError(
-            f"the network takes {dims[0]} numbers that are no square picture, so {printable(data)} cannot be shown to "
+            f"the network takes {dims[0]} numbers that are no square image, so {printable(data)} cannot be shown to "
             "it; expected an .npz file of X and Y"
         )
-    paths, _ = find_pictures([data])
+    paths, _ = find_images([data])
     chosen = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, min(m, len(paths))).astype(int))]
     read = [pixels for batch in read_batches(chosen, shape, max(1, len(chosen))) for _, pixels in batch]
     rows = [pixels for pixels in read if not isinstance(pixels, str)]
     if not rows:
-        raise InputError(printable(str(read[0])) if read else f"no picture in {printable(data)} can be read")
+        raise InputError(printable(str(read[0])) if read else f"no image in {printable(data)} can be read")
     _, Y = drawn_examples(1, dims[-1], len(rows), subject.network, key)
     left_out = f", {len(read) - len(rows)} of them left out" if len(rows) < len(read) else ""
-    description = f"{len(rows)} of the {len(paths)} pictures in {printable(data)}{left_out}; labels drawn"
+    description = f"{len(rows)} of the {len(paths)} images in {printable(data)}{left_out}; labels drawn"
     return Inputs(_columns(np.stack(rows).reshape(len(rows), -1), subject), Y, description)
 
 
-def _picture_shape(n_x: int) -> tuple[int, ...]:
-    """(64, 64, 3) for 12288, (28, 28) for 784, and (n_x,) for numbers that are no square picture's."""
+def _image_shape(n_x: int) -> tuple[int, ...]:
+    """(64, 64, 3) for 12288, (28, 28) for 784, and (n_x,) for numbers that are no square image's."""
     side = math.isqrt(n_x // 3)
     if 3 * side * side == n_x:
         return (side, side, 3)

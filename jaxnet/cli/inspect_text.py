@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .inspect_inputs import Inputs, Subject
-from .options import SCALINGS
+from .options import INITS
 
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ class Course(NamedTuple):
     lost: int | None  # the step after which it is 0, or no finite number
 
 
-def written(scaling: str | float) -> str:
-    """As it is typed after --scaling."""
-    return scaling if isinstance(scaling, str) else f"{scaling:g}"
+def written(init: str | float) -> str:
+    """As it is typed after --init."""
+    return init if isinstance(init, str) else f"{init:g}"
 
 
 def course_of(sizes: Sequence[float]) -> Course:
@@ -226,7 +226,7 @@ def _lost_backward(profile: "Profile", course: Course) -> str:
 
 def _advice(subject: Subject, profile: "Profile") -> str:
     dims = [subject.parameters["W1"].shape[1], *_units(subject)]
-    advice = advice_for(dims, subject.network, subject.activation, float(profile.X), subject.scaling)
+    advice = advice_for(dims, subject.network, subject.activation, float(profile.X), subject.init)
     return f"train anew: {advice}" if subject.model else advice
 
 
@@ -238,55 +238,55 @@ def advice_for(
     drawn_with: str | float | None = None,
 ) -> str:
     """The rule under which theory expects sizes to change least, and what else to do where there is none."""
-    best = best_scaling(X_size, dims, network)
+    best = best_init(X_size, dims, network)
     if best is None:
         return (
-            f"no --scaling of {', '.join(SCALINGS)} keeps sizes through {len(dims) - 1} layers of {activation}; take "
+            f"no --init of {', '.join(INITS)} keeps sizes through {len(dims) - 1} layers of {activation}; take "
             "fewer, or relu with he, or tanh with xavier"
         )
-    scaling, forward, backward = best
-    if scaling == drawn_with:
-        return f"another --seed, or wider layers: theory expects {scaling} to keep sizes, on average over the draws"
+    init, forward, backward = best
+    if init == drawn_with:
+        return f"another --seed, or wider layers: theory expects {init} to keep sizes, on average over the draws"
     back = "" if math.isnan(backward) else f", by {backward:.3g} back"  # one layer: none to go back through
-    return f"--scaling {scaling}: theory expects a layer to multiply by {forward:.3g} forward{back}"
+    return f"--init {init}: theory expects a layer to multiply by {forward:.3g} forward{back}"
 
 
 def _units(subject: Subject) -> list[int]:
     return [subject.parameters[f"W{l}"].shape[0] for l in range(1, len(subject.parameters) // 2 + 1)]
 
 
-def best_scaling(X_size: float, dims: Sequence[int], network: "Network") -> tuple[str, float, float] | None:
+def best_init(X_size: float, dims: Sequence[int], network: "Network") -> tuple[str, float, float] | None:
     """The rule under which theory expects sizes to change least, and its factors a layer, forward and back.
 
     None where they vanish or explode under all of them.
     """
     import jax
 
-    from ..parameters import SCALINGS as RULES
+    from ..parameters import INITS as RULES
     from ..signals import expected_sizes
 
     found = []
-    for scaling in ("he", "xavier", "lecun"):  # of two that draw the same, the one that names it more often
-        stds = [RULES[scaling](n, n_prev) for n_prev, n in itertools.pairwise(dims)]
+    for init in ("he", "xavier", "lecun"):  # of two that draw the same, the one that names it more often
+        stds = [RULES[init](n, n_prev) for n_prev, n in itertools.pairwise(dims)]
         with jax.enable_x64(True):
             expected = expected_sizes(dims, stds, network, X_size=X_size)
         ways = course_of([X_size, *map(float, expected.Z)]), course_of([*map(float, expected.dZ)][::-1])
         if all(GONE <= way.share <= HUGE for way in ways):
             change = max(abs(math.log(way.share)) for way in ways)
-            found.append((round(change, 6), scaling, ways[0].factor, ways[1].factor))
+            found.append((round(change, 6), init, ways[0].factor, ways[1].factor))
     return min(found, key=operator.itemgetter(0))[1:] if found else None
 
 
 def depth_text(name: str, inputs: str, advice: str, profiles: Mapping[str, Mapping[int, "Profile"]]) -> str:
-    """A row a scaling: what arrives at each depth, and the verdicts."""
+    """One row per init: what arrives at each depth, and the verdicts."""
     some = next(iter(profiles.values()))
     deepest, dtype = max(some), str(some[max(some)].measured.Z.dtype)
-    shares = [["scaling", *itertools.chain.from_iterable((f"Z_{L}", "dZ_1") for L in some)]]
+    shares = [["init", *itertools.chain.from_iterable((f"Z_{L}", "dZ_1") for L in some)]]
     verdicts = [[f"{deepest} layers", "Z_l", "a layer", "theory", "dZ_l", "a layer", "theory", ""]]
-    for scaling, by_depth in profiles.items():
+    for init, by_depth in profiles.items():
         ways = [(forward_course(profile), backward_course(profile)) for profile in by_depth.values()]
-        shares.append([scaling, *(number(way.share) for pair in ways for way in pair)])
-        verdicts.append([scaling, *_depth_verdict(by_depth[deepest], dtype)])
+        shares.append([init, *(number(way.share) for pair in ways for way in pair)])
+        verdicts.append([init, *_depth_verdict(by_depth[deepest], dtype)])
     about = [
         ("networks", f"{name}; {', '.join(map(str, some))} layers"),
         ("inputs", inputs),

@@ -17,7 +17,7 @@ FEEDBACKS = (
     "direct_random_target",
 )
 LOSSES = ("binary_cross_entropy", "softmax_cross_entropy", "squared_error")
-SCALINGS = ("he", "lecun", "xavier")
+INITS = ("he", "lecun", "xavier")
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 SCHEDULES = ("constant", "cosine", "step")
 DTYPES = ("float32", "float64", "bfloat16")

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError
 from ..text import cell, printable
+from .images import find_images, read_batches
 from .options import DONE, FAILED
 from .output import add_output, check_output
-from .pictures import find_pictures, read_batches
 from .streams import Tolerant
 
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from ..model import Model
 
 
-BATCH = 256  # pictures at a time,
+BATCH = 256  # images at a time,
 BATCH_VALUES = 2**26  # or fewer large ones: so many values are a quarter of a GiB in float32
 
 
 class Prediction(NamedTuple):
-    """What the network says of one picture."""
+    """What the network says of one image."""
 
     path: str
     label: str
@@ -41,7 +41,7 @@ class Prediction(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Why there is nothing to say of a picture."""
+    """Why there is nothing to say of an image."""
 
     reason: str
 
@@ -50,17 +50,17 @@ def add(commands: Any) -> None:
     """What `jaxnet predict` takes."""
     parser = commands.add_parser(
         "predict",
-        help="classify picture files with a trained model",
-        description="Prints the most probable class of each picture and its probability. Pictures of any size and "
+        help="classify image files with a trained model",
+        description="Prints the most probable class of each image and its probability. Images of any size and "
         "mode are resized and scaled as in training. Those that cannot be read are named, and left out.",
-        epilog="Exit codes: 0 done, 1 some pictures were left out, 2 unusable input, 130 interrupted.",
+        epilog="Exit codes: 0 done, 1 some images were left out, 2 unusable input, 130 interrupted.",
     )
     parser.set_defaults(command=run)
     parser.add_argument("model", type=Path, metavar="MODEL", help="a model.safetensors, or the run's folder")
     parser.add_argument(
-        "pictures",
+        "images",
         nargs="+",
-        metavar="PICTURE",
+        metavar="IMAGE",
         help="JPEG, PNG, ... files, and folders, which are searched for them at all depths",
     )
     form = parser.add_mutually_exclusive_group()
@@ -74,21 +74,21 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the most probable class of every picture."""
+    """Prints the most probable class of every image."""
     from tqdm import tqdm
 
     from ..model import load_model
 
     model = load_model(options.model)
     _check_probabilities(options.model, model)
-    paths, closed = find_pictures(options.pictures)
+    paths, closed = find_images(options.images)
     if options.out is not None:
         check_output(options.out, options.overwrite)
     line = _line(options, model.classes, paths)
     # A bar on a terminal where there are many, unless the results run over it.
     hidden = len(paths) <= BATCH or not sys.stderr.isatty() or (options.out is None and sys.stdout.isatty())
     left_out = len(closed)
-    with _output(options.out) as file, tqdm(total=len(paths), unit=" pictures", disable=hidden) as bar:
+    with _output(options.out) as file, tqdm(total=len(paths), unit=" images", disable=hidden) as bar:
         for reason in closed:
             bar.write(f"jaxnet: {printable(reason)}", file=sys.stderr)
         if options.csv:
@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
                 raise BrokenPipeError
             bar.update(len(results))
     if left_out and len(paths) > 1:
-        print(f"jaxnet: {left_out} of {len(paths)} pictures or folders were left out", file=sys.stderr)
+        print(f"jaxnet: {left_out} of {len(paths)} images or folders were left out", file=sys.stderr)
     return FAILED if left_out else DONE
 
 
@@ -115,7 +115,7 @@ def _check_probabilities(path: Path, model: "Model") -> None:
     from ..parameters import layer_dims
 
     if len(model.input_shape) == 1:
-        raise InputError(f"{path} was trained on columns of {model.input_shape[0]} numbers, not on pictures")
+        raise InputError(f"{path} was trained on columns of {model.input_shape[0]} numbers, not on images")
     if model.network.loss == squared_error:
         raise InputError(f"{path} was trained on squared_error, so its outputs are no probabilities of classes")
     if model.network.loss == softmax_cross_entropy and layer_dims(model.parameters)[-1] == 1:
@@ -123,7 +123,7 @@ def _check_probabilities(path: Path, model: "Model") -> None:
 
 
 def _predictions(paths: Sequence[str], model: "Model") -> Iterator[list[Prediction | Failure]]:
-    """What there is to say of each picture, a batch at a time."""
+    """What there is to say of each image, a batch at a time."""
     import numpy as np
 
     from ..runs import class_probabilities
@@ -136,7 +136,7 @@ def _predictions(paths: Sequence[str], model: "Model") -> Iterator[list[Predicti
         for i, (_, pixels) in enumerate(batch):
             if not isinstance(pixels, str):
                 rows[i] = pixels
-        columns = class_probabilities(model.scaling.columns(rows, dtype), model.parameters, model.network)
+        columns = class_probabilities(model.preprocessing.columns(rows, dtype), model.parameters, model.network)
         yield [
             Failure(pixels) if isinstance(pixels, str) else _prediction(path, columns[:, i], model.classes)
             for i, (path, pixels) in enumerate(batch)

@@ -30,8 +30,8 @@ def add(commands: Any) -> None:
     """What `jaxnet train` takes."""
     parser = commands.add_parser(
         "train",
-        help="train a network on pictures, test it, and check its gradient",
-        description="Trains a network, tests it on pictures held out, checks its gradient against jax.grad, and "
+        help="train a network on images, test it, and check its gradient",
+        description="Trains a network, tests it on images held out, checks its gradient against jax.grad, and "
         "writes the model, the history and a report to a folder.",
     )
     parser.set_defaults(command=run)
@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
         "--resume",
         action="store_true",
         help="go on with the run in DIR (default: the newest in runs/), with DATA where it has been moved, and with "
-        "--iterations or --epochs where there are to be more steps",
+        "--num-iterations or --epochs where there are to be more steps",
     )
     output.add_argument(
         "--checkpoint-every",
@@ -96,8 +96,8 @@ def _resume(options: argparse.Namespace) -> int:
     before = Settings(**settings_of(argparse.Namespace(), folder / FILE))
     settings = _continued(typed(options), before, folder)
     finished = facts.pop("finished", None)
-    done = f"finished  {folder}: all its {finished} steps are made; --iterations N or --epochs N makes more"
-    if finished is not None and (settings.iterations, settings.epochs) == (before.iterations, before.epochs):
+    done = f"finished  {folder}: all its {finished} steps are made; --num-iterations N or --epochs N makes more"
+    if finished is not None and (settings.num_iterations, settings.epochs) == (before.num_iterations, before.epochs):
         _say(done)
         return DONE
     if finished is not None and finished < facts["steps"]:
@@ -138,15 +138,15 @@ def _continued(chosen: dict[str, Any], before: "Settings", folder: Path) -> "Set
 
     if "data" in chosen:
         chosen["data"] = os.path.abspath(chosen["data"])
-    free = {"data": before.data, "iterations": before.iterations, "epochs": before.epochs}
+    free = {"data": before.data, "num_iterations": before.num_iterations, "epochs": before.epochs}
     for name, value in chosen.items():
         if name not in free and value != getattr(before, name):
             raise InputError(
                 f"--{name.replace('_', '-')} is {value}, but the run in {folder} was started with "
                 f"{getattr(before, name)}; resume it without that option, or train anew"
             )
-    if {"iterations", "epochs"} & set(chosen):  # either may be typed, whichever the run was started with
-        free |= {"iterations": None, "epochs": None}
+    if {"num_iterations", "epochs"} & set(chosen):  # either may be typed, whichever the run was started with
+        free |= {"num_iterations": None, "epochs": None}
     return replace(before, **free | {name: chosen[name] for name in free if name in chosen})
 
 
@@ -178,7 +178,7 @@ def _network_of(model: "Model") -> dict[str, Any]:
 
     said, _ = described(model)
     layers = tuple(said["layer_dims"][1:-1])
-    return {"layers": layers, "activation": said["hidden"], "standardise": model.scaling.mean is not None}
+    return {"layers": layers, "hidden": said["hidden"], "standardise": model.preprocessing.mean is not None}
 
 
 def _set_precision(dtype: str | None) -> None:
@@ -255,7 +255,7 @@ def _test_and_write(
         print("\n".join(f"          {line}" for line in [report.reason, *report.table().splitlines()]))
     _say(f"saved     {folder}: {', '.join([*written, *drawn])}")
     if not drawn:
-        print("          (for a report and pictures of the run: pip install 'jaxnet[demo]')")
+        print("          (for a report and figures of the run: pip install 'jaxnet[demo]')")
     return DONE if report is None or report.agrees else FAILED
 
 
@@ -281,7 +281,7 @@ def _load(settings: "Settings", stop: Stop) -> "Dataset":
 
     from ..data import load_dataset
 
-    with tqdm(unit=" pictures", desc="decoding", delay=0.5, leave=False) as bar:
+    with tqdm(unit=" images", desc="decoding", delay=0.5, leave=False) as bar:
 
         def show(done: int, total: int) -> None:
             stop.check()
@@ -294,7 +294,7 @@ def _load(settings: "Settings", stop: Stop) -> "Dataset":
             seed=settings.seed,
             size=settings.size,
             grey=settings.grey,
-            on_picture=show,
+            on_image=show,
         )
 
 
@@ -313,7 +313,7 @@ def _print_plan(run: "Run") -> None:
     _say(f"          {m} to train on, {watched}{held_out} to test on, of shape {shape}: {', '.join(dataset.classes)}")
     for note in dataset.notes:
         _say(f"          {note}")
-    print(f"network   {'-'.join(map(str, dims))}, {settings.activation}, {head} output, {size:,} parameters")
+    print(f"network   {'-'.join(map(str, dims))}, {settings.hidden}, {head} output, {size:,} parameters")
     if run.by_class is not None:
         by_name = zip(map(printable, dataset.classes), run.by_class, strict=True)
         weights = ", ".join(f"{name} {weight:.6g}" for name, weight in by_name)
@@ -377,10 +377,10 @@ def _check(run: "Run", parameters: "Parameters") -> "Report | None":
     from ..crosscheck import check_backward
     from ..data import targets
 
-    if run.settings.layers and run.settings.activation in STRAIGHT_THROUGH:
+    if run.settings.layers and run.settings.hidden in STRAIGHT_THROUGH:
         return None
     m = len(run.train.labels)
     some = run.train.take(np.arange(0, m, -(-m // CHECKED_EXAMPLES)))
-    X = run.scaling.columns(some.rows[:], run.dtype)
+    X = run.preprocessing.columns(some.rows[:], run.dtype)
     Y = targets(some.labels, run.dataset.classes)
     return check_backward(X, Y, parameters, run.network.by_backprop, thorough=False)

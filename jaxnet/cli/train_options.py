@@ -13,8 +13,8 @@ from .options import (
     ACTIVATIONS,
     DTYPES,
     FEEDBACKS,
+    INITS,
     OPTIMIZERS,
-    SCALINGS,
     SCHEDULES,
     STRAIGHT_THROUGH,
     fraction,
@@ -38,7 +38,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default=argparse.SUPPRESS,
         metavar="DATA",
-        help="a folder of pictures, one subfolder a class, or named cat.0.jpg, dog.1.jpg, or with train/ and test/; "
+        help="a folder of images, one subfolder a class, or named cat.0.jpg, dog.1.jpg, or with train/ and test/; "
         "the course's FILE.h5; an .npz file of X and Y; a folder with MNIST's idx files; "
         "without it: 200 photographs, face or not, that come with scikit-image",
     )
@@ -47,8 +47,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     def option(name: str, help: str, **how: Any) -> None:
         group.add_argument(f"--{name}", default=argparse.SUPPRESS, help=help, **how)
 
-    option("size", "height and width that pictures are resized to (default: 64)", type=positive_int, metavar="N")
-    option("grey", "pictures in grey", action=argparse.BooleanOptionalAction)
+    option("size", "height and width that images are resized to (default: 64)", type=positive_int, metavar="N")
+    option("grey", "images in grey", action=argparse.BooleanOptionalAction)
     option("test-fraction", "held out where DATA has no test examples (default: 0.25)", type=fraction, metavar="F")
     option(
         "validation-fraction",
@@ -63,8 +63,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("network")
     option("layers", "units of the hidden layers (default: 20 7 5)", nargs="*", type=_units, metavar="N")
-    option("activation", "of the hidden layers (default: relu)", choices=ACTIVATIONS + STRAIGHT_THROUGH)
-    option("scaling", "of the first weights (default: he)", choices=SCALINGS)
+    option("hidden", "activation of the hidden layers (default: relu)", choices=ACTIVATIONS + STRAIGHT_THROUGH)
+    option("init", "initialisation of the first weights (default: he)", choices=INITS)
     option(
         "feedback",
         f"how the error travels back, one of {', '.join(FEEDBACKS)} (default: backprop)",
@@ -80,7 +80,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     option("warm-up", "steps in which the learning rate grows from 0 (default: 0)", type=seed, metavar="N")
     option("step-every", "with --schedule step: steps between two falls", type=positive_int, metavar="N")
     option("step-factor", "what the rate is multiplied by then (default: 0.1)", type=positive_float, metavar="F")
-    option("iterations", "steps to make (default: 2500)", type=positive_int, metavar="N")
+    option("num-iterations", "steps to make (default: 2500)", type=positive_int, metavar="N")
     option("epochs", "times to see every example, instead", type=positive_int, metavar="N")
     option(
         "batch-size",
@@ -117,7 +117,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     option(
         "init-from",
-        "start from the parameters of a trained model, a file or the folder of a run; --layers, --activation and "
+        "start from the parameters of a trained model, a file or the folder of a run; --layers, --hidden and "
         "--standardise are then its own",
         type=_model_path,
         metavar="MODEL",
@@ -130,8 +130,8 @@ def settings_of(options: argparse.Namespace, config: Path | None) -> dict[str, A
     from ..runs import read_config
 
     chosen, said = typed(options), {} if config is None else _as_typed(config, read_config(config))
-    if {"iterations", "epochs"} & set(chosen):  # one of them in the file does not contradict the other, typed
-        said = {name: value for name, value in said.items() if name not in ("iterations", "epochs")}
+    if {"num_iterations", "epochs"} & set(chosen):  # one of them in the file does not contradict the other, typed
+        said = {name: value for name, value in said.items() if name not in ("num_iterations", "epochs")}
     return said | chosen
 
 

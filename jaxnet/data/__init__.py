@@ -1,4 +1,4 @@
-"""Pictures and arrays in: every source ends as rows of pixels or floats and whole-numbered labels."""
+"""Images and arrays in: every source ends as rows of pixels or floats and whole-numbered labels."""
 
 import os
 from collections.abc import Callable
@@ -15,18 +15,18 @@ from .examples import (
     targets as targets,
 )
 from .folders import SUFFIXES as SUFFIXES, is_of_the_system as is_of_the_system
+from .images import quiet_decoders as quiet_decoders, read_pixels as read_pixels, try_image as try_image
 from .photographs import load_photographs
-from .pictures import quiet_decoders as quiet_decoders, read_pixels as read_pixels, try_picture as try_picture
 from .prefetch import prefetched as prefetched
 from .preprocessing import (
     PIXEL_SCALE as PIXEL_SCALE,
-    Scaling as Scaling,
-    fit_scaling as fit_scaling,
+    Preprocessing as Preprocessing,
+    fit_preprocessing as fit_preprocessing,
     row_blocks as row_blocks,
 )
 
 
-EXPECTED = "an .h5 or .npz file, a folder of pictures or a folder of MNIST idx files"
+EXPECTED = "an .h5 or .npz file, a folder of images or a folder of MNIST idx files"
 
 
 def load_dataset(
@@ -37,12 +37,12 @@ def load_dataset(
     size: int = 64,
     grey: bool = False,
     cache: Path | None = None,
-    on_picture: Callable[[int, int], None] | None = None,
+    on_image: Callable[[int, int], None] | None = None,
 ) -> Dataset:
-    """The data at `path`: the course's .h5, an .npz of X and Y, a folder of pictures or of MNIST's idx files.
+    """The data at `path`: the course's .h5, an .npz of X and Y, a folder of images or of MNIST's idx files.
 
-    None is `load_faces`. Pictures of a folder are decoded to `size` x `size` pixels, once, and kept in `cache`;
-    `on_picture(done, total)` is called while that goes on. Where a source has no test examples of its own,
+    None is `load_faces`. Images of a folder are decoded to `size` x `size` pixels, once, and kept in `cache`;
+    `on_image(done, total)` is called while that goes on. Where a source has no test examples of its own,
     `test_fraction` of each class is held out, drawn from `seed`. Raises `InputError` for anything that cannot be used.
     """
     if not 0 < test_fraction < 1:
@@ -55,7 +55,7 @@ def load_dataset(
         if is_idx(path):
             return load_idx(path)
         return load_photographs(
-            path, test_fraction=test_fraction, seed=seed, size=size, grey=grey, cache=cache, on_picture=on_picture
+            path, test_fraction=test_fraction, seed=seed, size=size, grey=grey, cache=cache, on_image=on_image
         )
     loaders = {".h5": load_h5, ".hdf5": load_h5, ".npz": load_npz}
     if path.suffix.lower() not in loaders:

@@ -26,7 +26,7 @@ def load_faces(*, test_fraction: float, seed: int) -> Dataset:
     try:
         from skimage.data import lfw_subset
     except ImportError as error:
-        raise InputError("the default pictures come with scikit-image: pip install 'jaxnet[demo]'") from error
+        raise InputError("the default images come with scikit-image: pip install 'jaxnet[demo]'") from error
     images = np.asarray(lfw_subset(), np.float32)  # the faces first, values from 0 to 1
     labels = (np.arange(len(images)) < len(images) // 2).astype(int)
     examples = Examples(images.reshape(len(images), -1), labels)
@@ -46,7 +46,7 @@ def load_h5(path: Path, *, test_fraction: float, seed: int) -> Dataset:
 def load_npz(path: Path, *, test_fraction: float, seed: int) -> Dataset:
     """Arrays X and Y, or train_x, train_y, test_x and test_y; and, if it is there, classes.
 
-    Pictures are uint8, (m, height, width) or (m, height, width, 3). X of floats is (n_x, m), one column an example.
+    Images are uint8, (m, height, width) or (m, height, width, 3). X of floats is (n_x, m), one column an example.
     """
     stored = read_npz(path)
     arrays = {name.lower(): array for name, array in stored.items()}
@@ -149,7 +149,7 @@ def _rows(description: str, values: np.ndarray) -> tuple[Shaped[np.ndarray, "m n
         raise InputError(f"{description}: the inputs have shape {values.shape}, which is empty")
     if values.ndim not in (2, 3, 4) or (values.ndim == 4 and values.shape[3] != 3):
         raise InputError(
-            f"{description}: the inputs have shape {values.shape}; expected pictures (m, height, width) or "
+            f"{description}: the inputs have shape {values.shape}; expected images (m, height, width) or "
             "(m, height, width, 3), or columns (n_x, m)"
         )
     if values.dtype != np.uint8 and values.dtype.kind != "f":
@@ -163,8 +163,7 @@ def _rows(description: str, values: np.ndarray) -> tuple[Shaped[np.ndarray, "m n
         return np.ascontiguousarray(rows.T), (rows.shape[0],)
     if rows.dtype != np.uint8 and not 0 <= rows.min() <= rows.max() <= 1:
         raise InputError(
-            f"{description}: pictures of floats lie between {rows.min():g} and {rows.max():g}; expected 0 to 1, or "
-            "uint8"
+            f"{description}: images of floats lie between {rows.min():g} and {rows.max():g}; expected 0 to 1, or uint8"
         )
     return rows.reshape(len(rows), -1), rows.shape[1:]
 

@@ -1,4 +1,4 @@
-"""Pictures decoded once: rows of uint8 pixels in a file on disk, found again by all that they were made from.
+"""Images decoded once: rows of uint8 pixels in a file on disk, found again by all that they were made from.
 
     CACHE/<key>/rows, manifest.json         key = sha256 of names, labels, contents, size, and FORMAT
 
@@ -27,12 +27,12 @@ from ..errors import InputError
 from ..storage import processors, sync
 from .examples import MappedRows
 from .folders import Labelled
-from .pictures import Picture, content_of, quiet_decoders, try_picture
+from .images import Decoded, content_of, quiet_decoders, try_image
 from .prefetch import prefetched
 
 
 FORMAT = 2  # raised when files are decoded in another way, or the entries look different
-TOGETHER = 16  # pictures hashed or decoded by a thread at a time, as handing one over costs as much as a tenth of it
+TOGETHER = 16  # images hashed or decoded by a thread at a time, as handing one over costs as much as a tenth of it
 AHEAD = 2  # such groups for each thread
 MOST_WAITING = 2**29  # bytes of pixels that are decoded and not yet written
 BLOCK = 2**22  # bytes of rows that are hashed at a time by a thread
@@ -40,7 +40,7 @@ PARTIAL, LOCK = ".partial", ".lock"
 
 
 class Cached(NamedTuple):
-    """The decoded pictures of `files`, in the same order."""
+    """The decoded images of `files`, in the same order."""
 
     key: str
     rows: MappedRows
@@ -55,25 +55,25 @@ class _Damaged(Exception):
 
 
 def cache_folder(cache: Path | None) -> Path:
-    """Where decoded pictures are kept: `cache`, or JAXNET_CACHE, or the user's cache folder."""
+    """Where decoded images are kept: `cache`, or JAXNET_CACHE, or the user's cache folder."""
     chosen = cache or os.environ.get("JAXNET_CACHE")
     if chosen:
         return Path(chosen)
     try:
         import platformdirs
     except ImportError as error:
-        raise InputError("reading folders of pictures needs platformdirs: pip install 'jaxnet[photos]'") from error
-    return platformdirs.user_cache_path("jaxnet") / "pictures"
+        raise InputError("reading folders of images needs platformdirs: pip install 'jaxnet[photos]'") from error
+    return platformdirs.user_cache_path("jaxnet") / "pictures"  # its name since version 0.1
 
 
-def cached_pictures(
+def cached_images(
     folder: Path,
     files: Labelled,
     input_shape: tuple[int, ...],
     cache: Path,
-    on_picture: Callable[[int, int], None] | None = None,
+    on_image: Callable[[int, int], None] | None = None,
 ) -> Cached:
-    """The pixels of `files`, from the cache, or decoded now; `on_picture(done, total)` is called as that goes on.
+    """The pixels of `files`, from the cache, or decoded now; `on_image(done, total)` is called as that goes on.
 
     Raises `InputError` where the cache cannot be written, of which nothing then stays.
     """
@@ -86,11 +86,11 @@ def cached_pictures(
     except _Damaged as error:
         damage = f"{cache / key}: {error}"
     try:
-        key = _made(folder, files, input_shape, cache, key, on_picture or (lambda done, total: None))
+        key = _made(folder, files, input_shape, cache, key, on_image or (lambda done, total: None))
         known = _opened(cache / key, key, input_shape)
     except OSError as error:
         raise InputError(
-            f"decoded pictures cannot be kept in {cache}: {error.strerror or error}; make room, or set JAXNET_CACHE to "
+            f"decoded images cannot be kept in {cache}: {error.strerror or error}; make room, or set JAXNET_CACHE to "
             "another folder"
         ) from error
     except _Damaged as error:
@@ -106,13 +106,13 @@ def _made(
     input_shape: tuple[int, ...],
     cache: Path,
     key: str,
-    on_picture: Callable[[int, int], None],
+    on_image: Callable[[int, int], None],
 ) -> str:
     """Decodes the files into an entry, and returns its key, which is another one if they changed meanwhile."""
     cache.mkdir(parents=True, exist_ok=True)
     _sweep(cache)
     with _partial(cache, key) as partial:
-        manifest, contents = _decode(folder, files.names, input_shape, partial, on_picture)
+        manifest, contents = _decode(folder, files.names, input_shape, partial, on_image)
         key = _key(files, input_shape, contents)
         text = json.dumps({"key": key, **manifest})
         (partial / "manifest.json").write_text(f"{_hash(text.encode())}\n{text}")
@@ -150,38 +150,38 @@ def _decode(
     names: Sequence[str],
     input_shape: tuple[int, ...],
     entry: Path,
-    on_picture: Callable[[int, int], None],
+    on_image: Callable[[int, int], None],
 ) -> tuple[dict[str, Any], list[str]]:
     """Writes the rows; what there is to know of them, and the contents that they were made from."""
     blank, hashes, problems, sizes, contents = bytes(math.prod(input_shape)), [], {}, [], []
     with quiet_decoders(), open(entry / "rows", "wb") as file:
-        for done, picture in enumerate(_decoded(folder, names, input_shape)):
-            # A blank row, so that a picture's place does not depend on those before it.
-            pixels = blank if picture.pixels is None else picture.pixels.tobytes()
+        for done, image in enumerate(_decoded(folder, names, input_shape)):
+            # A blank row, so that an image's place does not depend on those before it.
+            pixels = blank if image.pixels is None else image.pixels.tobytes()
             file.write(pixels)
             hashes.append(_hash(pixels))
-            contents.append(picture.content)
-            if picture.pixels is None:
-                problems[done] = picture.problem
+            contents.append(image.content)
+            if image.pixels is None:
+                problems[done] = image.problem
             else:
-                sizes.append(picture.size)
-            on_picture(done + 1, len(names))
+                sizes.append(image.size)
+            on_image(done + 1, len(names))
     widths, heights = zip(*sizes, strict=True) if sizes else ((0,), (0,))
     extremes = (min(widths), max(widths), min(heights), max(heights))
     return {"hashes": hashes, "problems": problems, "sizes": extremes}, contents
 
 
-def _decoded(folder: Path, names: Sequence[str], input_shape: tuple[int, ...]) -> Iterator[Picture]:
-    """All pictures in order, by as many threads as there are processors: the decoders leave Python's lock."""
+def _decoded(folder: Path, names: Sequence[str], input_shape: tuple[int, ...]) -> Iterator[Decoded]:
+    """All images in order, by as many threads as there are processors: the decoders leave Python's lock."""
 
-    def decode(group: Sequence[str]) -> list[Picture]:
-        return [try_picture(folder / name, input_shape) for name in group]
+    def decode(group: Sequence[str]) -> list[Decoded]:
+        return [try_image(folder / name, input_shape) for name in group]
 
-    waiting = max(1, MOST_WAITING // math.prod(input_shape))  # so many pictures
+    waiting = max(1, MOST_WAITING // math.prod(input_shape))  # so many images
     threads = min(processors(), max(1, waiting // (1 + AHEAD)))
     together = min(TOGETHER, max(1, waiting // ((1 + AHEAD) * threads)))
-    for pictures in prefetched(decode, _groups(names, together), threads=threads, ahead=AHEAD * threads):
-        yield from pictures
+    for images in prefetched(decode, _groups(names, together), threads=threads, ahead=AHEAD * threads):
+        yield from images
 
 
 def _rename(partial: Path, entry: Path, key: str, input_shape: tuple[int, ...]) -> None:

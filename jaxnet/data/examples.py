@@ -1,4 +1,4 @@
-"""Examples and datasets: an example a row, as on disk; `Scaling` makes the columns of the mathematics from them."""
+"""Examples and datasets, one example per row, as on disk; `Preprocessing` turns rows into columns of X."""
 
 import copy
 import hashlib
@@ -85,11 +85,11 @@ class _Opened:
 
 
 class Examples(NamedTuple):
-    """Rows of inputs, the class of each, and the picture files that they came from, if they did."""
+    """Rows of inputs, the class of each, and the image files that they came from, if they did."""
 
     rows: Shaped[np.ndarray, "m n_x"] | MappedRows  # uint8 pixels or float32
     labels: Int[np.ndarray, " m"]
-    names: tuple[str, ...] = ()  # of picture files, relative to their folder
+    names: tuple[str, ...] = ()  # of image files, relative to their folder
 
     def take(self, indices: Int[np.ndarray, " k"] | Bool[np.ndarray, " m"]) -> "Examples":
         """The examples at `indices`; those of mapped rows are not read."""
@@ -99,7 +99,7 @@ class Examples(NamedTuple):
 
 
 class Images:
-    """Rows as pictures, which are read when they are indexed: `images[i]` is (height, width) or (height, width, 3)."""
+    """Rows as images, which are read when they are indexed: `images[i]` is (height, width) or (height, width, 3)."""
 
     def __init__(self, rows: Shaped[np.ndarray, "m n_x"] | MappedRows, input_shape: tuple[int, ...]):
         self.rows = rows
@@ -119,7 +119,7 @@ class Dataset(NamedTuple):
     train: Examples
     test: Examples
     classes: tuple[str, ...]
-    input_shape: tuple[int, ...]  # (height, width) or (height, width, 3); (n_x,) where the inputs are no pictures
+    input_shape: tuple[int, ...]  # (height, width) or (height, width, 3); (n_x,) where the inputs are no images
     fingerprint: str  # sha256 in hexadecimal: two runs with the same one saw the same examples
     notes: tuple[str, ...] = ()  # lines for the user: what was found, what was skipped, warnings
 

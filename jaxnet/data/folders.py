@@ -1,6 +1,6 @@
-"""What picture files a folder holds, and of which class each is.
+"""What image files a folder holds, and of which class each is.
 
-PATH/cat/*.jpg  PATH/dog/*.jpg              one subfolder a class, its pictures directly in it
+PATH/cat/*.jpg  PATH/dog/*.jpg              one subfolder a class, its images directly in it
 PATH/cat.0.jpg  PATH/dog.17.jpg             the class is the first word of the name
 PATH/train/...  PATH/test/...               each of either kind; test may be called val, valid or validation
 """
@@ -31,11 +31,11 @@ OF_THE_SYSTEM = frozenset(
 )
 CHKDSK = re.compile(r"found\.\d{3}")  # the folders in which Windows keeps what it repaired
 TEST_NAMES = ("test", "val", "valid", "validation")
-LAYOUTS = "a subfolder of pictures for each class, or names such as cat.0.jpg, or folders train and test of either"
+LAYOUTS = "a subfolder of images for each class, or names such as cat.0.jpg, or folders train and test of either"
 
 
 class Labelled(NamedTuple):
-    """Picture files, by their names relative to the folder, and the number of the class of each."""
+    """Image files, by their names relative to the folder, and the number of the class of each."""
 
     names: tuple[str, ...]
     labels: tuple[int, ...]
@@ -53,12 +53,12 @@ class Found(NamedTuple):
 class Listing(NamedTuple):
     """The entries of a folder that matter, sorted."""
 
-    pictures: list[str]
+    images: list[str]
     folders: list[str]
 
 
-def find_pictures(folder: Path) -> Found:
-    """The picture files of a folder. Raises `InputError` where they are not two or more classes, plainly told apart."""
+def find_images(folder: Path) -> Found:
+    """The image files of a folder. Raises `InputError` where they are not two or more classes, plainly told apart."""
     skipped = Counter()
     listing = _listing(folder, skipped)
     train, test = _train_and_test(folder, listing.folders)
@@ -66,8 +66,8 @@ def find_pictures(folder: Path) -> Found:
         by_class = _by_class(folder, "", listing, skipped)
         classes = _checked_classes(folder, by_class)
         return Found(classes, _labelled(by_class, classes), None, skipped)
-    if listing.pictures:
-        raise InputError(_both_kinds(folder, listing.pictures, [name for name in (train, test) if name]))
+    if listing.images:
+        raise InputError(_both_kinds(folder, listing.images, [name for name in (train, test) if name]))
     skipped["folders beside train and test"] += len(listing.folders) - (1 if test is None else 2)
     by_class = _by_class(folder, train, _listing(folder / train, skipped), skipped)
     classes = _checked_classes(folder / train, by_class)
@@ -76,7 +76,7 @@ def find_pictures(folder: Path) -> Found:
     tested = _by_class(folder, test, _listing(folder / test, skipped), skipped)
     strangers = sorted(set(tested) - set(classes))
     if strangers or not tested:
-        found = f"{len(strangers)} classes that train has not, {', '.join(strangers[:3])}" if tested else "no pictures"
+        found = f"{len(strangers)} classes that train has not, {', '.join(strangers[:3])}" if tested else "no images"
         raise InputError(f"{folder / test} has {found}; expected those of {folder / train}: {', '.join(classes)}")
     return Found(classes, _labelled(by_class, classes), _labelled(tested, classes), skipped)
 
@@ -90,8 +90,8 @@ def _listing(folder: Path, skipped: Counter[str]) -> Listing:
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
-        raise InputError(f"{folder} cannot be listed: {error.strerror}; expected a folder of pictures") from error
-    pictures, folders = [], []
+        raise InputError(f"{folder} cannot be listed: {error.strerror}; expected a folder of images") from error
+    images, folders = [], []
     for name in names:
         path = os.path.join(folder, name)
         suffix = os.path.splitext(name)[1].lower()
@@ -106,8 +106,8 @@ def _listing(folder: Path, skipped: Counter[str]) -> Listing:
         elif suffix not in SUFFIXES:
             skipped[f"files named *{printable(suffix)}" if suffix else "files without an extension"] += 1
         else:
-            pictures.append(name)
-    return Listing(pictures, folders)
+            images.append(name)
+    return Listing(images, folders)
 
 
 def _train_and_test(folder: Path, folders: list[str]) -> tuple[str | None, str | None]:
@@ -128,49 +128,49 @@ def _train_and_test(folder: Path, folders: list[str]) -> tuple[str | None, str |
 
 
 def _by_class(root: Path, part: str, listing: Listing, skipped: Counter[str]) -> dict[str, list[str]]:
-    """class -> names relative to `root` of the pictures in its folder `part`."""
+    """class -> names relative to `root` of the images in its folder `part`."""
     folder = root / part
     if not listing.folders:
-        return _by_first_word(part, listing.pictures, skipped)
+        return _by_first_word(part, listing.images, skipped)
     by_class = {}
     for name in listing.folders:
-        pictures = _of_class_folder(folder / name, skipped)
-        if pictures:
+        images = _of_class_folder(folder / name, skipped)
+        if images:
             label = unicodedata.normalize("NFC", name)  # which macOS writes apart, and others do not
-            by_class.setdefault(label, []).extend(os.path.join(part, name, picture) for picture in pictures)
-    if listing.pictures and by_class:
-        raise InputError(_both_kinds(folder, listing.pictures, listing.folders))
-    return by_class or _by_first_word(part, listing.pictures, skipped)
+            by_class.setdefault(label, []).extend(os.path.join(part, name, image) for image in images)
+    if listing.images and by_class:
+        raise InputError(_both_kinds(folder, listing.images, listing.folders))
+    return by_class or _by_first_word(part, listing.images, skipped)
 
 
 def _of_class_folder(folder: Path, skipped: Counter[str]) -> list[str]:
     if not _may_be_read(folder):
         skipped["folders without permission"] += 1
         return []
-    pictures, deeper = _listing(folder, skipped)
+    images, deeper = _listing(folder, skipped)
     for name in deeper:
         inside = folder / name
         if inside.resolve() in (folder.resolve(), *folder.resolve().parents):
             skipped["links to a folder above"] += 1
-        elif _may_be_read(inside) and _listing(inside, Counter()).pictures:
+        elif _may_be_read(inside) and _listing(inside, Counter()).images:
             raise InputError(
-                f"{inside} holds pictures, two folders below {folder.parent}; expected {LAYOUTS}: pass {folder} if its "
+                f"{inside} holds images, two folders below {folder.parent}; expected {LAYOUTS}: pass {folder} if its "
                 "subfolders are the classes"
             )
         else:
             skipped["folders inside a class"] += 1
-    if not pictures:
-        skipped["folders without pictures"] += 1
-    return pictures
+    if not images:
+        skipped["folders without images"] += 1
+    return images
 
 
 def _may_be_read(folder: Path) -> bool:
     return os.access(folder, os.R_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
-def _by_first_word(part: str, pictures: list[str], skipped: Counter[str]) -> dict[str, list[str]]:
+def _by_first_word(part: str, images: list[str], skipped: Counter[str]) -> dict[str, list[str]]:
     by_class = {}
-    for name in pictures:
+    for name in images:
         word = re.match(r"[^\W\d_]+", unicodedata.normalize("NFC", name))
         if word is None:
             skipped["names that do not begin with a word"] += 1
@@ -179,9 +179,9 @@ def _by_first_word(part: str, pictures: list[str], skipped: Counter[str]) -> dic
     return by_class
 
 
-def _both_kinds(folder: Path, pictures: list[str], folders: list[str]) -> str:
+def _both_kinds(folder: Path, images: list[str], folders: list[str]) -> str:
     return (
-        f"{folder} has both pictures ({len(pictures)}, such as {pictures[0]}) and folders of pictures "
+        f"{folder} has both images ({len(images)}, such as {images[0]}) and folders of images "
         f"({', '.join(folders[:3])}{', ...' if len(folders) > 3 else ''}); expected {LAYOUTS}"
     )
 
@@ -190,7 +190,7 @@ def _checked_classes(folder: Path, by_class: dict[str, list[str]]) -> tuple[str,
     classes = tuple(sorted(by_class))
     if len(classes) < 2:
         found = f"one class, {classes[0]} ({len(by_class[classes[0]])})" if classes else "none"
-        raise InputError(f"{folder}: found pictures of {found}; expected at least two classes: {LAYOUTS}")
+        raise InputError(f"{folder}: found images of {found}; expected at least two classes: {LAYOUTS}")
     unprintable = [name for name in classes if not (name.strip() and name.isprintable())]
     if unprintable:
         raise InputError(f"{folder}: the class {unprintable[0]!a} cannot be printed; rename its folder")

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..errors import InputError
 from ..text import printable
-from .cache import Cached, cache_folder, cached_pictures
+from .cache import Cached, cache_folder, cached_images
 from .examples import Dataset, Examples, fingerprint_of, held_out
-from .folders import Found, Labelled, find_pictures
+from .folders import Found, Labelled, find_images
 
 
 SHOWN = 3  # names of files in a note; the rest is counted
@@ -26,19 +26,19 @@ def load_photographs(
     size: int,
     grey: bool,
     cache: Path | None,
-    on_picture: Callable[[int, int], None] | None,
+    on_image: Callable[[int, int], None] | None,
 ) -> Dataset:
-    """The pictures of a folder at `size` x `size` pixels, which stay on disk.
+    """The images of a folder at `size` x `size` pixels, which stay on disk.
 
     Damaged files are skipped and noted. Raises `InputError` where a class has none that can be read.
     """
     if not 1 <= size <= LARGEST_SIZE:
-        raise InputError(f"the size of pictures is {size}; expected 1 to {LARGEST_SIZE} pixels")
-    found = find_pictures(folder)
+        raise InputError(f"the size of images is {size}; expected 1 to {LARGEST_SIZE} pixels")
+    found = find_images(folder)
     test = found.test or Labelled((), ())
     files = Labelled(found.train.names + test.names, found.train.labels + test.labels)
     input_shape = (size, size) if grey else (size, size, 3)
-    cached = cached_pictures(folder, files, input_shape, cache_folder(cache), on_picture)
+    cached = cached_images(folder, files, input_shape, cache_folder(cache), on_image)
     _check_classes(folder, files, found, cached)
     everything = Examples(cached.rows, np.asarray(files.labels), files.names)
     readable = np.asarray([bool(text) for text in cached.hashes])
@@ -56,24 +56,24 @@ def load_photographs(
         *_contradictions(cached.hashes, files, found.classes),
     )
     fingerprint = fingerprint_of(train, tested, found.classes, input_shape, cached.key)
-    return Dataset(f"{printable(str(folder))}, pictures", train, tested, found.classes, input_shape, fingerprint, notes)
+    return Dataset(f"{printable(str(folder))}, images", train, tested, found.classes, input_shape, fingerprint, notes)
 
 
 def _check_classes(folder: Path, files: Labelled, found: Found, cached: Cached) -> None:
-    """Every class has a picture to train on, and there is one to test on."""
+    """Every class has an image to train on, and there is one to test on."""
     trained = Counter(label for text, label in zip(cached.hashes, found.train.labels, strict=False) if text)
     for label, name in enumerate(found.classes):
         if not trained[label]:
             place = next(place for place in cached.problems if files.labels[place] == label)
             raise InputError(
-                f"{folder}: none of the {found.train.labels.count(label)} pictures of class {name} can be read; "
+                f"{folder}: none of the {found.train.labels.count(label)} images of class {name} can be read; "
                 f"{files.names[place]}: {cached.problems[place]}"
             )
     tested = cached.hashes[len(found.train.names) :]
     if tested and not any(tested):
         place = len(found.train.names)
         raise InputError(
-            f"{folder}: none of the {len(tested)} test pictures can be read; {files.names[place]}: "
+            f"{folder}: none of the {len(tested)} test images can be read; {files.names[place]}: "
             f"{cached.problems[place]}"
         )
 
@@ -103,7 +103,7 @@ def _damage(cached: Cached) -> list[str]:
 
 def _sizes(cached: Cached) -> str:
     least_width, most_width, least_height, most_height = cached.sizes
-    return f"pictures were {least_width} to {most_width} pixels wide and {least_height} to {most_height} high"
+    return f"images were {least_width} to {most_width} pixels wide and {least_height} to {most_height} high"
 
 
 def _skipped(found: Found, cached: Cached, names: Sequence[str]) -> list[str]:
@@ -120,12 +120,12 @@ def _skipped(found: Found, cached: Cached, names: Sequence[str]) -> list[str]:
 def _duplicates(
     hashes: Sequence[str], names: Sequence[str], train_places: np.ndarray, test_places: np.ndarray
 ) -> list[str]:
-    """A warning of pictures that are learnt by heart before they are asked for."""
+    """A warning of images that are learnt by heart before they are asked for."""
     trained = {hashes[place]: names[place] for place in train_places}
     same = [f"{names[place]} = {trained[hashes[place]]}" for place in test_places if hashes[place] in trained]
     if not same:
         return []
-    return [f"warning: {len(same)} test pictures are also trained on, so the test flatters: {_few(same)}"]
+    return [f"warning: {len(same)} test images are also trained on, so the test flatters: {_few(same)}"]
 
 
 def _contradictions(hashes: Sequence[str], files: Labelled, classes: Sequence[str]) -> list[str]:

@@ -14,6 +14,6 @@ def prefetched(function: Callable[[Any], T], items: Sequence[Any], *, threads: i
     try:
         import grain
     except ImportError as error:
-        raise InputError("reading pictures in parallel needs grain: pip install 'jaxnet[photos]'") from error
+        raise InputError("reading images in parallel needs grain: pip install 'jaxnet[photos]'") from error
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
     return iter(grain.MapDataset.source(items).map(function).to_iter_dataset(options))

@@ -12,7 +12,7 @@ BLOCK_SIZE = 2**24  # no more numbers than that
 SMALLEST_VARIANCE = 1e-12  # below, an input is a constant and rounding
 
 
-class Scaling(NamedTuple):
+class Preprocessing(NamedTuple):
     """x = pixel_scale * pixel, floats stay as they are; then (x - mean) / std, where those were fitted."""
 
     pixel_scale: float = PIXEL_SCALE
@@ -28,20 +28,20 @@ class Scaling(NamedTuple):
         return X if self.mean is None or self.std is None else (X - self.mean.astype(dtype)) / self.std.astype(dtype)
 
 
-def fit_scaling(rows: Any) -> Scaling:
+def fit_preprocessing(rows: Any) -> Preprocessing:
     """The mean and the standard deviation of every input over all rows, in two passes of blocks.
 
     An input that never changes is left in place: its std is 1.
     """
     m, n_x = rows.shape
     blocks = row_blocks(rows.shape)
-    plain, mean, variance = Scaling(), np.zeros((n_x, 1)), np.zeros((n_x, 1))
+    plain, mean, variance = Preprocessing(), np.zeros((n_x, 1)), np.zeros((n_x, 1))
     for part in blocks:
         mean += plain.columns(rows[part], "float64").sum(axis=1, keepdims=True) / m
     for part in blocks:
         variance += np.square(plain.columns(rows[part], "float64") - mean).sum(axis=1, keepdims=True) / m
     std = np.where(variance > SMALLEST_VARIANCE, np.sqrt(variance), 1.0)
-    return Scaling(mean=mean.astype("float32"), std=std.astype("float32"))
+    return Preprocessing(mean=mean.astype("float32"), std=std.astype("float32"))
 
 
 def row_blocks(shape: tuple[int, ...]) -> list[slice]:

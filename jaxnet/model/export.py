@@ -40,36 +40,37 @@ OUTPUTS = {
 }
 
 
-def to_torch(model: Model, *, fold_scaling: bool = False, channels_first: bool = False) -> dict[str, np.ndarray]:
+def to_torch(model: Model, *, fold_preprocessing: bool = False, channels_first: bool = False) -> dict[str, np.ndarray]:
     """`0.weight`, `0.bias`, `2.weight`, ...: the state dict of Sequential(Linear, ReLU, Linear, ..., Linear).
 
-    The module takes rows of n_x values, scaled as `model.scaling` says, and gives logits, as torch's losses take them.
-    With `fold_scaling` its first layer does the scaling, so that pictures go in as pixels from 0 to 255.
-    A row is a picture in the order (height, width, channel); with `channels_first` in torch's, (C, H, W).
-    Raises `InputError` for what the model has not got: pictures, or room for the scaling in float32.
+    The module takes rows of n_x values, preprocessed as `model.preprocessing` says, and returns logits, which is what
+    torch's losses expect. With `fold_preprocessing` its first layer does the preprocessing, and images go in as pixels
+    from 0 to 255.
+    A row is an image in the order (height, width, channel); with `channels_first` in torch's, (C, H, W).
+    Raises `InputError` for what the model has not got: images, or room for the preprocessing in float32.
     """
     state = {}
     for l in range(1, len(layer_dims(model.parameters))):
         W, b = model.parameters[f"W{l}"], model.parameters[f"b{l}"]
         if l == 1:
-            W, b = _first_layer(W, b, model, fold_scaling, channels_first)
+            W, b = _first_layer(W, b, model, fold_preprocessing, channels_first)
         state[f"{2 * l - 2}.weight"] = np.ascontiguousarray(of_a_known_type(W))
         state[f"{2 * l - 2}.bias"] = np.ascontiguousarray(of_a_known_type(b)[:, 0])
     return state
 
 
-def about_torch(model: Model, *, fold_scaling: bool = False, channels_first: bool = False) -> dict[str, str]:
+def about_torch(model: Model, *, fold_preprocessing: bool = False, channels_first: bool = False) -> dict[str, str]:
     """In words: the module that takes the state dict, what its inputs have to be, and what its outputs are."""
     settings, _ = described(model)
     linear = [f"Linear({n_prev}, {n})" for n_prev, n in itertools.pairwise(settings["layer_dims"])]
-    shape, scale = model.input_shape, model.scaling.pixel_scale
+    shape, scale = model.input_shape, model.preprocessing.pixel_scale
     inputs = f"rows of {' * '.join(map(str, shape))} values"
     if len(shape) > 1:
         inputs += f" in the order {'(channel, height, width)' if channels_first else '(height, width, channel)'}"
-        inputs += ": pixels from 0 to 255" + ("" if fold_scaling else f" times {scale}")
+        inputs += ": pixels from 0 to 255" + ("" if fold_preprocessing else f" times {scale}")
     else:
         inputs += f": floats as they are, or pixels from 0 to 255 times {scale}"
-    if model.scaling.mean is not None and not fold_scaling:
+    if model.preprocessing.mean is not None and not fold_preprocessing:
         inputs += ", minus input_mean, divided by input_std"
     if settings["hidden"] not in TORCH_MODULES:
         raise InputError(f"torch has no module for {settings['hidden']}; export --to npz")
@@ -82,7 +83,7 @@ def about_torch(model: Model, *, fold_scaling: bool = False, channels_first: boo
 
 
 def save_torch(
-    path: str | os.PathLike, model: Model, *, fold_scaling: bool = False, channels_first: bool = False
+    path: str | os.PathLike, model: Model, *, fold_preprocessing: bool = False, channels_first: bool = False
 ) -> None:
     """A file for `torch.nn.Sequential(...).load_state_dict(safetensors.torch.load_file(path))`, see `to_torch`.
 
@@ -90,15 +91,15 @@ def save_torch(
     `InputError` for a model or a path that cannot be used.
     """
     _check_suffix(path, ".safetensors")
-    choices = {"fold_scaling": fold_scaling, "channels_first": channels_first}
+    choices = {"fold_preprocessing": fold_preprocessing, "channels_first": channels_first}
     settings, _ = described(model)
     state = to_torch(model, **choices)
     said: dict[str, Any] = {name: settings[name] for name in SETTINGS} | {"channels_first": channels_first}
-    if fold_scaling:
-        said["scale"] = 1.0 if len(model.input_shape) > 1 else model.scaling.pixel_scale
-    elif model.scaling.mean is not None and model.scaling.std is not None:
+    if fold_preprocessing:
+        said["scale"] = 1.0 if len(model.input_shape) > 1 else model.preprocessing.pixel_scale
+    elif model.preprocessing.mean is not None and model.preprocessing.std is not None:
         order = channels_first_order(model.input_shape) if channels_first else slice(None)
-        statistics = (model.scaling.mean, model.scaling.std)
+        statistics = (model.preprocessing.mean, model.preprocessing.std)
         said |= {name: array[order, 0].tolist() for name, array in zip(STATISTICS, statistics, strict=True)}
     metadata = {"format": "pt", "jaxnet_version": version("jaxnet"), **about_torch(model, **choices)}
     metadata |= {name: json.dumps(value) for name, value in said.items()}
@@ -124,26 +125,26 @@ def of_a_known_type(array: Any) -> np.ndarray:
     return array.astype(np.float32) if coarse else array
 
 
-def _first_layer(W: Any, b: Any, model: Model, fold_scaling: bool, channels_first: bool) -> tuple[Any, Any]:
+def _first_layer(W: Any, b: Any, model: Model, fold_preprocessing: bool, channels_first: bool) -> tuple[Any, Any]:
     dtype = np.float64 if W.dtype == np.float64 else np.float32
     W, b = np.asarray(W, np.float64), np.asarray(b, np.float64)
-    if fold_scaling:
+    if fold_preprocessing:
         # Rows of numbers need not be pixels, and floats are not scaled.
-        scale = model.scaling.pixel_scale if len(model.input_shape) > 1 else 1.0
-        mean, std = (0.0, 1.0) if model.scaling.mean is None else map(np.float64, model.scaling[1:])
+        scale = model.preprocessing.pixel_scale if len(model.input_shape) > 1 else 1.0
+        mean, std = (0.0, 1.0) if model.preprocessing.mean is None else map(np.float64, model.preprocessing[1:])
         slope, offset = np.broadcast_to(scale / std, (W.shape[1], 1)), np.broadcast_to(mean / std, (W.shape[1], 1))
         W, b = W * slope.T, b - W @ offset  # W (scale x - mean) / std + b, as a layer that takes x
         if max(np.abs(W).max(), np.abs(b).max()) > np.finfo(dtype).max:
-            raise InputError("the first layer cannot take the scaling into its weights: they would overflow")
+            raise InputError("the first layer cannot take the preprocessing into its weights: they would overflow")
     if channels_first:
         W = W[:, channels_first_order(model.input_shape)]
     return W.astype(dtype), b.astype(dtype)
 
 
 def channels_first_order(input_shape: Sequence[int]) -> np.ndarray:
-    """Where each value of a picture flattened as (C, H, W) stands in one flattened as (H, W, C)."""
+    """Where each value of an image flattened as (C, H, W) stands in one flattened as (H, W, C)."""
     if len(input_shape) == 1:
-        raise InputError(f"channels_first is about pictures, but the inputs are rows of {input_shape[0]} numbers")
+        raise InputError(f"channels_first is about images, but the inputs are rows of {input_shape[0]} numbers")
     height, width = input_shape[:2]
     return np.arange(np.prod(input_shape)).reshape(height, width, -1).transpose(2, 0, 1).ravel()
 

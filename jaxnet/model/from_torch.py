@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data import Scaling
+from ..data import Preprocessing
 from ..errors import InputError
 from ..parameters import FrozenDict, layer_dims
 from ..storage import LISTED, read_npz, tensors
@@ -26,11 +26,11 @@ READ = (*SETTINGS, "channels_first", *STATISTICS)
 def load_torch(
     path: str | os.PathLike,
     *,
-    activation: str | None = None,
+    hidden: str | None = None,
     loss: str | None = None,
     classes: Sequence[str] | None = None,
     input_shape: Sequence[int] | None = None,
-    scaling: Scaling | None = None,
+    preprocessing: Preprocessing | None = None,
     channels_first: bool | None = None,
     layers: Sequence[str] | None = None,
 ) -> Model:
@@ -45,7 +45,7 @@ def load_torch(
     path = Path(path)
     arrays, said = _read_npz(path) if path.suffix.lower() == ".npz" else _read_safetensors(path)
     given = {
-        "hidden": activation,
+        "hidden": hidden,
         "loss": loss,
         "classes": None if classes is None else list(classes),
         "input_shape": None if input_shape is None else list(input_shape),
@@ -60,8 +60,8 @@ def load_torch(
             raise InputError(f"channels_first says {settings['channels_first']!r:.99}; expected true or false")
         if settings["channels_first"]:
             model = _channels_last(model)
-        if scaling is not None:
-            model = model._replace(scaling=scaling)
+        if preprocessing is not None:
+            model = model._replace(preprocessing=preprocessing)
             described(model)  # raises where it does not fit
         return model
     except InputError as error:
@@ -75,7 +75,7 @@ def _defaults(dims: Sequence[int]) -> dict[str, Any]:
         "loss": "binary_cross_entropy" if dims[-1] == 1 else "softmax_cross_entropy",
         "classes": [str(k) for k in range(max(2, dims[-1]))],
         "input_shape": [dims[0]],
-        "scale": Scaling().pixel_scale,
+        "scale": Preprocessing().pixel_scale,
         "channels_first": False,
     }
 
@@ -88,13 +88,13 @@ def _statistics(said: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _channels_last(model: Model) -> Model:
-    """The model of pictures that are flattened as jaxnet does, (H, W, C), from one of torch's (C, H, W)."""
+    """The model of images that are flattened as jaxnet does, (H, W, C), from one of torch's (C, H, W)."""
     order = np.argsort(channels_first_order(model.input_shape))
-    scaling = model.scaling
-    if scaling.mean is not None and scaling.std is not None:
-        scaling = Scaling(scaling.pixel_scale, scaling.mean[order], scaling.std[order])
+    preprocessing = model.preprocessing
+    if preprocessing.mean is not None and preprocessing.std is not None:
+        preprocessing = Preprocessing(preprocessing.pixel_scale, preprocessing.mean[order], preprocessing.std[order])
     parameters = FrozenDict(model.parameters) | {"W1": model.parameters["W1"][:, order]}
-    return model._replace(parameters=parameters, scaling=scaling)
+    return model._replace(parameters=parameters, preprocessing=preprocessing)
 
 
 def _chained(arrays: Mapping[str, np.ndarray], layers: Sequence[str] | None) -> FrozenDict:

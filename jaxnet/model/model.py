@@ -14,7 +14,7 @@ import numpy as np
 
 from ..activations import ACTIVATIONS, STRAIGHT_THROUGH
 from ..checks import check_parameters
-from ..data import Scaling
+from ..data import Preprocessing
 from ..errors import InputError
 from ..losses import LOSSES
 from ..network import Network
@@ -36,7 +36,9 @@ class Model(NamedTuple):
     network: Network
     input_shape: tuple[int, ...]  # of one example: (height, width), (height, width, 3) or (n_x,)
     classes: tuple[str, ...]
-    scaling: Scaling = Scaling()  # what is done to a picture's pixels, or to a row of floats, before layer 1
+    preprocessing: Preprocessing = (
+        Preprocessing()
+    )  # what is done to an image's pixels, or to a row of floats, before layer 1
 
 
 def save_model(path: str | os.PathLike, model: Model) -> None:
@@ -58,9 +60,10 @@ def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
     Raises `InputError` for a model that could not be made of them again.
     """
-    if not isinstance(model.scaling, Scaling):
+    if not isinstance(model.preprocessing, Preprocessing):
         raise InputError(
-            f"the scaling of the model is {model.scaling!r:.99}; expected a Scaling, such as Scaling(1 / 255)"
+            f"the preprocessing of the model is {model.preprocessing!r:.99}; expected a Preprocessing, such as "
+            "Preprocessing(1 / 255)"
         )
     settings = {
         "layer_dims": list(check_parameters(model.parameters)),
@@ -68,10 +71,10 @@ def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "loss": _name_of(model.network.loss, LOSSES, "loss"),
         "input_shape": list(model.input_shape),
         "classes": list(model.classes),
-        "scale": model.scaling.pixel_scale,
+        "scale": model.preprocessing.pixel_scale,
     }
     arrays = {name: np.ascontiguousarray(value) for name, value in model.parameters.items()}
-    for name, value in zip(STATISTICS, (model.scaling.mean, model.scaling.std), strict=True):
+    for name, value in zip(STATISTICS, (model.preprocessing.mean, model.preprocessing.std), strict=True):
         if value is not None:
             arrays[name] = np.ascontiguousarray(value, np.float32)
     model_of(settings, arrays)
@@ -149,15 +152,15 @@ def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> M
     if not isinstance(settings["hidden"], str) or not isinstance(settings["loss"], str):
         raise InputError("hidden and loss are no names")
     network = Network(settings["hidden"], settings["loss"])
-    return Model(parameters, network, tuple(shape), tuple(classes), _scaling(settings["scale"], arrays, dims[0]))
+    return Model(parameters, network, tuple(shape), tuple(classes), _preprocessing(settings["scale"], arrays, dims[0]))
 
 
-def _scaling(scale: Any, arrays: Mapping[str, np.ndarray], n_x: int) -> Scaling:
+def _preprocessing(scale: Any, arrays: Mapping[str, np.ndarray], n_x: int) -> Preprocessing:
     if type(scale) not in (float, int) or not SMALLEST <= scale <= LARGEST:
         raise InputError(f"scale says {scale!r:.99}; expected a positive number")
     statistics = [arrays[name] for name in STATISTICS if name in arrays]
     if not statistics:
-        return Scaling(float(scale))
+        return Preprocessing(float(scale))
     if len(statistics) == 1:
         raise InputError(f"there is only one of {' and '.join(STATISTICS)}; expected both or none")
     for name, array in zip(STATISTICS, statistics, strict=True):
@@ -168,7 +171,7 @@ def _scaling(scale: Any, arrays: Mapping[str, np.ndarray], n_x: int) -> Scaling:
             )
     if statistics[1].min() < SMALLEST:
         raise InputError(f"the smallest entry of input_std is {statistics[1].min()}; expected positive ones")
-    return Scaling(float(scale), *statistics)
+    return Preprocessing(float(scale), *statistics)
 
 
 def _name_of(member: Any, table: dict[str, Any], kind: str) -> str:

@@ -105,7 +105,7 @@ def _write_table(path: Path, header: list[str], rows: Iterable[Sequence[float]])
 
 def test_probabilities(run: Run, parameters: Parameters) -> np.ndarray:
     """(classes, m) for the test examples."""
-    parts = blocks(run.dataset.test, run.scaling.columns, run.dataset.classes, run.dtype)
+    parts = blocks(run.dataset.test, run.preprocessing.columns, run.dataset.classes, run.dtype)
     return np.concatenate([class_probabilities(X, parameters, run.network) for X, _ in parts], axis=1)
 
 
@@ -207,8 +207,8 @@ def draw(
         check=check,
     )
     write_report(folder / "report.html", record)
-    pictures = [] if images is None else ["predictions.png"]
+    figures = [] if images is None else ["predictions.png"]
     if history.alignment:
         plot_alignment(folder / "alignment.png", history.alignment, run.settings.feedback.replace("_", " "))
-        pictures.append("alignment.png")
-    return ["report.html", *pictures]
+        figures.append("alignment.png")
+    return ["report.html", *figures]

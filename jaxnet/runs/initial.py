@@ -11,7 +11,7 @@ REMEDIES = {
     "input_shape": "bring data of that shape; --size and --grey decode images to it",
     "classes": "bring data with the same classes in the same order",
     "layer_dims": "pass --layers as the model has them",
-    "hidden": "pass its --activation",
+    "hidden": "pass its --hidden",
     "loss": "this command cannot train it further",
 }
 
@@ -27,7 +27,7 @@ def first_parameters(initial: Model, drawn: Model) -> FrozenDict:
             raise InputError(
                 f"the model of --init-from has {name} {got[name]!s:.300}, and the run {expected[name]!s:.300}; {remedy}"
             )
-    is_standardised, shall_be = (model.scaling.mean is not None for model in (initial, drawn))
+    is_standardised, shall_be = (model.preprocessing.mean is not None for model in (initial, drawn))
     if is_standardised != shall_be:
         raise InputError(
             f"the model of --init-from was trained on inputs {'' if is_standardised else 'not '}standardised; pass "

@@ -1,4 +1,4 @@
-"""The pictures of a run."""
+"""The figures of a run."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -35,16 +35,16 @@ def plot_predictions(
     classes: Sequence[str],
     most: int = 50,
 ) -> None:
-    """Pictures with the predicted class and its probability; wrong ones first, framed in red with the true class."""
+    """Images with the predicted class and its probability; wrong ones first, framed in red with the true class."""
     wrong = (predicted != labels).tolist()
     shown = sorted(range(len(wrong)), key=lambda i: not wrong[i])[:most]
     columns = min(10, len(shown))
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(1.15 * columns, 1.5 * rows + 0.4))
-    # One pair of axes whose unit is a picture: fifty pairs take a second to lay out.
+    # One pair of axes whose unit is an image: fifty pairs take a second to lay out.
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
-    axes.text(columns / 2, -0.25, f"{sum(wrong)} of {len(labels)} test pictures wrong", ha="center", fontsize=10)
+    axes.text(columns / 2, -0.25, f"{sum(wrong)} of {len(labels)} test images wrong", ha="center", fontsize=10)
     for place, i in enumerate(shown):
         left, top = place % columns, 1.3 * (place // columns)
         image = np.asarray(images[i])
@@ -164,10 +164,12 @@ def _save(figure: Figure, path: Path, **how: Any) -> None:
 
 
 def check_format(path: Path) -> None:
-    """Raises `InputError` for a name by whose end no kind of picture is known."""
+    """Raises `InputError` for a name by whose end no kind of image file is known."""
     known = Figure().canvas.get_supported_filetypes()
     if path.suffix[1:].lower() not in known:
-        raise InputError(f"{path} ends in {path.suffix!r}; expected a picture's name: {', '.join(sorted(known))}")
+        raise InputError(
+            f"{path} ends in {path.suffix!r}; expected the name of an image file: {', '.join(sorted(known))}"
+        )
 
 
 def plot_signals(path: Path, title: str, profiles: Mapping[str, "Profile"]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
-from ..data import Dataset, Examples, Scaling, fit_scaling, held_out, targets
+from ..data import Dataset, Examples, Preprocessing, fit_preprocessing, held_out, targets
 from ..errors import InputError
 from ..model import Model
 from ..network import Network
@@ -101,7 +101,7 @@ class Run:
 
     dataset: Dataset
     settings: Settings
-    scaling: Scaling
+    preprocessing: Preprocessing
     train: Examples
     watched: Examples  # the validation examples, or, where there are none, the test's
     watched_name: str
@@ -128,7 +128,7 @@ class Run:
 
     def columns(self, rows: Any, dtype: str) -> AnyArray:
         """Rows of examples as the inputs that the steps are made in."""
-        return self.basis.columns(self.scaling.columns(rows, dtype))
+        return self.basis.columns(self.preprocessing.columns(rows, dtype))
 
     @property
     def dtype(self) -> str:
@@ -142,7 +142,7 @@ class Run:
             self.network.by_backprop,
             self.dataset.input_shape,
             self.dataset.classes,
-            self.scaling,
+            self.preprocessing,
         )
 
 
@@ -154,7 +154,7 @@ def storage_dtype(dtype: str) -> str:
 def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) -> Run:
     """The network for a dataset, drawn from the seed: one sigmoid for two classes, softmax for more.
 
-    With `initial` the run starts from its parameters, and keeps its scaling of the inputs.
+    With `initial` the run starts from its parameters, and keeps its preprocessing of the inputs.
     """
     outputs, loss = (1, "binary_cross_entropy")
     if len(dataset.classes) > 2:
@@ -170,27 +170,29 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) 
     stays = is_resident(train.rows, dtype)
     by_class = _class_weights(train, dataset.classes, settings)
     check_memory(layer_dims, m if stays else MINIBATCH)
-    parameters, batches_key = _draw(settings.seed, layer_dims, settings.scaling, dtype)
+    parameters, batches_key = _draw(settings.seed, layer_dims, settings.init, dtype)
     check_regularization(settings.lambd, settings.keep_prob, settings.input_keep_prob, batches_key)
     batch_size = settings.batch_size or (None if stays and m <= FULL_BATCH else min(MINIBATCH, m))
-    steps = settings.iterations or ITERATIONS
+    steps = settings.num_iterations or ITERATIONS
     if settings.epochs is not None:
         steps = settings.epochs * (1 if batch_size is None else m // batch_size)
     check_schedule(m, steps, batch_size, batches_key)
-    scaling = fit_scaling(train.rows) if settings.standardise else Scaling()
-    network, optimizer = Network(settings.activation, loss, settings.feedback), make_optimizer(settings, steps)
+    preprocessing = fit_preprocessing(train.rows) if settings.standardise else Preprocessing()
+    network, optimizer = Network(settings.hidden, loss, settings.feedback), make_optimizer(settings, steps)
     if initial is not None:
-        drawn = Model(parameters, network.by_backprop, dataset.input_shape, dataset.classes, scaling)
-        parameters, scaling = first_parameters(initial, drawn), initial.scaling
+        drawn = Model(parameters, network.by_backprop, dataset.input_shape, dataset.classes, preprocessing)
+        parameters, preprocessing = first_parameters(initial, drawn), initial.preprocessing
     config = _config(settings, network, optimizer, m)
     first = TrainState(parameters, B=first_feedback(parameters, network, batches_key), step=np.zeros((), np.int32))
     start = Start(None, first, ALL_INPUTS)
     if settings.reduce and stays:
-        start = Start(*in_fewest_inputs(scaling.columns(train.rows[:], dtype), first, config, batch_size or m, steps))
+        start = Start(
+            *in_fewest_inputs(preprocessing.columns(train.rows[:], dtype), first, config, batch_size or m, steps)
+        )
     return Run(
         dataset=dataset,
         settings=settings,
-        scaling=scaling,
+        preprocessing=preprocessing,
         train=train,
         watched=watched,
         watched_name=watched_name,
@@ -213,10 +215,10 @@ def _class_weights(train: Examples, classes: Sequence[str], settings: Settings) 
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))  # one compilation instead of one for every operation
-def _draw(seed: int | jax.Array, layer_dims: tuple[int, ...], scaling: str, dtype: str) -> tuple[FrozenDict, jax.Array]:
+def _draw(seed: int | jax.Array, layer_dims: tuple[int, ...], init: str, dtype: str) -> tuple[FrozenDict, jax.Array]:
     """The first parameters, and the key of the batches."""
     weights_key, batches_key = jax.random.split(jax.random.key(seed))
-    return initialize_parameters_deep(layer_dims, key=weights_key, scaling=scaling, dtype=dtype), batches_key
+    return initialize_parameters_deep(layer_dims, key=weights_key, init=init, dtype=dtype), batches_key
 
 
 def _config(settings: Settings, network: Network, optimizer: optax.GradientTransformation, m: int) -> StepConfig:
@@ -370,7 +372,7 @@ def restore(checkpoints: Checkpoints, run: Run, skipped: Callable[[str], None]) 
 
 def identity(run: Run) -> str:
     """A hash of all that its steps depend on, but for how many there are and for where the data lies."""
-    settings = dataclasses.replace(run.settings, data=None, iterations=None, epochs=None)
+    settings = dataclasses.replace(run.settings, data=None, num_iterations=None, epochs=None)
     return hashlib.sha256(repr((run.dataset.fingerprint, settings, run.batch_size)).encode()).hexdigest()
 
 

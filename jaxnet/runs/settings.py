@@ -38,8 +38,8 @@ class Settings:
     validation_fraction: float | None = None
     standardise: bool = False
     layers: tuple[int, ...] = (20, 7, 5)
-    activation: str = "relu"
-    scaling: str = "he"
+    hidden: str = "relu"
+    init: str = "he"
     feedback: str = "backprop"
     keep_prob: float = 1.0
     input_keep_prob: float = 1.0
@@ -49,7 +49,7 @@ class Settings:
     warm_up: int = 0
     step_every: int | None = None
     step_factor: float = 0.1
-    iterations: int | None = None
+    num_iterations: int | None = None
     epochs: int | None = None
     batch_size: int | None = None
     class_weight: str | tuple[tuple[str, float], ...] | None = None  # "balanced", or weights by the name of the class
@@ -66,8 +66,10 @@ class Settings:
         for path in (self.data, self.init_from):
             if path is not None and not _is_text(path):
                 raise InputError(f"the name {path!a} cannot be kept in {FILE}; rename it")
-        if self.iterations is not None and self.epochs is not None:
-            raise InputError(f"there are {self.iterations} iterations and {self.epochs} epochs; expected one of both")
+        if self.num_iterations is not None and self.epochs is not None:
+            raise InputError(
+                f"there are {self.num_iterations} iterations and {self.epochs} epochs; expected one of both"
+            )
         if self.weight_decay and self.optimizer == "adam":
             raise InputError("adam has no weight decay of its own; choose --optimizer adamw, or the penalty --lambd")
         if (self.step_every is not None) != (self.schedule == "step"):

@@ -16,7 +16,7 @@ from ..types import AnyArray, PRNGKeyArray
 RESIDENT_BYTES = 2**28  # examples up to so many bytes stay on the device
 PIECE_BYTES = 2**24  # of those on disk, so many are read at a time
 
-Columns: TypeAlias = Callable[[Any, str], AnyArray]  # rows of examples, dtype -> X, such as `Scaling.columns`
+Columns: TypeAlias = Callable[[Any, str], AnyArray]  # rows of examples, dtype -> X, such as `Preprocessing.columns`
 
 
 def is_resident(rows: np.ndarray | MappedRows, dtype: str) -> bool:

@@ -26,7 +26,7 @@ def check_data(X: Inputs, Y: Labels, parameters: Parameters, network: Network) -
     check_array("X", X, ", (n_x, m)")
     if X.ndim != 2:
         raise InputError(
-            f"X has shape {X.shape}; expected (n_x, m), one column an example: for pictures (m, height, width, ...) "
+            f"X has shape {X.shape}; expected (n_x, m), one column an example: for images (m, height, width, ...) "
             "pass X.reshape(m, -1).T"
         )
     if X.size == 0:

@@ -47,9 +47,9 @@ def _repeat(step: Callable, L: int, start: Callable) -> Callable[[int], float]:
     X = jax.device_put(generator.normal(size=(WIDTH, WIDTH)).astype(np.float32))
     Y = jax.device_put((generator.random((1, WIDTH)) > 0.5).astype(np.float32))
     dims = (*[WIDTH] * (L + 1), 1)
-    draw = jax.jit(jaxnet.initialize_parameters_deep, static_argnames=("layer_dims", "scaling", "dtype"))
-    # He's scaling: with another, what a relu network of such a depth computes with is soon no normal number any more.
-    parameters = draw(layer_dims=dims, key=jax.random.key(0), scaling="he", dtype="float32")
+    draw = jax.jit(jaxnet.initialize_parameters_deep, static_argnames=("layer_dims", "init", "dtype"))
+    # He's initialisation: with another, the numbers of a relu network of such a depth soon become subnormal.
+    parameters = draw(layer_dims=dims, key=jax.random.key(0), init="he", dtype="float32")
     return repeat(step, start(parameters, OPTIMIZER), X, Y)
 
 

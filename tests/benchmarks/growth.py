@@ -1,4 +1,4 @@
-"""How the ratios of `peers` grow with width, depth, batch and data: four curves for each contender, in one picture."""
+"""How the ratios of `peers` grow with width, depth, batch and data: four curves for each contender, in one image."""
 
 import argparse
 import itertools

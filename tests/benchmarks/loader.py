@@ -1,9 +1,9 @@
-"""Pictures of a folder as batches of float32 columns: jaxnet's cache against `torch.utils.data.DataLoader`.
+"""Images of a folder as batches of float32 columns: jaxnet's cache against `torch.utils.data.DataLoader`.
 
-    python -m tests.benchmarks.loader [--pictures FOLDER] [--rounds N] [--json FILE]
+    python -m tests.benchmarks.loader [--images FOLDER] [--rounds N] [--json FILE]
 
-An epoch is every picture once, in random order, 128 a batch, at 64 x 64 pixels, scaled to 0 ... 1. jaxnet's first epoch
-decodes all pictures into an empty cache and then reads them from there; later ones begin with the dataset loaded.
+An epoch is every image once, in random order, 128 a batch, at 64 x 64 pixels, scaled to 0 ... 1. jaxnet's first epoch
+decodes all images into an empty cache and then reads them from there; later ones begin with the dataset loaded.
 DataLoader decodes in every epoch, with 2 workers that stay: `torch` decodes in full with Pillow, as people write it,
 `torch_draft` calls jaxnet's own `read_pixels`, so that the decoding is the same. All files are in the system's memory,
 and importing is not timed. It ends by saying whether jaxnet is at least as fast at first and 5 times as fast later.
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxnet.data import Examples, load_dataset, read_pixels
-from jaxnet.data.preprocessing import Scaling
+from jaxnet.data.preprocessing import Preprocessing
 
 from . import harness
 
@@ -29,8 +29,8 @@ SHAPE = (64, 64, 3)
 BATCH = 128
 WORKERS = 2
 LEAST = {"first epoch": 1.0, "later epoch": 5.0}  # torch / jaxnet, in seconds
-FOLDER = "JAXNET_BENCHMARK_PICTURES"  # how the workers are told
-PICTURES = Path(os.environ.get("JAXNET_DATA", Path(__file__).parents[3] / "shared" / "data")) / "photos"
+FOLDER = "JAXNET_BENCHMARK_IMAGES"  # how the workers are told
+IMAGES = Path(os.environ.get("JAXNET_DATA", Path(__file__).parents[3] / "shared" / "data")) / "photos"
 CASES = {case: case for case in LEAST}
 
 
@@ -51,7 +51,7 @@ def prepare_jaxnet(case: str) -> Callable[[int], float]:
         for examples in parts:
             order = generator.permutation(len(examples.labels))
             for start in range(0, len(order), BATCH):
-                seen += Scaling().columns(examples.rows[order[start : start + BATCH]]).shape[1]
+                seen += Preprocessing().columns(examples.rows[order[start : start + BATCH]]).shape[1]
         return seen
 
     loaded = load(cache.name) if case == "later epoch" else None
@@ -78,7 +78,7 @@ def decoded_as_jaxnet_does(path: Path) -> np.ndarray:
     return read_pixels(path, SHAPE)
 
 
-class Pictures:
+class Images:
     """What a DataLoader asks for examples."""
 
     def __init__(self, decode: Callable[[Path], np.ndarray]):
@@ -95,7 +95,7 @@ class Pictures:
 def prepare_torch(decode: Callable[[Path], np.ndarray]) -> Callable[[int], float]:
     from torch.utils.data import DataLoader
 
-    loader = DataLoader(Pictures(decode), batch_size=BATCH, shuffle=True, num_workers=WORKERS, persistent_workers=True)
+    loader = DataLoader(Images(decode), batch_size=BATCH, shuffle=True, num_workers=WORKERS, persistent_workers=True)
 
     def run(n: int) -> float:
         return sum(batch.T.shape[1] for _ in range(n) for batch in loader) / n
@@ -112,14 +112,14 @@ CONTENDERS = {
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--pictures", type=Path, default=PICTURES, help="a folder of JPEG files, a subfolder a class")
+    parser.add_argument("--images", type=Path, default=IMAGES, help="a folder of JPEG files, a subfolder a class")
     chosen, others = parser.parse_known_args()
-    os.environ[FOLDER] = str(chosen.pictures)
+    os.environ[FOLDER] = str(chosen.images)
     sys.argv[1:] = others
-    count = len(sorted(chosen.pictures.rglob("*.jpg")))
-    print(f"{count} pictures of {chosen.pictures.name}")
+    count = len(sorted(chosen.images.rglob("*.jpg")))
+    print(f"{count} images of {chosen.images.name}")
     rows = harness.main(__doc__, __spec__.name, CASES, CONTENDERS)
-    print("\npictures a second, and torch / jaxnet:")
+    print("\nimages a second, and torch / jaxnet:")
     for row in rows:
         verdict = ""
         if row["contender"] != "jaxnet":

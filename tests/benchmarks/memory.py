@@ -1,8 +1,8 @@
-"""The memory that `jaxnet train` takes at most, on a folder of pictures and on one of ten times as many.
+"""The memory that `jaxnet train` takes at most, on a folder of images and on one of ten times as many.
 
-    python -m tests.benchmarks.memory [--pictures N]
+    python -m tests.benchmarks.memory [--images N]
 
-Draws N and 10 N pictures of 96 x 80 pixels, trains on each in a process of its own, and prints the peak of its resident
+Draws N and 10 N images of 96 x 80 pixels, trains on each in a process of its own, and prints the peak of its resident
 memory, decoding included. Needs the resource module of POSIX systems.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 
-TRAIN = ["--layers", "32", "--iterations", "300", "--batch-size", "128"]
+TRAIN = ["--layers", "32", "--num-iterations", "300", "--batch-size", "128"]
 CHILD = """
 import resource, sys
 from jaxnet.cli import main
@@ -28,7 +28,7 @@ sys.exit(code)
 """
 
 
-def draw_pictures(folder: Path, count: int) -> None:
+def draw_images(folder: Path, count: int) -> None:
     generator = np.random.default_rng(0)
     for i in range(count):
         path = folder / ("cat", "dog")[i % 2] / f"{i}.jpg"
@@ -46,12 +46,12 @@ def peak_of_training(folder: Path, place: Path) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=2000, metavar="N")
-    count = parser.parse_args().pictures
-    for pictures in (count, 10 * count):
+    parser.add_argument("--images", type=int, default=2000, metavar="N")
+    count = parser.parse_args().images
+    for images in (count, 10 * count):
         with tempfile.TemporaryDirectory() as place:
-            draw_pictures(Path(place) / "pictures", pictures)
-            print(f"{pictures:6} pictures: {peak_of_training(Path(place) / 'pictures', Path(place))} MiB", flush=True)
+            draw_images(Path(place) / "images", images)
+            print(f"{images:6} images: {peak_of_training(Path(place) / 'images', Path(place))} MiB", flush=True)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ class Problem(NamedTuple):
 
 
 def draw(case: Case) -> Problem:
-    """Pictures of two kinds or ten under noise, so that there is something to learn, and weights of N(0, 1/n_prev)."""
+    """Images of two kinds or ten under noise, so that there is something to learn, and weights of N(0, 1/n_prev)."""
     generator = np.random.default_rng(0)
     n_x, n_L = case.layer_dims[0], case.layer_dims[-1]
     labels = generator.integers(0, max(n_L, 2), case.m * (case.batches or 1))

@@ -12,8 +12,8 @@ from safetensors.numpy import save_file
 import jaxnet
 from jaxnet.cli import main
 
+from ..images import drawn_images, write_h5, write_idx, write_npz
 from ..model.test_model import drawn_model
-from ..pictures import drawn_pictures, write_h5, write_idx, write_npz
 
 
 X = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
@@ -137,17 +137,17 @@ PYTHON = {
     "labels below 0": (lambda: train(Y=2 * Y - 1), "labels lie between -1 and 1; expected 0 and 1"),
     "labels that are NaN": (lambda: train(Y=put(Y, np.nan, float)), "Y has 1 entries that are not finite"),
     "labels that are words": (lambda: train(Y=np.full(6, "cat")), "Y has dtype <U3; expected numbers"),
-    "pictures of whole numbers": (
+    "images of whole numbers": (
         lambda: train(X=np.uint8(X)),
-        "X is uint8; expected floats: for pictures of 0 to 255",
+        "X is uint8; expected floats: for images of 0 to 255",
     ),
     "whole numbers under jit": (
         lambda: jax.jit(jaxnet.predict)(np.uint8(X), start()),
-        "X is uint8; expected floats: for pictures of 0 to 255 pass X / 255",
+        "X is uint8; expected floats: for images of 0 to 255 pass X / 255",
     ),
-    "pictures that are not flat": (
+    "images that are not flat": (
         lambda: train(X=np.ones((6, 2, 2, 1))),
-        "X has shape (6, 2, 2, 1); expected (n_x, m), one column an example: for pictures",
+        "X has shape (6, 2, 2, 1); expected (n_x, m), one column an example: for images",
     ),
     "no examples": (lambda: train(X=X[:, :0], Y=Y[:, :0]), "X has shape (4, 0), which is empty"),
     "NaN in X": (
@@ -174,9 +174,9 @@ PYTHON = {
         "activation is 'swish'; expected an `Activation` or one of relu, leaky_relu, sigmoid",
     ),
     "an unknown loss": (lambda: jaxnet.Network(loss="hinge"), "loss is 'hinge'; expected a `Loss` or one of binary"),
-    "an unknown scaling": (
-        lambda: jaxnet.initialize_parameters_deep(DIMS, key=jax.random.key(0), scaling="kaiming"),
-        "scaling is 'kaiming'; expected a number from 0 or one of lecun, he, xavier",
+    "an unknown init": (
+        lambda: jaxnet.initialize_parameters_deep(DIMS, key=jax.random.key(0), init="kaiming"),
+        "init is 'kaiming'; expected a number from 0 or one of lecun, he, xavier",
     ),
     "sizes of layers": (lambda: start((4, 0)), "layer_dims is [4, 0]; expected at least two positive integers"),
     "no sizes for the course's model": (
@@ -196,7 +196,7 @@ def test_mistake_in_python(name, no_shape_checks):
 
 
 def images(**kwargs):
-    return dict(zip(("X", "Y"), drawn_pictures(12, **kwargs), strict=True))
+    return dict(zip(("X", "Y"), drawn_images(12, **kwargs), strict=True))
 
 
 def truncated(path, keep=0.6):
@@ -229,7 +229,7 @@ def softmax_of_one(folder):
     return folder / "m.safetensors"
 
 
-def text(path, content="not a picture"):
+def text(path, content="not an image"):
     path.write_text(content)
     return path
 
@@ -240,7 +240,7 @@ def npy_named_npz(folder):
 
 
 def h5_with_classes(folder, names):
-    path = write_h5(folder / "a.h5", "train", *drawn_pictures(12))
+    path = write_h5(folder / "a.h5", "train", *drawn_images(12))
     with h5py.File(path, "a") as file:
         del file["list_classes"]
         file["list_classes"] = names
@@ -256,19 +256,19 @@ COMMANDS = {
     "no such file": (lambda d: ["train", d / "none.h5"], "none.h5 does not exist"),
     "a file of unknown kind": (
         lambda d: ["train", text(d / "a.txt")],
-        "ends in '.txt'; expected an .h5 or .npz file, a folder of pictures or",
+        "ends in '.txt'; expected an .h5 or .npz file, a folder of images or",
     ),
     "an empty folder": (
         lambda d: ["train", d],
-        "expected at least two classes: a subfolder of pictures for each class",
+        "expected at least two classes: a subfolder of images for each class",
     ),
     "an h5 file that is none": (lambda d: ["train", text(d / "a.h5")], "cannot be read as an HDF5 file"),
     "an h5 file cut off": (
-        lambda d: ["train", truncated(write_h5(d / "train_a.h5", "train", *drawn_pictures(12)))],
+        lambda d: ["train", truncated(write_h5(d / "train_a.h5", "train", *drawn_images(12)))],
         "cannot be read as an HDF5 file",
     ),
     "an h5 file without the course's names": (
-        lambda d: ["train", write_h5(d / "a.h5", "other", *drawn_pictures(12))],
+        lambda d: ["train", write_h5(d / "a.h5", "other", *drawn_images(12))],
         "has no train_set_x and no train_set_y; it has list_classes, other_set_x, other_set_y",
     ),
     "an npz file that is none": (lambda d: ["train", text(d / "a.npz")], "cannot be read as an .npz file"),
@@ -285,7 +285,7 @@ COMMANDS = {
         lambda d: ["train", write_npz(d / "a.npz", Z=X)],
         "has the arrays Z; expected X and Y, or train_x, train_y, test_x and test_y",
     ),
-    "fewer labels than pictures": (
+    "fewer labels than images": (
         lambda d: ["train", write_npz(d / "a.npz", X=images()["X"], Y=Y[0, :5])],
         "12 examples, but labels of shape (5,); expected (12,), one a column of X",
     ),
@@ -293,7 +293,7 @@ COMMANDS = {
         lambda d: ["train", write_npz(d / "a.npz", X=images()["X"], Y=np.ones(12))],
         "all 12 labels are 1; expected at least two classes",
     ),
-    "a class of one picture": (
+    "a class of one image": (
         lambda d: ["train", write_npz(d / "a.npz", X=images()["X"], Y=np.arange(12) == 3)],
         "class 1 has 1 example; expected at least two",
     ),
@@ -343,23 +343,23 @@ COMMANDS = {
         lambda d: ["train", write_npz(d / "a.npz", X=images()["X"], Y=np.array(["0", "1"] * 6))],
         "labels are <U1; expected whole numbers, one per class",
     ),
-    "test pictures of another type": (
+    "test images of another type": (
         lambda d: ["train", write_npz(d / "a.npz", train_x=np.uint8(X), train_y=Y, test_x=X, test_y=Y)],
         "training inputs are uint8, test inputs float32; expected one",
     ),
-    "no pictures": (
+    "no images": (
         lambda d: ["train", write_npz(d / "a.npz", X=np.zeros((0, 4, 4), np.uint8), Y=np.zeros(0))],
         "the inputs have shape (0, 4, 4), which is empty",
     ),
-    "pictures with four channels": (
+    "images with four channels": (
         lambda d: ["train", write_npz(d / "a.npz", **images(shape=(3, 3, 4)))],
-        "the inputs have shape (12, 3, 3, 4); expected pictures (m, height, width)",
+        "the inputs have shape (12, 3, 3, 4); expected images (m, height, width)",
     ),
-    "pictures of int64": (
+    "images of int64": (
         lambda d: ["train", write_npz(d / "a.npz", X=images()["X"].astype(int), Y=images()["Y"])],
         "the inputs are int64; expected uint8 pixels or floats",
     ),
-    "pictures of floats up to 255": (
+    "images of floats up to 255": (
         lambda d: ["train", write_npz(d / "a.npz", X=images()["X"].astype(float), Y=images()["Y"])],
         "expected 0 to 1, or uint8",
     ),
@@ -371,7 +371,7 @@ COMMANDS = {
         lambda d: ["train", write_npz(d / "a.npz", train_x=X, train_y=Y, test_x=X, test_y=3 * Y)],
         "the test label 3 is not among the training labels [0, 1]",
     ),
-    "test pictures of another size": (
+    "test images of another size": (
         lambda d: ["train", write_npz(d / "a.npz", train_x=X, train_y=Y, test_x=X[1:], test_y=Y)],
         "training inputs have shape (4,), test inputs (3,)",
     ),
@@ -379,7 +379,7 @@ COMMANDS = {
         lambda d: [
             "train",
             truncated(
-                write_idx(d / "i", drawn_pictures(9, (4, 4)), drawn_pictures(9, (4, 4)), packed=False)
+                write_idx(d / "i", drawn_images(9, (4, 4)), drawn_images(9, (4, 4)), packed=False)
                 / "train-images-idx3-ubyte"
             ).parent,
         ],
@@ -389,7 +389,7 @@ COMMANDS = {
         lambda d: [
             "train",
             truncated(
-                write_idx(d / "i", drawn_pictures(9, (4, 4)), drawn_pictures(9, (4, 4))) / "t10k-images-idx3-ubyte.gz"
+                write_idx(d / "i", drawn_images(9, (4, 4)), drawn_images(9, (4, 4))) / "t10k-images-idx3-ubyte.gz"
             ).parent,
         ],
         "cannot be read as an idx file",
@@ -436,9 +436,9 @@ COMMANDS = {
         lambda d: ["predict", saved_model(d, {"layer_dims": [1, 1]}), text(d / "a.png")],
         "layer_dims says [1, 1], but the arrays are those of [12, 5, 3]",
     ),
-    "a model of columns asked for pictures": (
+    "a model of columns asked for images": (
         lambda d: ["predict", saved_model(d, {"input_shape": [12]}), text(d / "a.png")],
-        "was trained on columns of 12 numbers, not on pictures",
+        "was trained on columns of 12 numbers, not on images",
     ),
     "a model without probabilities": (
         lambda d: ["predict", saved_model(d, {"loss": "squared_error"}), text(d / "a.png")],
@@ -448,7 +448,7 @@ COMMANDS = {
         lambda d: ["predict", softmax_of_one(d), text(d / "a.png")],
         "has a softmax of one output, which is always 1 and tells no class from another",
     ),
-    "no such picture": (lambda d: ["predict", saved_model(d), d / "a.png"], "a.png is no file; expected a picture"),
+    "no such image": (lambda d: ["predict", saved_model(d), d / "a.png"], "a.png is no file; expected an image"),
     "a check without a layer": (lambda d: ["check", "--layers", "3"], "expected the inputs and at least one layer"),
 }
 
@@ -477,8 +477,8 @@ def test_mistake_on_the_command_line(name, tmp_path, capsys, monkeypatch, no_sha
         (["train", "--test-fraction", "1"], "'1' is no number between 0 and 1"),
         (["train", "--keep-prob", "0"], "'0' is no number above 0 and up to 1"),
         (["train", "--learning-rate", "nan"], "'nan' is no positive number"),
-        (["train", "--activation", "swish"], "invalid choice: 'swish'"),
-        (["predict", "model"], "the following arguments are required: PICTURE"),
+        (["train", "--hidden", "swish"], "invalid choice: 'swish'"),
+        (["predict", "model"], "the following arguments are required: IMAGE"),
         (["train", "--layers", "99999999999"], "'99999999999' is no positive whole number of at most nine digits"),
         (["train", "--seed", "-5"], "'-5' is no whole number from 0 to 999999999"),
         (["check", "--seed", "99999999999999999999"], "is no whole number from 0 to 999999999"),

@@ -42,7 +42,7 @@ def module(tmp_path, monkeypatch):
     "arguments",
     [
         ["--layers", "5", "4", "1"],
-        ["--layers", "4", "6", "3", "--activation", "gelu", "--loss", "softmax_cross_entropy", "--examples", "2"],
+        ["--layers", "4", "6", "3", "--hidden", "gelu", "--loss", "softmax_cross_entropy", "--examples", "2"],
     ],
 )
 def test_a_drawn_network_agrees(arguments, capsys):
@@ -55,11 +55,11 @@ def test_a_drawn_network_agrees(arguments, capsys):
 @pytest.mark.parametrize("grad, code, verdict", [("right", 0, "agree"), ("wrong", 1, "disagree")])
 def test_a_function_of_ones_own(module, grad, code, verdict, capsys, tmp_path):
     arguments = [f"{module}:cost", "--grad", f"{module}:{grad}", "--args", f"{module}:a_point"]
-    report, picture = tmp_path / "r.json", tmp_path / "r.png"
-    assert typed("check", *arguments, "--json", report, "--plot", picture) == code
+    report, image = tmp_path / "r.json", tmp_path / "r.png"
+    assert typed("check", *arguments, "--json", report, "--plot", image) == code
     assert capsys.readouterr().out.startswith(verdict.upper())
     assert json.loads(report.read_text())["verdict"] == verdict
-    pixels = np.asarray(Image.open(picture).convert("RGB")).reshape(-1, 3)
+    pixels = np.asarray(Image.open(image).convert("RGB")).reshape(-1, 3)
     reddish = (pixels[:, 0] > 160) & (pixels[:, 1] < 60)
     assert (np.count_nonzero(reddish) > 5000) == (verdict == "disagree")
 

@@ -7,7 +7,7 @@ from safetensors.numpy import load_file, save_file
 
 from jaxnet import Network, load_model, save_model
 from jaxnet.cli import main
-from jaxnet.data.preprocessing import Scaling
+from jaxnet.data.preprocessing import Preprocessing
 
 from ..model.test_model import drawn_model
 
@@ -53,8 +53,8 @@ def test_export_says_how_torch_reads_it(folder, capsys):
     np.testing.assert_allclose(load_file("out.safetensors")["0.weight"], np.asarray(W1)[:, order] / 255, rtol=1e-6)
 
 
-def test_a_network_from_elsewhere_predicts_pictures(folder, capsys):
-    """Pictures as torchvision has them: (channel, height, width), standardised by channel."""
+def test_a_network_from_elsewhere_predicts_images(folder, capsys):
+    """Images as torchvision has them: (channel, height, width), standardised by channel."""
     W = np.zeros((2, 12), np.float32)
     W[1, :4] = 1  # the red ones
     save_file({"fc.weight": W}, "other.safetensors")
@@ -87,13 +87,13 @@ def test_a_network_from_elsewhere_predicts_pictures(folder, capsys):
     assert capsys.readouterr().out.splitlines() == [f"red.png   red  {red}", f"blue.png  x  {red}"]
 
 
-def test_an_import_of_rows_says_how_to_make_them_pictures(folder, capsys):
+def test_an_import_of_rows_says_how_to_make_them_images(folder, capsys):
     np.savez("n.npz", W1=np.ones((3, 4)), b1=np.ones(3), W2=np.ones((1, 3)))
-    options = ["--activation", "tanh", "--loss", "squared_error", "--pixel-scale", 1]
+    options = ["--hidden", "tanh", "--loss", "squared_error", "--pixel-scale", 1]
     assert typed("import", "n.npz", "--out", "n.safetensors", *options) == 0
     assert "pass --input-shape HEIGHT WIDTH" in capsys.readouterr().out
     model = load_model("n.safetensors")
-    assert model.network == Network("tanh", "squared_error") and model.scaling == Scaling(1.0)
+    assert model.network == Network("tanh", "squared_error") and model.preprocessing == Preprocessing(1.0)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_an_import_of_rows_says_how_to_make_them_pictures(folder, capsys):
         (["export", "m.safetensors", "--to", "torch", "--out", "a.pt"], "expected one that ends in .safetensors"),
         (["export", "m.safetensors", "--to", "npz", "--out", "none/a.npz"], "none/a.npz is a folder or in none"),
         (["export", "m.safetensors", "--to", "npz", "--fold", "--out", "a.npz"], "are for --to torch"),
-        (["export", "rows", "--to", "torch", "--channels-first", "--out", "a.safetensors"], "is about pictures"),
+        (["export", "rows", "--to", "torch", "--channels-first", "--out", "a.safetensors"], "is about images"),
         (["import", "m.safetensors", "--out", "a.safetensors"], "m.safetensors is a model of jaxnet already"),
         (["import", "network.pt", "--out", "a.safetensors"], "is a pickle by its name"),
         (["import", "other.safetensors", "--out", "m.safetensors"], "m.safetensors exists"),

@@ -14,9 +14,9 @@ import jaxnet
 from jaxnet import FrozenDict, Model, Network, save_model
 from jaxnet.cli import main
 from jaxnet.cli.inspect import _different
-from jaxnet.cli.inspect_inputs import _picture_shape
-from jaxnet.cli.inspect_text import best_scaling, course_of, number, word
-from jaxnet.data.preprocessing import Scaling
+from jaxnet.cli.inspect_inputs import _image_shape
+from jaxnet.cli.inspect_text import best_init, course_of, number, word
+from jaxnet.data.preprocessing import Preprocessing
 
 
 def typed(*arguments) -> int:
@@ -54,8 +54,8 @@ def line(text: str, name: str) -> str:
 
 
 def model(dims=(12, 4, 1), shape=(2, 2, 3), **changes) -> Model:
-    parameters = jaxnet.initialize_parameters_deep(dims, key=jax.random.key(0), scaling="he")
-    return Model(parameters, Network(), shape, ("dark", "bright"), Scaling())._replace(**changes)
+    parameters = jaxnet.initialize_parameters_deep(dims, key=jax.random.key(0), init="he")
+    return Model(parameters, Network(), shape, ("dark", "bright"), Preprocessing())._replace(**changes)
 
 
 def size_of_X(text: str) -> float:
@@ -79,7 +79,7 @@ def npz(path, n_x=12, m=40, classes=2):
 
 def test_a_network_that_is_alive(said):
     text = said("--layers", 30, 20, 10, 1)
-    assert text.startswith("network   30-20-10-1, relu, drawn with --scaling he, seed 0\n")
+    assert text.startswith("network   30-20-10-1, relu, drawn with --init he, seed 0\n")
     assert line(text, "inputs").startswith("64 drawn examples, standard normal; labels drawn")
     assert line(text, "forward").startswith("alive") and line(text, "backward").startswith("alive")
     assert "to do" not in text and "output" not in text
@@ -88,9 +88,9 @@ def test_a_network_that_is_alive(said):
 
 
 def test_the_numbers_are_those_of_the_library(said):
-    table = rows(said("--layers", 30, 20, 10, 2, "--activation", "tanh", "--seed", 3, "--examples", 9), "layer")
+    table = rows(said("--layers", 30, 20, 10, 2, "--hidden", "tanh", "--seed", 3, "--examples", 9), "layer")
     network = Network("tanh", "softmax_cross_entropy")
-    parameters = jaxnet.initialize_parameters_deep((30, 20, 10, 2), key=jax.random.key(3), scaling="he")
+    parameters = jaxnet.initialize_parameters_deep((30, 20, 10, 2), key=jax.random.key(3), init="he")
     values = jaxnet.singular_values(parameters)
     X_key, Y_key = jax.random.split(jax.random.fold_in(jax.random.key(3), 1))
     Y = network.loss.sample(jax.numpy.zeros((2, 9)), Y_key)
@@ -105,11 +105,11 @@ def test_the_numbers_are_those_of_the_library(said):
 
 def test_the_courses_collapse_is_seen_before_training(said, shared_data):
     data = shared_data / "course" / "train_catvnoncat.h5"
-    text = said(data, "--layers", 12288, 20, 7, 5, 1, "--scaling", 0.01)
+    text = said(data, "--layers", 12288, 20, 7, 5, 1, "--init", 0.01)
     assert line(text, "inputs").startswith("64 of the 209 training examples")
     assert line(text, "forward").startswith("vanishes") and line(text, "backward").startswith("vanishes")
     assert line(text, "output").startswith("the same for every example: Z_4 varies by ")
-    assert line(text, "to do").startswith("--scaling he: ")
+    assert line(text, "to do").startswith("--init he: ")
     alive = said(data, "--layers", 12288, 20, 7, 5, 1)
     assert line(alive, "forward").startswith("alive") and "to do" not in alive
 
@@ -118,15 +118,15 @@ def test_the_courses_collapse_is_seen_before_training(said, shared_data):
     "arguments, verdicts",
     [
         (
-            ["--scaling", 1e-9],
+            ["--init", 1e-9],
             {"forward": "vanishes", "backward": "stops: all units of layer", "output": "the same for every example"},
         ),
         (
-            ["--scaling", 1e9],
+            ["--init", 1e9],
             {"forward": "explodes", "backward": "nothing comes back: the forward pass has left the range of float32"},
         ),
-        (["--scaling", 1e9, "--activation", "tanh"], {"slopes": "in layer", "to do": "--scaling "}),
-        (["--activation", "sigmoid"], {"backward": "vanishes", "to do": "no --scaling of he, lecun, xavier keeps"}),
+        (["--init", 1e9, "--hidden", "tanh"], {"slopes": "in layer", "to do": "--init "}),
+        (["--hidden", "sigmoid"], {"backward": "vanishes", "to do": "no --init of he, lecun, xavier keeps"}),
     ],
 )
 def test_networks_that_are_not_alive(arguments, verdicts, said):
@@ -144,7 +144,7 @@ def test_a_dead_layer_is_no_underflow(said):
 
 
 def test_many_layers_fit_on_a_screen(said):
-    text = said("--layers", *[6] * 41, "--activation", "identity", "--scaling", "lecun", "--loss", "squared_error")
+    text = said("--layers", *[6] * 41, "--hidden", "identity", "--init", "lecun", "--loss", "squared_error")
     assert len(text.splitlines()) <= 30 and "(40 layers)" in text
     layers = [int(row[0]) for row in rows(text, "layer")]
     assert layers[0] == 1 and layers[-1] == 40 and len(layers) == 12 and layers == sorted(set(layers))
@@ -157,7 +157,7 @@ def test_a_saved_model_on_drawn_pixels(folder, said):
     save_model("m.safetensors", model())
     text = said("m.safetensors")
     assert text.startswith("network   12-4-1, relu, in m.safetensors\n")
-    assert line(text, "inputs").startswith("64 pictures of drawn pixels, scaled as in training; labels drawn")
+    assert line(text, "inputs").startswith("64 images of drawn pixels, scaled as in training; labels drawn")
     assert size_of_X(text) == pytest.approx(3**-0.5, rel=0.05)  # of numbers that are as likely anywhere from 0 to 1
 
 
@@ -165,31 +165,31 @@ def test_an_activation_that_only_estimates_its_slope_is_inspected_too(folder, sa
     """Saved by `jaxnet train --activation sign`, or drawn: sign passes the error on where |Z| is at most 1."""
     save_model("m.safetensors", model(network=Network("sign")))
     assert said("m.safetensors").startswith("network   12-4-1, sign, in m.safetensors\n")
-    assert said("--layers", 12, 4, 1, "--activation", "sign").startswith("network   12-4-1, sign, drawn")
+    assert said("--layers", 12, 4, 1, "--hidden", "sign").startswith("network   12-4-1, sign, drawn")
 
 
 def test_a_saved_model_on_its_rows_and_with_its_statistics(folder, said):
-    scaling = Scaling(1 / 255, np.full((12, 1), 5, np.float32), np.full((12, 1), 0.1, np.float32))
-    save_model("m.safetensors", model(shape=(12,), scaling=scaling))
+    preprocessing = Preprocessing(1 / 255, np.full((12, 1), 5, np.float32), np.full((12, 1), 0.1, np.float32))
+    save_model("m.safetensors", model(shape=(12,), preprocessing=preprocessing))
     assert "standard normal; labels drawn; X of size" in line(said("m.safetensors"), "inputs")
     text = said("m.safetensors", npz("a.npz"), "--examples", 20)
     assert line(text, "inputs").startswith("20 of the 30 training examples of a.npz")
     assert size_of_X(text) == pytest.approx(math.hypot(5, 1) * 10, rel=0.05)
 
 
-def test_a_saved_model_on_pictures_of_which_some_cannot_be_read(folder, said):
+def test_a_saved_model_on_images_of_which_some_cannot_be_read(folder, said):
     save_model("m.safetensors", model())
     (folder / "d").mkdir()
     for i in range(4):
         Image.new("RGB", (5, 5), (255, 255, 255)).save(folder / "d" / f"{i}.png")
-    (folder / "d" / "2.png").write_text("no picture")
+    (folder / "d" / "2.png").write_text("no image")
     text = said("m.safetensors", "d")
-    assert "3 of the 4 pictures in d, 1 of them left out; labels drawn; X of size 1" == line(text, "inputs")
+    assert "3 of the 4 images in d, 1 of them left out; labels drawn; X of size 1" == line(text, "inputs")
 
 
-def test_a_drawn_network_on_pictures_takes_their_shape_from_its_inputs(folder, said):
+def test_a_drawn_network_on_images_takes_their_shape_from_its_inputs(folder, said):
     Image.new("L", (8, 8), 51).save("a.png")
-    assert "1 of the 1 pictures in a.png; labels drawn; X of size 0.2" == line(
+    assert "1 of the 1 images in a.png; labels drawn; X of size 0.2" == line(
         said("a.png", "--layers", 12, 3, 1), "inputs"
     )
 
@@ -234,7 +234,7 @@ def test_theory_is_that_of_weights_as_large(folder, said):
 def test_depths_show_which_initialisation_vanishes_and_which_explodes(said):
     text = said("--depth", 4, 40, "--width", 40)
     assert text.startswith("networks  relu, 40 inputs and 40 units in every layer, the output too; 4, 40 layers\n")
-    table = {row[0]: row[1:] for row in rows(text, "scaling")}
+    table = {row[0]: row[1:] for row in rows(text, "init")}
     assert list(table) == ["he", "xavier, lecun", "0.01", "1"]
     assert all(0.05 < float(cell) < 20 for cell in table["he"])
     assert float(table["xavier, lecun"][2]) < 1e-4 and float(table["xavier, lecun"][3]) < 1e-4
@@ -247,22 +247,22 @@ def test_depths_show_which_initialisation_vanishes_and_which_explodes(said):
     for name, factor in {"he": 1, "xavier, lecun": 0.5**0.5, "0.01": 0.01 * 20**0.5, "1": 20**0.5}.items():
         measured, theory = map(float, verdicts[name][1:3])
         assert theory == pytest.approx(factor, rel=0.02) and measured == pytest.approx(theory, rel=0.1)
-    assert line(text, "to do").startswith("--scaling he: ")
+    assert line(text, "to do").startswith("--init he: ")
 
 
-def test_depths_of_an_explosion_and_of_named_scalings(said):
-    text = said("--depth", 9, "--width", 9, "--scaling", 1e9, "xavier", 2)
-    assert [row[0] for row in rows(text, "scaling")] == ["1e+09", "xavier", "2"]
+def test_depths_of_an_explosion_and_of_named_inits(said):
+    text = said("--depth", 9, "--width", 9, "--init", 1e9, "xavier", 2)
+    assert [row[0] for row in rows(text, "init")] == ["1e+09", "xavier", "2"]
     assert rows(text, "9")[0][-1].startswith("Z beyond float32 from layer")
 
 
-def test_sigmoid_vanishes_on_the_way_back_under_every_scaling(said):
-    text = said("--depth", 20, "--width", 30, "--activation", "sigmoid", "--scaling", "he", "xavier")
+def test_sigmoid_vanishes_on_the_way_back_under_every_init(said):
+    text = said("--depth", 20, "--width", 30, "--hidden", "sigmoid", "--init", "he", "xavier")
     assert all(row[1] == "alive" and row[4] == "vanishes" for row in rows(text, "20"))
-    assert line(text, "to do").startswith("no --scaling of he, lecun, xavier keeps sizes through 20 layers of sigmoid")
+    assert line(text, "to do").startswith("no --init of he, lecun, xavier keeps sizes through 20 layers of sigmoid")
 
 
-# ---- pictures
+# ---- images
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_sigmoid_vanishes_on_the_way_back_under_every_scaling(said):
     [
         (["--depth", 9, "--width", 8], 4),
         (["--layers", 5, 4, 3], 1),
-        (["--layers", 5, 1, "--scaling", 1e38], 1),
+        (["--layers", 5, 1, "--init", 1e38], 1),
     ],
 )
 def test_sizes_are_drawn(arguments, lines, said, tmp_path):
@@ -312,19 +312,19 @@ def test_numbers_have_two_digits(x, text):
     assert number(x) == text
 
 
-@pytest.mark.parametrize("activation, scaling", [("relu", "he"), ("tanh", "xavier"), ("identity", "xavier")])
-def test_the_scaling_that_is_advised_is_the_one_of_the_papers(activation, scaling):
-    best, forward, backward = best_scaling(1.0, [50] * 101, Network(activation))
-    assert best == scaling and 0.95 < forward < 1.01 and 0.95 < backward < 1.01
+@pytest.mark.parametrize("activation, init", [("relu", "he"), ("tanh", "xavier"), ("identity", "xavier")])
+def test_the_init_that_is_advised_is_the_one_of_the_papers(activation, init):
+    best, forward, backward = best_init(1.0, [50] * 101, Network(activation))
+    assert best == init and 0.95 < forward < 1.01 and 0.95 < backward < 1.01
 
 
-def test_scalings_that_draw_the_same_have_one_row():
+def test_inits_that_draw_the_same_have_one_row():
     assert _different(["he", "xavier", 0.1, "lecun", 0.1], 100) == {"he": "he", "xavier, 0.1, lecun": "xavier"}
 
 
 @pytest.mark.parametrize("n_x, shape", [(12288, (64, 64, 3)), (784, (28, 28)), (625, (25, 25)), (10, (10,))])
-def test_inputs_that_are_a_square_picture_are_one(n_x, shape):
-    assert _picture_shape(n_x) == shape
+def test_inputs_that_are_a_square_image_are_one(n_x, shape):
+    assert _image_shape(n_x) == shape
 
 
 # ---- what is no use
@@ -335,17 +335,17 @@ def test_inputs_that_are_a_square_picture_are_one(n_x, shape):
     [
         ([], "nothing to inspect; expected a MODEL, such as runs/faces, or --layers 12288 20 1, or --depth"),
         (["none"], "none is no file; expected a model.safetensors"),
-        (["m.safetensors", "--scaling", "he"], "--scaling is for networks that are drawn; a MODEL has its own"),
-        (["m.safetensors", "--activation", "relu"], "--activation is for networks that are drawn"),
+        (["m.safetensors", "--init", "he"], "--init is for networks that are drawn; a MODEL has its own"),
+        (["m.safetensors", "--hidden", "relu"], "--hidden is for networks that are drawn"),
         (["m.safetensors", "wide.npz"], "the examples of wide.npz are 13 numbers each, but the network takes 12"),
         (["zero.npz", "--layers", "12", "1"], "X is 0 everywhere, so there is no signal to follow: 30 of the 30"),
         (["m.safetensors", "many.npz"], "many.npz has 3 classes, but the network 1 outputs; expected 3"),
-        (["m.safetensors", "none.png"], "none.png is no file; expected a picture, or a folder of them"),
-        (["m.safetensors", "no.png"], "no.png cannot be read as a picture"),
-        (["a.png", "--layers", "10", "1"], "the network takes 10 numbers that are no square picture"),
+        (["m.safetensors", "none.png"], "none.png is no file; expected an image, or a folder of them"),
+        (["m.safetensors", "no.png"], "no.png cannot be read as an image"),
+        (["a.png", "--layers", "10", "1"], "the network takes 10 numbers that are no square image"),
         (["m.safetensors", "a.png", "--layers", "12", "1"], "with --layers there is no MODEL"),
         (["--layers", "12"], "expected the inputs and 1 to 1000 layers"),
-        (["--layers", "12", "1", "--scaling", "he", "lecun"], "--scaling names 2; expected one for --layers"),
+        (["--layers", "12", "1", "--init", "he", "lecun"], "--init names 2; expected one for --layers"),
         (["--layers", "12", "1", "--width", "3"], "--width is for --depth"),
         (["--layers", "12", "1", "--loss", "softmax_cross_entropy"], "a softmax over one output is always 1"),
         (["--layers", "99999999", "99999999"], "GiB"),
@@ -356,8 +356,8 @@ def test_inputs_that_are_a_square_picture_are_one(n_x, shape):
         (["m.safetensors", "--depth", "4"], "--depth draws networks and inputs of its own"),
         (["m.safetensors", "--plot", "none/p.png"], "none is no folder; expected one to write p.png to"),
         (["m.safetensors", "--plot", "."], "expected a file to draw to"),
-        (["m.safetensors", "--plot", "p.xyz"], "p.xyz ends in '.xyz'; expected a picture's name: "),
-        (["m.safetensors", "--plot", "p"], "p ends in ''; expected a picture's name: "),
+        (["m.safetensors", "--plot", "p.xyz"], "p.xyz ends in '.xyz'; expected an image's name: "),
+        (["m.safetensors", "--plot", "p"], "p ends in ''; expected an image's name: "),
     ],
 )
 def test_unusable_input_is_told(folder, arguments, message, capsys, no_shape_checks):
@@ -365,7 +365,7 @@ def test_unusable_input_is_told(folder, arguments, message, capsys, no_shape_che
     npz("wide.npz", 13), npz("many.npz", classes=3)
     np.savez("zero.npz", X=np.zeros((12, 40)), Y=np.arange(40) % 2)
     Image.new("RGB", (5, 5)).save("a.png")
-    (folder / "no.png").write_text("no picture")
+    (folder / "no.png").write_text("no image")
     assert typed(*arguments) == 2
     assert message in capsys.readouterr().err
 
@@ -374,8 +374,8 @@ def test_unusable_input_is_told(folder, arguments, message, capsys, no_shape_che
     "arguments, message",
     [
         (["--layers", "12", "1", "a.npz"], "DATA goes before the options: jaxnet inspect a.npz ..."),
-        (["--layers", "12", "1", "--scaling", "He"], "'He' is none of he, lecun, xavier and no positive number"),
-        (["--layers", "12", "1", "--scaling", "-1"], "scaling"),
+        (["--layers", "12", "1", "--init", "He"], "'He' is none of he, lecun, xavier and no positive number"),
+        (["--layers", "12", "1", "--init", "-1"], "init"),
         (["--layers", "0", "1"], "'0' is no positive whole number"),
     ],
 )

@@ -12,10 +12,10 @@ from jaxnet.activations import ACTIVATIONS, STRAIGHT_THROUGH
 from jaxnet.cli import main, options
 from jaxnet.feedback import RULES
 from jaxnet.losses import LOSSES
-from jaxnet.parameters import SCALINGS
+from jaxnet.parameters import INITS
 from jaxnet.runs import run as runs, settings
 
-from ..pictures import drawn_pictures, write_npz
+from ..images import drawn_images, write_npz
 
 
 def typed(*arguments) -> int:
@@ -50,16 +50,16 @@ def test_the_default_run_tells_faces_from_other_things(tmp_path, capsys):
 
 def test_overwrite_replaces_a_run(tmp_path, capsys):
     out = tmp_path / "run"
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data = write_npz(tmp_path / "a.npz", X=images, Y=labels)
-    assert typed("train", data, "--layers", 3, "--iterations", 1, "--out", out) == 0
-    assert typed("train", data, "--layers", 3, "--iterations", 2, "--out", out) == 2
-    assert typed("train", data, "--layers", 3, "--iterations", 2, "--out", out, "--overwrite") == 0
+    assert typed("train", data, "--layers", 3, "--num-iterations", 1, "--out", out) == 0
+    assert typed("train", data, "--layers", 3, "--num-iterations", 2, "--out", out) == 2
+    assert typed("train", data, "--layers", 3, "--num-iterations", 2, "--out", out, "--overwrite") == 0
     assert "2," in (out / "history.csv").read_text().splitlines()[-1]
 
 
 def test_a_run_that_diverges_keeps_its_last_finite_parameters(tmp_path, capsys):
-    arguments = ["--learning-rate", 1e20, "--iterations", 50, "--out", tmp_path / "run"]
+    arguments = ["--learning-rate", 1e20, "--num-iterations", 50, "--out", tmp_path / "run"]
     assert typed("train", *arguments) == 1
     error = capsys.readouterr().err
     assert "training stopped at iteration" in error and "is the first at fault; try a smaller learning rate" in error
@@ -93,7 +93,7 @@ def test_help_does_not_wait_for_jax(command):
 def test_help_names_every_member():
     assert options.OPTIMIZERS == tuple(settings.LEARNING_RATES)
     assert options.ACTIVATIONS == tuple(ACTIVATIONS) and options.LOSSES == tuple(LOSSES)
-    assert set(options.SCALINGS) == set(SCALINGS)
+    assert set(options.INITS) == set(INITS)
     assert options.FEEDBACKS == tuple(RULES) and options.STRAIGHT_THROUGH == tuple(STRAIGHT_THROUGH)
 
 
@@ -129,7 +129,7 @@ def test_ctrl_c_before_there_is_anything_to_write_leaves_the_older_run(tmp_path,
 
 def test_a_reader_that_leaves_at_the_first_result_loses_nothing(tmp_path):
     """By then everything is written; before the training there is nothing to lose."""
-    command = [sys.executable, "-u", "-m", "jaxnet", "train", "--iterations", "100", "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-u", "-m", "jaxnet", "train", "--num-iterations", "100", "--out", str(tmp_path / "run")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert any(line.startswith("cost") for line in running.stdout)
         running.stdout.close()

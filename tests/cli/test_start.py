@@ -78,7 +78,7 @@ def test_importing_the_library_keeps_nothing():
 def test_commands_keep_their_programs(monkeypatch, capsys):
     prepared = []
     monkeypatch.setattr(start, "prepare", lambda: prepared.append(True))
-    assert main(["predict", "no_model", "no_picture"]) == 2
+    assert main(["predict", "no_model", "no_image"]) == 2
     assert prepared == [True]
 
 

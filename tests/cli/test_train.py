@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from jaxnet import load_model
+from jaxnet import load_model, training
 from jaxnet.cli import main
 from jaxnet.feedback import RULES
 from jaxnet.runs import folder as run_folder
-from jaxnet.training import loop as training
 
-from ..pictures import drawn_pictures, write_npz
+from ..images import drawn_images, write_npz
 
 
 def typed(*arguments) -> int:
@@ -26,7 +25,7 @@ def typed(*arguments) -> int:
 
 @pytest.fixture
 def data(tmp_path):
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     return write_npz(tmp_path / "a.npz", X=images, Y=labels)
 
 
@@ -56,7 +55,7 @@ def test_a_config_holds_all_options_and_what_is_typed_wins(tmp_path, data, capsy
 
 def test_iterations_that_are_typed_win_over_epochs_in_a_file(tmp_path, data, capsys):
     (tmp_path / "a.toml").write_text("epochs = 30\nlayers = [2]\n")
-    arguments = ["train", data, "--config", tmp_path / "a.toml", "--iterations", 7, "--out", tmp_path / "run"]
+    arguments = ["train", data, "--config", tmp_path / "a.toml", "--num-iterations", 7, "--out", tmp_path / "run"]
     assert typed(*arguments) == 0
     assert "7 steps of gradient descent" in capsys.readouterr().out
 
@@ -69,7 +68,7 @@ def test_iterations_that_are_typed_win_over_epochs_in_a_file(tmp_path, data, cap
         ("layers = [0]", "argument --layers: '0' is no positive whole number"),
         ("keep-prob = 1.5", "argument --keep-prob: '1.5' is no number above 0 and up to 1"),
         ("lr = 1", "has lr; expected options of `jaxnet train`"),
-        ("epochs = 3\niterations = 3", "3 iterations and 3 epochs"),
+        ("epochs = 3\nnum-iterations = 3", "3 iterations and 3 epochs"),
         ("size = true", "a.toml: size is True; expected one value"),
         ('grey = "false"', "a.toml: grey is 'false'; expected true or false"),
         ("standardise = 0", "a.toml: standardise is 0; expected true or false"),
@@ -86,7 +85,7 @@ def test_iterations_that_are_typed_win_over_epochs_in_a_file(tmp_path, data, cap
         ("size = 64.0", "argument --size: '64.0' is no positive whole number"),
         ("learning-rate = nan", "argument --learning-rate: 'nan' is no positive number"),
         ("data = ['a.npz']", "a.toml: data is ['a.npz']; expected a path"),
-        ('activation = "--grey"', "argument --activation: invalid choice: '--grey'"),
+        ('hidden = "--grey"', "argument --hidden: invalid choice: '--grey'"),
     ],
 )
 def test_a_config_that_is_wrong_is_told_by_name(tmp_path, data, capsys, content, message):
@@ -99,13 +98,13 @@ def test_a_config_that_is_wrong_is_told_by_name(tmp_path, data, capsys, content,
 
 def test_early_stopping_says_what_it_kept(tmp_path, data, capsys):
     arguments = ["--layers", 3, "--optimizer", "momentum", "--learning-rate", 0.5, "--early-stopping", 1]
-    assert typed("train", data, *arguments, "--iterations", 5000, "--seed", 2, "--out", tmp_path / "run") == 0
+    assert typed("train", data, *arguments, "--num-iterations", 5000, "--seed", 2, "--out", tmp_path / "run") == 0
     output = capsys.readouterr().out
     assert "kept      the parameters of step " in output and ", validation " in output
 
 
 def test_scalars_for_tensorboard(tmp_path, data):
-    arguments = ["--layers", 3, "--iterations", 200, "--tensorboard", "--out", tmp_path / "run"]
+    arguments = ["--layers", 3, "--num-iterations", 200, "--tensorboard", "--out", tmp_path / "run"]
     assert typed("train", data, *arguments) == 0
     [events] = (tmp_path / "run" / "tensorboard").iterdir()
     content = events.read_bytes()
@@ -114,7 +113,7 @@ def test_scalars_for_tensorboard(tmp_path, data):
 
 
 def test_float64(tmp_path, data):
-    command = [sys.executable, "-m", "jaxnet", "train", data, "--layers", "3", "--iterations", "20"]
+    command = [sys.executable, "-m", "jaxnet", "train", data, "--layers", "3", "--num-iterations", "20"]
     command += ["--dtype", "float64", "--out", tmp_path / "run"]
     subprocess.run(command, check=True, capture_output=True)
     assert load_file(tmp_path / "run" / "model.safetensors")["W1"].dtype == "float64"
@@ -130,7 +129,7 @@ def test_early_stopping_keeps_its_best_when_numbers_stop_being_finite(tmp_path, 
         0.3,
         "--schedule",
         "step",
-        "--iterations",
+        "--num-iterations",
         900,
     ]
     arguments += ["--step-every", 320, "--step-factor", 1e30, "--out", tmp_path / "run"]
@@ -144,17 +143,17 @@ def test_early_stopping_keeps_its_best_when_numbers_stop_being_finite(tmp_path, 
 def test_overwrite_takes_nothing_that_is_not_a_runs(tmp_path, data, capsys):
     (tmp_path / "mine" / "checkpoints").mkdir(parents=True)
     (tmp_path / "mine" / "checkpoints" / "precious.txt").write_text("precious")
-    assert typed("train", data, "--iterations", 3, "--out", tmp_path / "mine", "--overwrite") == 2
+    assert typed("train", data, "--num-iterations", 3, "--out", tmp_path / "mine", "--overwrite") == 2
     assert "is not of a run of jaxnet" in capsys.readouterr().err
     assert (tmp_path / "mine" / "checkpoints" / "precious.txt").exists()
     (tmp_path / "other" / "report.html").mkdir(parents=True)
-    assert typed("train", data, "--iterations", 3, "--out", tmp_path / "other", "--overwrite") == 2
+    assert typed("train", data, "--num-iterations", 3, "--out", tmp_path / "other", "--overwrite") == 2
     assert "is a folder, where a file is to be written" in capsys.readouterr().err
 
 
 def test_reduced_inputs_are_told_and_can_be_declined(tmp_path, data, capsys, monkeypatch):
     monkeypatch.setattr("jaxnet.training.in_memory.pays", lambda *_: True)
-    arguments = ["train", data, "--layers", "3", "--iterations", "20"]
+    arguments = ["train", data, "--layers", "3", "--num-iterations", "20"]
     assert typed(*arguments, "--out", tmp_path / "a") == 0
     assert re.search(r"^ +inputs reduced (\d+) -> \d+, lossless$", capsys.readouterr().out, re.M)
     assert typed(*arguments, "--out", tmp_path / "b", "--no-reduce") == 0
@@ -174,7 +173,7 @@ def test_every_rule_trains_and_backpropagation_is_recorded_where_asked_for(tmp_p
     out, is_drawn = tmp_path / "run", name in ("backprop", "direct_random_target")  # where angles of B are no numbers
     if not is_drawn:
         monkeypatch.setattr(run_folder, "draw", lambda *_: [])
-    arguments = ["--layers", 4, 3, "--iterations", 3, "--feedback", name, "--record-every", 2, "--out", out]
+    arguments = ["--layers", 4, 3, "--num-iterations", 3, "--feedback", name, "--record-every", 2, "--out", out]
     assert typed("train", data, *arguments) == 0
     said, rows = capsys.readouterr().out, table(out / "alignment.csv")
     assert ("feedback  " in said) == (name != "backprop") and "L_model_backward agrees with jax.grad" in said
@@ -192,7 +191,7 @@ def test_every_rule_trains_and_backpropagation_is_recorded_where_asked_for(tmp_p
 
 
 def test_backpropagation_leaves_nothing_of_alignment_and_of_an_older_run_s_neither(tmp_path, data, capsys):
-    arguments = ["train", data, "--layers", 3, "--iterations", 2, "--out", tmp_path / "run"]
+    arguments = ["train", data, "--layers", 3, "--num-iterations", 2, "--out", tmp_path / "run"]
     assert typed(*arguments, "--feedback", "uniform_sign") == 0
     assert (tmp_path / "run" / "alignment.csv").exists() and (tmp_path / "run" / "alignment.png").exists()
     capsys.readouterr()
@@ -202,7 +201,7 @@ def test_backpropagation_leaves_nothing_of_alignment_and_of_an_older_run_s_neith
 
 def test_a_sign_activation_trains_and_no_check_of_its_gradient_is_claimed(tmp_path, data, capsys):
     out = tmp_path / "run"
-    arguments = ["--layers", 6, "--activation", "sign", "--iterations", 200, "--learning-rate", 0.05, "--out", out]
+    arguments = ["--layers", 6, "--hidden", "sign", "--num-iterations", 200, "--learning-rate", 0.05, "--out", out]
     assert typed("train", data, *arguments) == 0
     said = capsys.readouterr().out
     assert "check     none: a straight-through backward is no derivative" in said and "agrees" not in said
@@ -226,7 +225,7 @@ def test_a_rule_or_interval_that_is_none_is_told(tmp_path, data, capsys, argumen
 
 
 def three_classes(tmp_path):
-    images, labels = drawn_pictures(60, classes=3)
+    images, labels = drawn_images(60, classes=3)
     return write_npz(tmp_path / "three.npz", X=images, Y=labels, classes=np.array(["cat", "dog", "a=b, c"]))
 
 
@@ -240,7 +239,7 @@ def three_classes(tmp_path):
 )
 def test_class_weights_are_told_kept_and_trained_with(tmp_path, data, capsys, words, weights):
     source = three_classes(tmp_path)
-    arguments = ["--layers", 3, "--iterations", 20, "--out", tmp_path / "run"]
+    arguments = ["--layers", 3, "--num-iterations", 20, "--out", tmp_path / "run"]
     assert typed("train", source, "--class-weight", *words, *arguments) == 0
     output = capsys.readouterr().out
     run = prepared(source, class_weight="balanced" if weights is None else (("a=b, c", 0.5), ("cat", 2.0)))
@@ -249,11 +248,17 @@ def test_class_weights_are_told_kept_and_trained_with(tmp_path, data, capsys, wo
     np.testing.assert_array_equal(run.by_class, weights)
     shown = ", ".join(f"{name} {weight:.6g}" for name, weight in zip(run.dataset.classes, weights, strict=True))
     assert f"weights   {shown}: times the loss of each example of the class, in all costs" in output
-    X = run.scaling.columns(run.train.rows[:], "float32")
+    X = run.preprocessing.columns(run.train.rows[:], "float32")
     Y = np.eye(3, dtype=np.float32)[:, run.train.labels]
     network, w = run.network, np.asarray(weights)[run.train.labels]
     trained = training.train(
-        X, Y, run.parameters, num_iterations=20, network=network, sample_weight=w, optimizer=run.optimizer
+        X,
+        Y,
+        run.first.parameters,
+        num_iterations=20,
+        network=network,
+        sample_weight=w,
+        optimizer=run.config.optimizer,
     )
     kept = load_model(tmp_path / "run").parameters
     assert all((kept[name] == value).all() for name, value in trained.parameters.items())
@@ -270,7 +275,7 @@ def prepared(source, **changes):
     from jaxnet.runs.settings import Settings
 
     dataset = load_dataset(source, test_fraction=0.25, seed=1)
-    return runs.prepare(dataset, Settings(layers=(3,), iterations=20, **changes))
+    return runs.prepare(dataset, Settings(layers=(3,), num_iterations=20, **changes))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Folders of pictures become rows on disk, made once."""
+"""Folders of images become rows on disk, made once."""
 
 import errno
 import os
@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from jaxnet.data import MappedRows, cache, load_dataset, pictures, read_pixels
+from jaxnet.data import MappedRows, cache, images, load_dataset, read_pixels
 from jaxnet.data.cache import cache_folder
 from jaxnet.errors import InputError
 
-from ..pictures import save_cats_and_dogs, save_class, save_picture
+from ..images import save_cats_and_dogs, save_class, save_image
 
 
 def load(folder, **options):
@@ -32,11 +32,11 @@ def pets(tmp_path) -> Path:
 
 @pytest.fixture
 def counted(pets):
-    """Loads the pets: how many pictures were decoded for it, and the dataset."""
+    """Loads the pets: how many images were decoded for it, and the dataset."""
 
     def count(**options):
         calls = []
-        dataset = load(pets, on_picture=lambda done, total: calls.append((done, total)), **options)
+        dataset = load(pets, on_image=lambda done, total: calls.append((done, total)), **options)
         assert calls == [(done + 1, len(calls)) for done in range(len(calls))]
         return len(calls), dataset
 
@@ -119,8 +119,8 @@ def test_the_second_time_nothing_is_decoded(counted):
 
 
 CHANGES = {
-    "a file's content": lambda pets: save_picture(pets / "cat" / "0.png", (1, 2, 3)),
-    "a new file": lambda pets: save_picture(pets / "cat" / "new.png", (1, 2, 3)),
+    "a file's content": lambda pets: save_image(pets / "cat" / "0.png", (1, 2, 3)),
+    "a new file": lambda pets: save_image(pets / "cat" / "new.png", (1, 2, 3)),
     "a file removed": lambda pets: (pets / "cat" / "0.png").unlink(),
     "a name": lambda pets: (pets / "cat" / "0.png").rename(pets / "cat" / "00.png"),
     "a class": lambda pets: (pets / "cat").rename(pets / "lion"),
@@ -138,7 +138,7 @@ def test_another_folder_is_another_entry(pets, counted, change):
 def test_a_folder_that_moved_is_the_same(tmp_path, pets):
     before = load(pets)
     moved = pets.rename(tmp_path / "animals")
-    after = load(moved, on_picture=lambda done, total: pytest.fail("decoded again"))
+    after = load(moved, on_image=lambda done, total: pytest.fail("decoded again"))
     assert after.fingerprint == before.fingerprint
 
 
@@ -202,7 +202,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_damaged_entry_is_never_trained_on(pets, counted, name):
-    save_picture(pets / "cat" / "bad.png").write_bytes(b"")  # a row that is blank
+    save_image(pets / "cat" / "bad.png").write_bytes(b"")  # a row that is blank
     before = counted()[1]
     others = load(save_cats_and_dogs(pets.parent / "others", m=5))
     rows, manifest = before.train.rows.path, before.train.rows.path.with_name("manifest.json")
@@ -219,7 +219,7 @@ def test_a_damaged_entry_is_never_trained_on(pets, counted, name):
 
 
 def test_what_cannot_be_read_on_the_way_is_not_filed_under_what_it_was(pets, counted, monkeypatch):
-    opened = pictures.open_file
+    opened = images.open_file
     failing = [pets / "cat" / "1.png"]
 
     def open_file(path):
@@ -230,7 +230,7 @@ def test_what_cannot_be_read_on_the_way_is_not_filed_under_what_it_was(pets, cou
 
     seen = []
     with monkeypatch.context() as patched:
-        patched.setattr(pictures, "open_file", open_file)
+        patched.setattr(images, "open_file", open_file)
         decoded, damaged = counted()
     assert decoded == 8 and len(damaged.train.labels) + len(damaged.test.labels) == 7
     assert "skipped       1  that cannot be read: Input/output error: cat/1.png" in damaged.notes
@@ -244,7 +244,7 @@ def test_a_file_that_changes_on_the_way_is_filed_as_what_was_decoded(pets, count
     def content_of(path):
         content = hashed(path)
         if path == changing:
-            save_picture(changing, (9, 9, 9))
+            save_image(changing, (9, 9, 9))
         return content
 
     with monkeypatch.context() as patched:
@@ -265,7 +265,7 @@ def test_of_two_runs_that_start_at_once_the_first_is_kept(pets):
         if done == total:
             inner.append(load(pets))
 
-    outer = load(pets, on_picture=other_run)
+    outer = load(pets, on_image=other_run)
     assert outer.fingerprint == inner[0].fingerprint
     assert [path.name for path in (pets.parent / "cache").iterdir()] == [outer.train.rows.path.parent.name]
 
@@ -275,7 +275,7 @@ def test_an_interrupted_run_leaves_nothing(pets, counted):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        load(pets, on_picture=interrupt)
+        load(pets, on_image=interrupt)
     assert [*(pets.parent / "cache").iterdir()] == []
     assert counted()[0] == 8
 

@@ -12,10 +12,10 @@ from jaxnet.data.hdf5 import read_h5
 from jaxnet.errors import InputError
 from jaxnet.storage import untrusted
 
-from ..pictures import drawn_pictures
+from ..images import drawn_images
 
 
-IMAGES, LABELS = drawn_pictures(8, (3, 3))
+IMAGES, LABELS = drawn_images(8, (3, 3))
 X, SHAPE, SECRET = "train_set_x", (8, 3, 3), b"root:x:0:0:" * 9
 
 

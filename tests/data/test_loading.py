@@ -6,14 +6,14 @@ import pytest
 from jaxnet.data import Examples, held_out, load_dataset, targets
 from jaxnet.errors import InputError
 
-from ..pictures import drawn_pictures, write_h5, write_idx, write_npz
+from ..images import drawn_images, write_h5, write_idx, write_npz
 
 
 def load(path, test_fraction=0.25, seed=0):
     return load_dataset(path, test_fraction=test_fraction, seed=seed)
 
 
-def test_default_pictures_are_faces_and_not_split_by_class_and_by_seed():
+def test_default_images_are_faces_and_not_split_by_class_and_by_seed():
     dataset = load(None)
     assert dataset.train.rows.shape == (150, 625) and dataset.test.rows.shape == (50, 625)
     assert dataset.train.rows.dtype == np.float32 and 0 <= dataset.train.rows.min() <= dataset.train.rows.max() <= 1
@@ -24,7 +24,7 @@ def test_default_pictures_are_faces_and_not_split_by_class_and_by_seed():
 
 
 def test_h5_takes_its_test_file_from_beside_it(tmp_path):
-    images, labels = drawn_pictures(12)
+    images, labels = drawn_images(12)
     path = write_h5(tmp_path / "train_cats.h5", "train", images, labels)
     alone = load(path)
     assert alone.test.rows.shape == (4, 90) and alone.classes == ("dark", "bright")  # a quarter of six, rounded, twice
@@ -43,8 +43,8 @@ def test_course_files(shared_data):
 
 
 @pytest.mark.parametrize("shape", [(6, 5, 3), (6, 5)])
-def test_npz_of_pictures(tmp_path, shape):
-    images, labels = drawn_pictures(20, shape)
+def test_npz_of_images(tmp_path, shape):
+    images, labels = drawn_images(20, shape)
     dataset = load(write_npz(tmp_path / "a.npz", X=images, Y=labels, classes=np.array(["a", "b"])))
     assert dataset.input_shape == shape and dataset.classes == ("a", "b")
     assert dataset.train.rows.shape == (16, np.prod(shape)) and dataset.test.rows.shape[0] == 4
@@ -59,8 +59,8 @@ def test_names_of_bytes_are_text_and_any_whole_numbers_label(tmp_path, labels):
     assert dataset.classes == ("Kätzchen", "x") and sorted(dataset.train.labels) == [0, 1]
 
 
-def test_npz_with_its_own_test_pictures(tmp_path):
-    images, labels = drawn_pictures(20)
+def test_npz_with_its_own_test_images(tmp_path):
+    images, labels = drawn_images(20)
     path = write_npz(tmp_path / "a.npz", train_x=images, train_y=labels, test_x=images[:6], test_y=labels[:6])
     dataset = load(path)
     assert dataset.train.rows.shape[0] == 20 and dataset.test.rows.shape[0] == 6
@@ -86,7 +86,7 @@ def test_npz_of_one_hot_labels(tmp_path):
 
 @pytest.mark.parametrize("packed", [True, False])
 def test_idx_files_packed_or_not(tmp_path, packed):
-    train, test = drawn_pictures(30, (4, 4), 10), drawn_pictures(20, (4, 4), 10, seed=1)
+    train, test = drawn_images(30, (4, 4), 10), drawn_images(20, (4, 4), 10, seed=1)
     dataset = load(write_idx(tmp_path / "idx", train, test, packed))
     assert dataset.train.rows.shape == (30, 16) and dataset.test.rows.shape == (20, 16) and len(dataset.classes) == 10
     np.testing.assert_array_equal(dataset.train.rows[7], train[0][7].ravel())
@@ -99,7 +99,7 @@ def test_mnist(shared_data):
 
 
 def test_every_class_is_held_out_in_its_share(tmp_path):
-    images, _ = drawn_pictures(40)
+    images, _ = drawn_images(40)
     labels = np.array([0] * 4 + [1] * 36)
     dataset = load(write_npz(tmp_path / "a.npz", X=images, Y=labels), test_fraction=0.25)
     assert np.bincount(dataset.test.labels).tolist() == [1, 9]
@@ -133,7 +133,7 @@ def test_a_class_of_one_example_cannot_be_held_out():
 
 
 def test_the_fingerprint_changes_with_what_a_run_sees(tmp_path):
-    images, labels = drawn_pictures(8)
+    images, labels = drawn_images(8)
     changed = images.copy()
     changed[0, 0, 0, 0] ^= 1
     kinds = {

@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from jaxnet import L_model_forward, Model, Network, initialize_parameters_deep, load_model, save_model
 from jaxnet.activations import ACTIVATIONS
-from jaxnet.data.preprocessing import Scaling
+from jaxnet.data.preprocessing import Preprocessing
 from jaxnet.errors import InputError
 from jaxnet.model import about_torch, load_torch, save_npz, save_torch, to_torch
 
@@ -18,19 +18,19 @@ from jaxnet.model import about_torch, load_torch, save_npz, save_torch, to_torch
 SHAPE = (2, 3, 3)  # small, and of different height, width and number of channels
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 18), dtype=np.uint8)
 MEAN, STD = (np.random.default_rng(k).uniform(0.2, 0.8, (18, 1)).astype(np.float32) for k in (1, 2))
-PLAIN, STANDARDISED = Scaling(), Scaling(1 / 255, MEAN, STD)
+PLAIN, STANDARDISED = Preprocessing(), Preprocessing(1 / 255, MEAN, STD)
 
 
-def drawn(activation="relu", outputs=3, scaling=PLAIN, shape=SHAPE) -> Model:
-    parameters = initialize_parameters_deep((18, 7, 5, outputs), key=jax.random.key(0), scaling="he")
+def drawn(activation="relu", outputs=3, preprocessing=PLAIN, shape=SHAPE) -> Model:
+    parameters = initialize_parameters_deep((18, 7, 5, outputs), key=jax.random.key(0), init="he")
     shifted = {name: value + 0.1 for name, value in parameters.items() if name.startswith("b")}
     loss = "binary_cross_entropy" if outputs == 1 else "softmax_cross_entropy"
     classes = tuple("abcdefgh"[: max(2, outputs)])
-    return Model(parameters | shifted, Network(activation, loss), shape, classes, scaling)
+    return Model(parameters | shifted, Network(activation, loss), shape, classes, preprocessing)
 
 
 def outputs_of(model, pixels=PIXELS):
-    return np.asarray(L_model_forward(model.scaling.columns(pixels), model.parameters, model.network)[0])
+    return np.asarray(L_model_forward(model.preprocessing.columns(pixels), model.parameters, model.network)[0])
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def outputs_of_torch(torch, model, path, inputs, **choices):
 def test_torch_gives_the_same_probabilities_both_ways(activation, outputs, tmp_path, torch):
     path, model = tmp_path / "a.safetensors", drawn(activation, outputs)
     save_torch(path, model)
-    got = outputs_of_torch(torch, model, path, model.scaling.columns(PIXELS).T)
+    got = outputs_of_torch(torch, model, path, model.preprocessing.columns(PIXELS).T)
     np.testing.assert_allclose(got, outputs_of(model), atol=1e-6, rtol=0)
     again = load_torch(path)
     assert again._replace(parameters=None) == model._replace(parameters=None)
@@ -74,7 +74,7 @@ def test_a_network_trained_in_torch_comes_in_with_its_probabilities(activation, 
     g = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}[activation]
     module = torch.nn.Sequential(linear[0], g(), linear[1], g(), linear[2])
     save_state(module.state_dict(), tmp_path / "a.safetensors")
-    model = load_torch(tmp_path / "a.safetensors", activation=activation, input_shape=SHAPE)
+    model = load_torch(tmp_path / "a.safetensors", hidden=activation, input_shape=SHAPE)
     with torch.no_grad():
         expected = torch.softmax(module(torch.from_numpy(PIXELS / np.float32(255))), dim=1).numpy().T
     np.testing.assert_allclose(outputs_of(model), expected, atol=1e-6, rtol=0)
@@ -82,13 +82,15 @@ def test_a_network_trained_in_torch_comes_in_with_its_probabilities(activation, 
 
 
 @pytest.mark.parametrize("channels_first", [False, True])
-@pytest.mark.parametrize("scaling", [Scaling(), Scaling(0.01), STANDARDISED], ids=["plain", "other", "standardised"])
-def test_with_the_scaling_folded_in_torch_takes_pixels(scaling, channels_first, tmp_path, torch):
-    path, model = tmp_path / "a.safetensors", drawn(scaling=scaling)
-    choices = {"fold_scaling": True, "channels_first": channels_first}
+@pytest.mark.parametrize(
+    "preprocessing", [Preprocessing(), Preprocessing(0.01), STANDARDISED], ids=["plain", "other", "standardised"]
+)
+def test_with_the_scaling_folded_in_torch_takes_pixels(preprocessing, channels_first, tmp_path, torch):
+    path, model = tmp_path / "a.safetensors", drawn(preprocessing=preprocessing)
+    choices = {"fold_preprocessing": True, "channels_first": channels_first}
     save_torch(path, model, **choices)
-    pictures = PIXELS.reshape(-1, *SHAPE)
-    rows = (pictures.transpose(0, 3, 1, 2) if channels_first else pictures).reshape(len(PIXELS), -1)
+    images = PIXELS.reshape(-1, *SHAPE)
+    rows = (images.transpose(0, 3, 1, 2) if channels_first else images).reshape(len(PIXELS), -1)
     got = outputs_of_torch(torch, model, path, rows, **choices)
     np.testing.assert_allclose(got, outputs_of(model), atol=1e-5, rtol=0)
     assert about_torch(model, **choices)["inputs"].endswith("pixels from 0 to 255")
@@ -97,10 +99,10 @@ def test_with_the_scaling_folded_in_torch_takes_pixels(scaling, channels_first, 
 
 @pytest.mark.parametrize("channels_first", [False, True])
 def test_a_standardised_model_comes_back_from_its_export(channels_first, tmp_path):
-    model = drawn(scaling=STANDARDISED)
+    model = drawn(preprocessing=STANDARDISED)
     save_torch(tmp_path / "a.safetensors", model, channels_first=channels_first)
     again = load_torch(tmp_path / "a.safetensors")
-    np.testing.assert_array_equal(again.scaling.mean, MEAN)
+    np.testing.assert_array_equal(again.preprocessing.mean, MEAN)
     np.testing.assert_array_equal(outputs_of(again), outputs_of(model))
     inputs = about_torch(model, channels_first=channels_first)["inputs"]
     assert f"times {1 / 255}, minus input_mean, divided by input_std" in inputs
@@ -118,23 +120,23 @@ def test_the_metadata_says_what_the_file_is(tmp_path):
 
 
 def test_rows_of_floats_are_folded_without_the_scale_of_pixels():
-    model = drawn(scaling=STANDARDISED, shape=(18,))
+    model = drawn(preprocessing=STANDARDISED, shape=(18,))
     rows = np.float32(PIXELS) / 100
-    state = to_torch(model, fold_scaling=True)
+    state = to_torch(model, fold_preprocessing=True)
     first = state["0.weight"] @ rows.T + state["0.bias"][:, None]
     W, b = model.parameters["W1"], model.parameters["b1"]
-    np.testing.assert_allclose(first, W @ model.scaling.columns(rows) + b, atol=1e-4)
+    np.testing.assert_allclose(first, W @ model.preprocessing.columns(rows) + b, atol=1e-4)
 
 
 def test_an_npz_is_read_by_numpy_and_comes_back(tmp_path):
-    model = drawn("tanh", scaling=STANDARDISED)
+    model = drawn("tanh", preprocessing=STANDARDISED)
     save_npz(tmp_path / "a.npz", model)
     with np.load(tmp_path / "a.npz", allow_pickle=False) as npz:
         assert npz["layer_dims"].tolist() == [18, 7, 5, 3] and npz["classes"].tolist() == ["a", "b", "c"]
         np.testing.assert_array_equal(npz["W2"], model.parameters["W2"])
         assert str(npz["hidden"]) == "tanh" and npz["input_mean"].shape == (18, 1)
     again = load_torch(tmp_path / "a.npz")
-    assert again._replace(parameters=None, scaling=None) == model._replace(parameters=None, scaling=None)
+    assert again._replace(parameters=None, preprocessing=None) == model._replace(parameters=None, preprocessing=None)
     np.testing.assert_array_equal(outputs_of(again), outputs_of(model))
 
 
@@ -183,12 +185,16 @@ def test_weights_are_found_by_whatever_names(suffix, arrays, layers, tmp_path):
 
 
 def test_what_is_given_goes_before_what_the_file_says(tmp_path):
-    save_torch(tmp_path / "a.safetensors", drawn("gelu", scaling=STANDARDISED))
+    save_torch(tmp_path / "a.safetensors", drawn("gelu", preprocessing=STANDARDISED))
     model = load_torch(
-        tmp_path / "a.safetensors", activation="silu", classes="xyz", scaling=Scaling(1.0), loss="squared_error"
+        tmp_path / "a.safetensors",
+        hidden="silu",
+        classes="xyz",
+        preprocessing=Preprocessing(1.0),
+        loss="squared_error",
     )
     assert model.network == Network("silu", "squared_error") and model.classes == ("x", "y", "z")
-    assert model.scaling == Scaling(1.0) and model.input_shape == SHAPE
+    assert model.preprocessing == Preprocessing(1.0) and model.input_shape == SHAPE
 
 
 SAID = {"jaxnet_version": "0.1"}
@@ -215,12 +221,12 @@ SAID = {"jaxnet_version": "0.1"}
         ({"0.weight": W[1][:0]}, None, {}, "the layer '0' has no matrix"),
         ({}, None, {}, "the layers named are none; expected pairs"),
         (GOOD, None, {"layers": ("0", "1")}, "the layers named are 0, 1; expected pairs such as 0.weight (n_1, n_0)"),
-        (GOOD, None, {"activation": "mish"}, "activation is 'mish'; expected an `Activation` or one of relu"),
+        (GOOD, None, {"hidden": "mish"}, "activation is 'mish'; expected an `Activation` or one of relu"),
         (GOOD, None, {"loss": "hinge"}, "loss is 'hinge'"),
         (GOOD, None, {"classes": ("a", "b", "c")}, "classes says ['a', 'b', 'c']; expected 2 printable names"),
         (GOOD, None, {"input_shape": (2, 3)}, "input_shape says [2, 3]; expected (n_x,), (height, width)"),
-        (GOOD, None, {"channels_first": True}, "channels_first is about pictures, but the inputs are rows of 4"),
-        (GOOD, None, {"scaling": Scaling(1.0, b[:, None], b[:, None])}, "input_mean has shape (3, 1)"),
+        (GOOD, None, {"channels_first": True}, "channels_first is about images, but the inputs are rows of 4"),
+        (GOOD, None, {"preprocessing": Preprocessing(1.0, b[:, None], b[:, None])}, "input_mean has shape (3, 1)"),
         (GOOD, {"jaxnet_format": "1"}, {}, "is a model of jaxnet already"),
         (GOOD, SAID | {"hidden": "relu"}, {}, "the metadata cannot be read"),
         (GOOD, SAID | {"hidden": "[1]"}, {}, "hidden and loss are no names"),
@@ -280,10 +286,12 @@ def test_files_of_another_kind_are_told(name, write, message, tmp_path):
         (lambda folder: save_npz(folder / "a.npz", drawn(shape=(5, 5))), "input_shape says"),
         (
             lambda folder: save_torch(folder / "a.safetensors", drawn(shape=(18,)), channels_first=True),
-            "channels_first is about pictures",
+            "channels_first is about images",
         ),
         (
-            lambda folder: to_torch(drawn(scaling=Scaling(1e38, MEAN, STD * np.float32(1e-30))), fold_scaling=True),
+            lambda folder: to_torch(
+                drawn(preprocessing=Preprocessing(1e38, MEAN, STD * np.float32(1e-30))), fold_preprocessing=True
+            ),
             "they would overflow",
         ),
     ],

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from jaxnet import Model, Network, initialize_parameters_deep, load_model, save_model
 from jaxnet.activations import Activation
-from jaxnet.data.preprocessing import Scaling
+from jaxnet.data.preprocessing import Preprocessing
 from jaxnet.errors import InputError
 from jaxnet.storage.tensors import DIGEST
 
@@ -22,7 +22,9 @@ MEAN = np.arange(1, 13, dtype=np.float32)[:, None]
 def drawn_model(**changes) -> Model:
     parameters = initialize_parameters_deep((12, 5, 3), key=jax.random.key(0))
     network = Network("gelu", "softmax_cross_entropy")
-    return Model(parameters, network, (2, 2, 3), ("Katze", "犬", "bird, 'x'"), Scaling(1 / 255))._replace(**changes)
+    return Model(parameters, network, (2, 2, 3), ("Katze", "犬", "bird, 'x'"), Preprocessing(1 / 255))._replace(
+        **changes
+    )
 
 
 def test_a_model_comes_back_bit_by_bit(tmp_path):
@@ -68,16 +70,25 @@ def test_a_network_that_a_file_cannot_name_is_refused_before_writing(tmp_path):
         ({"input_shape": (3, 4, 1)}, "input_shape says"),
         ({"classes": ("a", "b")}, "expected 3 printable names"),
         ({"classes": ("a", "b", "\x1b[2J")}, "expected 3 printable names"),
-        ({"scaling": Scaling(float("nan"))}, "scale says nan; expected a positive number"),
-        ({"scaling": Scaling(0)}, "scale says 0"),
-        ({"scaling": Scaling(1e300)}, "scale says 1e\\+300"),
-        ({"scaling": 1 / 255}, "the scaling of the model is 0.0039.*expected a Scaling, such as"),
-        ({"scaling": Scaling(1 / 255, MEAN)}, "only one of input_mean and input_std; expected both or none"),
-        ({"scaling": Scaling(1 / 255, MEAN[:11], MEAN)}, r"input_mean has shape \(11, 1\).*expected \(12, 1\)"),
-        ({"scaling": Scaling(1 / 255, MEAN, np.float32(MEAN[:, 0]))}, r"input_std has shape \(12,\)"),
-        ({"scaling": Scaling(1 / 255, MEAN * np.nan, MEAN)}, "input_mean .* not finite"),
-        ({"scaling": Scaling(1 / 255, MEAN, 0 * MEAN)}, "smallest entry of input_std is 0.0; expected positive"),
-        ({"scaling": Scaling(1 / 255, MEAN, -MEAN)}, "smallest entry of input_std is -12.0"),
+        ({"preprocessing": Preprocessing(float("nan"))}, "scale says nan; expected a positive number"),
+        ({"preprocessing": Preprocessing(0)}, "scale says 0"),
+        ({"preprocessing": Preprocessing(1e300)}, "scale says 1e\\+300"),
+        ({"preprocessing": 1 / 255}, "the preprocessing of the model is 0.0039.*expected a Preprocessing, such as"),
+        (
+            {"preprocessing": Preprocessing(1 / 255, MEAN)},
+            "only one of input_mean and input_std; expected both or none",
+        ),
+        (
+            {"preprocessing": Preprocessing(1 / 255, MEAN[:11], MEAN)},
+            r"input_mean has shape \(11, 1\).*expected \(12, 1\)",
+        ),
+        ({"preprocessing": Preprocessing(1 / 255, MEAN, np.float32(MEAN[:, 0]))}, r"input_std has shape \(12,\)"),
+        ({"preprocessing": Preprocessing(1 / 255, MEAN * np.nan, MEAN)}, "input_mean .* not finite"),
+        (
+            {"preprocessing": Preprocessing(1 / 255, MEAN, 0 * MEAN)},
+            "smallest entry of input_std is 0.0; expected positive",
+        ),
+        ({"preprocessing": Preprocessing(1 / 255, MEAN, -MEAN)}, "smallest entry of input_std is -12.0"),
     ],
 )
 def test_a_model_that_could_not_be_used_is_neither_saved_nor_loaded(tmp_path, changes, message):
@@ -163,18 +174,18 @@ def rewrite(path, metadata=None, **arrays) -> None:
 
 
 def test_a_standardised_model_keeps_its_mean_and_deviation_beside_the_parameters(tmp_path):
-    model = drawn_model(scaling=Scaling(0.5, MEAN, 2 * MEAN))
+    model = drawn_model(preprocessing=Preprocessing(0.5, MEAN, 2 * MEAN))
     save_model(tmp_path / "m.safetensors", model)
     loaded = load_model(tmp_path / "m.safetensors")
-    assert list(loaded.parameters) == ["W1", "b1", "W2", "b2"] and loaded.scaling.pixel_scale == 0.5
+    assert list(loaded.parameters) == ["W1", "b1", "W2", "b2"] and loaded.preprocessing.pixel_scale == 0.5
     rows = np.arange(24, dtype=np.uint8).reshape(2, 12)
-    np.testing.assert_array_equal(loaded.scaling.columns(rows), model.scaling.columns(rows))
-    np.testing.assert_allclose(loaded.scaling.columns(rows), (0.5 * rows.T - MEAN) / (2 * MEAN), rtol=1e-6)
+    np.testing.assert_array_equal(loaded.preprocessing.columns(rows), model.preprocessing.columns(rows))
+    np.testing.assert_allclose(loaded.preprocessing.columns(rows), (0.5 * rows.T - MEAN) / (2 * MEAN), rtol=1e-6)
 
 
-@pytest.mark.parametrize("scaling, number", [(Scaling(), "1"), (Scaling(1 / 255, MEAN, MEAN), "2")])
-def test_only_files_that_an_older_jaxnet_would_misread_have_the_newer_format(tmp_path, scaling, number):
-    save_model(tmp_path / "m.safetensors", drawn_model(scaling=scaling))
+@pytest.mark.parametrize("preprocessing, number", [(Preprocessing(), "1"), (Preprocessing(1 / 255, MEAN, MEAN), "2")])
+def test_only_files_that_an_older_jaxnet_would_misread_have_the_newer_format(tmp_path, preprocessing, number):
+    save_model(tmp_path / "m.safetensors", drawn_model(preprocessing=preprocessing))
     with safe_open(tmp_path / "m.safetensors", framework="numpy") as file:
         assert file.metadata()["jaxnet_format"] == number and float(file.metadata()["scale"]) == 1 / 255
 
@@ -196,7 +207,7 @@ def test_only_files_that_an_older_jaxnet_would_misread_have_the_newer_format(tmp
     ],
 )
 def test_arrays_that_fit_neither_each_other_nor_the_metadata_are_told(tmp_path, arrays, message, no_shape_checks):
-    save_model(tmp_path / "m.safetensors", drawn_model(scaling=Scaling(1 / 255, MEAN, MEAN)))
+    save_model(tmp_path / "m.safetensors", drawn_model(preprocessing=Preprocessing(1 / 255, MEAN, MEAN)))
     rewrite(tmp_path / "m.safetensors", **arrays)
     with pytest.raises(InputError, match=rf"m\.safetensors: .*{message}"):
         load_model(tmp_path / "m.safetensors")

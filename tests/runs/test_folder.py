@@ -78,7 +78,7 @@ def test_what_is_written_is_what_was_learned(tmp_path, changes, watched):
     assert float(rows[-1][f"{watched}_accuracy"]) == history.rows[-1].watched_accuracy
     assert float(rows[-1]["gradient_norm_2"]) == history.rows[-1].gradient_norms[1]
     model = load_model(tmp_path)
-    X = model.scaling.columns(dataset.test.rows)
+    X = model.preprocessing.columns(dataset.test.rows)
     np.testing.assert_array_equal(class_probabilities(X, model.parameters, model.network), probabilities)
 
 

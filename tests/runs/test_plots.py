@@ -1,4 +1,4 @@
-"""The pictures show what they were given."""
+"""The images show what they were given."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def colours(path) -> set[tuple[int, ...]]:
 RED = (214, 39, 40)  # tab:red
 
 
-def test_only_wrong_pictures_are_framed_in_red(tmp_path):
+def test_only_wrong_images_are_framed_in_red(tmp_path):
     images, labels = np.full((3, 4, 4, 3), 0.5), np.array([0, 1, 1])
     for predicted, has_red in (([0, 1, 1], False), ([0, 0, 1], True)):
         plot_predictions(tmp_path / "p.png", images, labels, np.array(predicted), np.full(3, 0.9), ["a", "b"])
@@ -47,7 +47,7 @@ def test_signals_are_drawn_up_to_where_they_are_lost(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["p", "p.xyz"])
-def test_a_name_of_no_picture_is_refused(name):
+def test_a_name_of_no_image_is_refused(name):
     check_format(Path("p.PNG"))
-    with pytest.raises(InputError, match="expected a picture's name: .*png"):
+    with pytest.raises(InputError, match="expected the name of an image file: .*png"):
         check_format(Path(name))

@@ -14,18 +14,18 @@ from safetensors.numpy import load_file
 
 from jaxnet.cli import main
 
-from ..pictures import drawn_pictures, write_npz
+from ..images import drawn_images, write_npz
 
 
 # Seven kinds of run; each is ended again and again, by every signal, and has to end as the one that was not.
 OPTIONS = {
-    "all examples, reduced": "--iterations 6000 --optimizer momentum --learning-rate 0.001",
-    "batches from memory": "--iterations 6000 --batch-size 7 --standardise",
-    "batches from disk": "--iterations 6000 --batch-size 7 --dtype float64",
-    "dropout": "--iterations 6000 --batch-size 7 --keep-prob 0.8 --input-keep-prob 0.9 --lambd 0.1",
-    "adam, cosine": "--iterations 6000 --batch-size 9 --optimizer adamw --schedule cosine --warm-up 500",
-    "early stopping": "--iterations 6000 --early-stopping 90 --learning-rate 0.001 --validation-fraction 0.2",
-    "a feedback rule": "--iterations 6000 --batch-size 7 --feedback weight_mirror --record-every 50",
+    "all examples, reduced": "--num-iterations 6000 --optimizer momentum --learning-rate 0.001",
+    "batches from memory": "--num-iterations 6000 --batch-size 7 --standardise",
+    "batches from disk": "--num-iterations 6000 --batch-size 7 --dtype float64",
+    "dropout": "--num-iterations 6000 --batch-size 7 --keep-prob 0.8 --input-keep-prob 0.9 --lambd 0.1",
+    "adam, cosine": "--num-iterations 6000 --batch-size 9 --optimizer adamw --schedule cosine --warm-up 500",
+    "early stopping": "--num-iterations 6000 --early-stopping 90 --learning-rate 0.001 --validation-fraction 0.2",
+    "a feedback rule": "--num-iterations 6000 --batch-size 7 --feedback weight_mirror --record-every 50",
 }
 CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGKILL": -9, "SIGQUIT": -3}
 # Inputs are reduced where that is exact, and examples read from disk: neither pays for so few. No report and no check,
@@ -82,7 +82,7 @@ def compiled(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", OPTIONS)
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(tmp_path, kind, compiled):
-    images, labels = drawn_pictures(24 if "reduced" in kind else 50)
+    images, labels = drawn_images(24 if "reduced" in kind else 50)
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "killed"
     new = [data, "--layers", 5, *OPTIONS[kind].split()]
     said = finish(start(kind, *new, "--out", tmp_path / "whole", cache=compiled))
@@ -115,7 +115,7 @@ def interrupted_run(tmp_path, monkeypatch, *options):
     """A run that Ctrl-C ended after 300 of 500 steps, and its data."""
     from jaxnet.runs import run as runs
 
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data, execute = write_npz(tmp_path / "a.npz", X=images, Y=labels), runs.execute
 
     def interrupted(run, history, hooks, *rest):
@@ -128,7 +128,7 @@ def interrupted_run(tmp_path, monkeypatch, *options):
     with monkeypatch.context() as patch:
         patch.setattr(runs, "execute", interrupted)
         out = tmp_path / "run"
-        assert typed("train", data, "--layers", 3, "--iterations", 500, "--out", out, *options) == 130
+        assert typed("train", data, "--layers", 3, "--num-iterations", 500, "--out", out, *options) == 130
     return data, out
 
 
@@ -138,7 +138,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     assert "interrupted; the model of 300 steps is in" in said and f"jaxnet train --resume --out {out}" in said
     assert typed("train", "--resume", "--out", out) == 0
     assert "after 300 steps" in capsys.readouterr().out
-    assert typed("train", data, "--layers", 3, "--iterations", 500, "--out", tmp_path / "whole") == 0
+    assert typed("train", data, "--layers", 3, "--num-iterations", 500, "--out", tmp_path / "whole") == 0
     for name, value in load_file(tmp_path / "whole" / "model.safetensors").items():
         np.testing.assert_array_equal(load_file(out / "model.safetensors")[name], value)
     capsys.readouterr()
@@ -150,7 +150,7 @@ def test_early_stopping_goes_on_with_its_patience_and_its_best(tmp_path, capsys,
     options = ["--early-stopping", 2, "--learning-rate", 0.05, "--validation-fraction", 0.3]
     data, out = interrupted_run(tmp_path, monkeypatch, *options)
     assert typed("train", "--resume", "--out", out) == 0
-    assert typed("train", data, "--layers", 3, "--iterations", 500, "--out", tmp_path / "whole", *options) == 0
+    assert typed("train", data, "--layers", 3, "--num-iterations", 500, "--out", tmp_path / "whole", *options) == 0
     for name, value in load_file(tmp_path / "whole" / "model.safetensors").items():
         np.testing.assert_array_equal(load_file(out / "model.safetensors")[name], value)
     assert (out / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
@@ -163,7 +163,7 @@ def test_a_rule_goes_on_with_its_feedback_and_its_alignment(tmp_path, monkeypatc
     data, out = interrupted_run(tmp_path, monkeypatch, *options)
     assert len((out / "alignment.csv").read_text().splitlines()) == 1 + 8
     assert typed("train", "--resume", "--out", out) == 0
-    assert typed("train", data, "--layers", 3, "--iterations", 500, "--out", tmp_path / "whole", *options) == 0
+    assert typed("train", data, "--layers", 3, "--num-iterations", 500, "--out", tmp_path / "whole", *options) == 0
     for name, value in load_file(tmp_path / "whole" / "model.safetensors").items():
         np.testing.assert_array_equal(load_file(out / "model.safetensors")[name], value)
     for name in ("history.csv", "alignment.csv"):
@@ -176,7 +176,7 @@ def test_a_rule_goes_on_with_its_feedback_and_its_alignment(tmp_path, monkeypatc
         (["--feedback", "uniform_sign"], "--feedback is uniform_sign, but the run in {out} was started with backprop"),
         (["--seed", 5], "--seed is 5, but the run in {out} was started with 1"),
         (["--layers", 3, 3], "--layers is (3, 3), but the run in {out} was started with (3,)"),
-        (["--iterations", 400], "400 steps are asked for, but the run in {out} is of 500; expected more"),
+        (["--num-iterations", 400], "400 steps are asked for, but the run in {out} is of 500; expected more"),
         (["--overwrite"], "expected no --config and no --overwrite"),
     ],
 )
@@ -200,12 +200,12 @@ def test_class_weights_go_on_with_the_run(tmp_path, capsys, monkeypatch):
 
 def test_the_same_settings_typed_again_are_no_difference(tmp_path, capsys, monkeypatch):
     data, out = interrupted_run(tmp_path, monkeypatch)
-    assert typed("train", data, "--layers", 3, "--iterations", 500, "--out", out, "--resume") == 0
+    assert typed("train", data, "--layers", 3, "--num-iterations", 500, "--out", out, "--resume") == 0
 
 
 def test_other_data_is_told(tmp_path, capsys, monkeypatch):
     data, out = interrupted_run(tmp_path, monkeypatch)
-    images, labels = drawn_pictures(40, seed=1)
+    images, labels = drawn_images(40, seed=1)
     write_npz(data, X=images, Y=labels)
     capsys.readouterr()
     assert typed("train", "--resume", "--out", out) == 2
@@ -270,9 +270,9 @@ def test_a_checkpoint_that_cannot_be_written_does_not_lose_the_model(tmp_path, c
         raise InputError("a checkpoint cannot be written")
 
     monkeypatch.setattr(Checkpoints, "save", refuse)
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data = write_npz(tmp_path / "a.npz", X=images, Y=labels)
-    arguments = ["--layers", 3, "--iterations", 300, "--checkpoint-every", 0, "--out", tmp_path / "run"]
+    arguments = ["--layers", 3, "--num-iterations", 300, "--checkpoint-every", 0, "--out", tmp_path / "run"]
     assert typed("train", data, *arguments) == 2
     assert "a checkpoint cannot be written" in capsys.readouterr().err
     assert (tmp_path / "run" / "model.safetensors").exists()
@@ -282,7 +282,7 @@ def test_a_checkpoint_that_cannot_be_written_does_not_lose_the_model(tmp_path, c
 def test_a_signal_saves_as_ctrl_c_does(tmp_path, capsys, monkeypatch, bare, number, code):
     from jaxnet.runs import run as runs
 
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data, out, execute = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run", runs.execute
 
     def ended(run, history, hooks, *rest):
@@ -294,23 +294,23 @@ def test_a_signal_saves_as_ctrl_c_does(tmp_path, capsys, monkeypatch, bare, numb
 
     with monkeypatch.context() as patch:
         patch.setattr(runs, "execute", ended)
-        assert typed("train", data, "--layers", 3, "--iterations", 400, "--out", out) == code
+        assert typed("train", data, "--layers", 3, "--num-iterations", 400, "--out", out) == code
     said = "interrupted" if number == "SIGINT" else f"ended by {number}"
     assert f"jaxnet: {said}; the model of 200 steps is in {out}" in capsys.readouterr().err
     assert typed("train", "--resume", "--out", out) == 0
     assert "after 200 steps" in capsys.readouterr().out
-    assert typed("train", data, "--layers", 3, "--iterations", 400, "--out", tmp_path / "whole") == 0
+    assert typed("train", data, "--layers", 3, "--num-iterations", 400, "--out", tmp_path / "whole") == 0
     assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
 
 
 def test_a_signal_while_the_report_is_made_keeps_the_model(tmp_path, capsys, monkeypatch, bare):
     from jaxnet.runs import folder as run_folder
 
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(run_folder, "draw", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-        assert typed("train", data, "--layers", 3, "--iterations", 250, "--out", out) == 143
+        assert typed("train", data, "--layers", 3, "--num-iterations", 250, "--out", out) == 143
     captured = capsys.readouterr()
     assert "the model of 250 steps is in" in captured.err and "accuracy" not in captured.out
     before = (out / "model.safetensors").read_bytes()
@@ -344,11 +344,11 @@ def test_damaged_checkpoints_are_named_and_the_end_is_the_same(tmp_path, capsys,
     captured = capsys.readouterr()
     assert captured.err.count("jaxnet: a checkpoint is left out: ") == min(damaged, 3)
     assert f"after {200 if damaged == 1 else 0} steps" in captured.out
-    assert typed("train", data, "--layers", 3, "--iterations", 500, "--out", tmp_path / "whole") == 0
+    assert typed("train", data, "--layers", 3, "--num-iterations", 500, "--out", tmp_path / "whole") == 0
     for name in ("model.safetensors", "history.csv"):
         assert (tmp_path / "whole" / name).read_bytes() == (out / name).read_bytes()
     # What was set aside is of the run, and goes with it.
-    assert typed("train", data, "--layers", 3, "--iterations", 1, "--out", out, "--overwrite") == 0
+    assert typed("train", data, "--layers", 3, "--num-iterations", 1, "--out", out, "--overwrite") == 0
     assert not (out / "checkpoints").exists()
 
 
@@ -358,26 +358,26 @@ def test_data_that_was_moved_is_found_where_it_is_said_to_be(tmp_path, capsys, m
     moved = data.rename(tmp_path / "elsewhere" / "b.npz")
     assert typed("train", "--resume", "--out", out) == 2
     assert "does not exist" in capsys.readouterr().err
-    images, labels = drawn_pictures(40, seed=1)
+    images, labels = drawn_images(40, seed=1)
     other = write_npz(tmp_path / "other.npz", X=images, Y=labels)
     assert typed("train", other, "--resume", "--out", out) == 2
     assert "has changed since" in capsys.readouterr().err
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert typed("train", "b.npz", "--resume", "--out", out) == 0
     assert f'data = "{moved}"' in (out / "settings.toml").read_text()
-    assert typed("train", moved, "--layers", 3, "--iterations", 500, "--out", tmp_path / "whole") == 0
+    assert typed("train", moved, "--layers", 3, "--num-iterations", 500, "--out", tmp_path / "whole") == 0
     assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
 
 
 def test_a_finished_run_is_continued_to_the_bits_of_a_longer_one(tmp_path, capsys, bare):
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
     options = ["--layers", 3, "--batch-size", 10, "--optimizer", "momentum", "--keep-prob", 0.8]
-    assert typed("train", data, *options, "--iterations", 150, "--out", out) == 0
-    for fewer, steps in ((["--iterations", 149], 149), (["--epochs", 2], 6)):
+    assert typed("train", data, *options, "--num-iterations", 150, "--out", out) == 0
+    for fewer, steps in ((["--num-iterations", 149], 149), (["--epochs", 2], 6)):
         assert typed("train", "--resume", "--out", out, *fewer) == 2
         assert f"{steps} steps are asked for, but the run in {out} is of 150" in capsys.readouterr().err
-    for same in (["--iterations", 150], ["--epochs", 50]):
+    for same in (["--num-iterations", 150], ["--epochs", 50]):
         assert typed("train", "--resume", "--out", out, *same) == 0
         assert "all its 150 steps are made" in capsys.readouterr().out
     assert typed("train", "--resume", "--out", out, "--epochs", 110) == 0
@@ -403,34 +403,34 @@ def test_a_run_that_cannot_be_continued(tmp_path, capsys, monkeypatch, bare, def
     monkeypatch.setattr(
         runs, "is_over", lambda history, settings: settings.early_stopping == 1 and len(history.rows) > 1
     )
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
-    assert typed("train", data, "--layers", 3, "--iterations", 300, "--out", out, *options) == 0
+    assert typed("train", data, "--layers", 3, "--num-iterations", 300, "--out", out, *options) == 0
     before = (out / "settings.toml").read_bytes()
-    assert typed("train", "--resume", "--out", out, "--iterations", 400) == 2
+    assert typed("train", "--resume", "--out", out, "--num-iterations", 400) == 2
     said = capsys.readouterr().err
     assert message in said and f"--init-from {out}" in said and (out / "settings.toml").read_bytes() == before
 
 
 def test_a_run_from_a_model_is_the_rest_of_a_longer_one(tmp_path, capsys, monkeypatch, bare):
     """Gradient descent on all examples has no state but its parameters."""
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
-    options = ["--iterations", 100, "--learning-rate", 0.01]
-    network = ["--layers", 4, 3, "--activation", "tanh", "--standardise"]
+    options = ["--num-iterations", 100, "--learning-rate", 0.01]
+    network = ["--layers", 4, 3, "--hidden", "tanh", "--standardise"]
     assert typed("train", data, *options, *network, "--out", tmp_path / "a") == 0
     assert typed("train", data, *options, "--init-from", tmp_path / "a", "--out", out) == 0
-    assert typed("train", "--resume", "--out", tmp_path / "a", "--iterations", 200) == 0
+    assert typed("train", "--resume", "--out", tmp_path / "a", "--num-iterations", 200) == 0
     assert (tmp_path / "a" / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
     # The model may change: the run has a copy of what it started from.
     (out / "checkpoints" / "100.safetensors").write_bytes(b"")
-    assert typed("train", "--resume", "--out", out, "--iterations", 150) == 0
+    assert typed("train", "--resume", "--out", out, "--num-iterations", 150) == 0
     assert "after 0 steps" in capsys.readouterr().out
-    assert typed("train", "--resume", "--out", out, "--iterations", 300, "--layers", 5) == 2
+    assert typed("train", "--resume", "--out", out, "--num-iterations", 300, "--layers", 5) == 2
     assert typed("train", data, "--init-from", tmp_path / "a", "--layers", 9, "--out", tmp_path / "b") == 2
     assert "has layer_dims [90, 4, 3, 1], and the run [90, 9, 1]; pass --layers" in capsys.readouterr().err
     (out / "initial.safetensors").write_bytes((tmp_path / "a" / "model.safetensors").read_bytes())
-    assert typed("train", "--resume", "--out", out, "--iterations", 200) == 2
+    assert typed("train", "--resume", "--out", out, "--num-iterations", 200) == 2
     assert "initial.safetensors, which the run started from, is missing or was changed" in capsys.readouterr().err
 
 
@@ -442,12 +442,12 @@ def test_a_full_disk_is_one_line_and_the_model_is_kept(tmp_path, capsys, monkeyp
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(path, content)
 
-    images, labels = drawn_pictures(40)
+    images, labels = drawn_images(40)
     data, out, write = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run", durable.write
     with monkeypatch.context() as patch:
         patch.setattr("jaxnet.runs.write_settings", lambda *_: None)
         patch.setattr(durable, "write", full)
-        assert typed("train", data, "--layers", 3, "--iterations", 200, "--out", out) == 2
+        assert typed("train", data, "--layers", 3, "--num-iterations", 200, "--out", out) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("jaxnet: error: ") and error.endswith("No space left on device")
     assert (out / "model.safetensors").exists()

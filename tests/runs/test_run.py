@@ -16,10 +16,10 @@ from jaxnet.training import NotFiniteError
 from jaxnet.training.input_basis import ALL_INPUTS, ReducedInputs
 
 from ..drawn import assert_close
-from ..pictures import drawn_pictures, write_npz
+from ..images import drawn_images, write_npz
 
 
-SETTINGS = Settings(layers=(4,), learning_rate=0.1, iterations=150, seed=0)
+SETTINGS = Settings(layers=(4,), learning_rate=0.1, num_iterations=150, seed=0)
 
 
 def changed(**changes) -> Settings:
@@ -27,7 +27,7 @@ def changed(**changes) -> Settings:
 
 
 def drawn_dataset(tmp_path, m=60, **kwargs):
-    images, labels = drawn_pictures(m, **kwargs)
+    images, labels = drawn_images(m, **kwargs)
     return load_dataset(write_npz(tmp_path / "a.npz", X=images, Y=labels), test_fraction=0.25, seed=0)
 
 
@@ -48,7 +48,7 @@ def test_a_run_learns(tmp_path, classes, batch_size):
     assert seen == history.rows and [row.iteration for row in seen] == [100, 150] and len(history.costs) == 150
     last = history.rows[-1]
     assert last.watched_accuracy > 0.9 and last.cost < history.costs[0] and run.watched_name == "test"
-    X = run.scaling.columns(run.dataset.test.rows)
+    X = run.preprocessing.columns(run.dataset.test.rows)
     AL, _ = L_model_forward(X, parameters, run.network)
     probabilities = measures.class_probabilities(X, parameters, run.network)
     assert probabilities.shape == (classes, X.shape[1])
@@ -69,9 +69,9 @@ def test_many_examples_are_trained_on_in_batches(tmp_path, monkeypatch):
 
 def test_epochs_are_counted_in_whole_batches(tmp_path):
     dataset = drawn_dataset(tmp_path)  # 44 to train on
-    assert runs.prepare(dataset, changed(iterations=None, epochs=3)).num_iterations == 3
-    assert runs.prepare(dataset, changed(iterations=None, epochs=3, batch_size=10)).num_iterations == 12
-    assert runs.prepare(dataset, changed(iterations=None)).num_iterations == runs.ITERATIONS
+    assert runs.prepare(dataset, changed(num_iterations=None, epochs=3)).num_iterations == 3
+    assert runs.prepare(dataset, changed(num_iterations=None, epochs=3, batch_size=10)).num_iterations == 12
+    assert runs.prepare(dataset, changed(num_iterations=None)).num_iterations == runs.ITERATIONS
 
 
 def test_examples_that_do_not_fit_are_read_from_disk_and_nothing_else_changes(tmp_path, monkeypatch):
@@ -91,10 +91,10 @@ def test_examples_that_do_not_fit_are_read_from_disk_and_nothing_else_changes(tm
 
 def test_standardised_inputs_are_fitted_on_the_training_examples_alone(tmp_path):
     run = runs.prepare(drawn_dataset(tmp_path), changed(standardise=True, validation_fraction=0.3))
-    X = run.scaling.columns(run.train.rows)
+    X = run.preprocessing.columns(run.train.rows)
     np.testing.assert_allclose(X.mean(axis=1), 0, atol=1e-5)
     np.testing.assert_allclose(X.std(axis=1), 1, atol=1e-4)
-    assert np.abs(run.scaling.columns(run.watched.rows).mean(axis=1)).max() > 1e-3
+    assert np.abs(run.preprocessing.columns(run.watched.rows).mean(axis=1)).max() > 1e-3
     assert len(run.train.labels) + len(run.watched.labels) == len(run.dataset.train.labels)
 
 
@@ -228,7 +228,7 @@ def test_a_run_that_was_not_reduced_stays_so_and_others_are_not_taken(tmp_path, 
 def test_the_last_whole_chunk_is_kept_so_that_a_run_can_be_continued(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "CHUNK", 20)
     dataset, settings = drawn_dataset(tmp_path), changed(optimizer="momentum", batch_size=8, keep_prob=0.8)
-    short, long = (runs.prepare(dataset, dataclasses.replace(settings, iterations=n)) for n in (50, 90))
+    short, long = (runs.prepare(dataset, dataclasses.replace(settings, num_iterations=n)) for n in (50, 90))
     whole, part = runs.History(), runs.History()
     want = runs.execute(long, whole)
     with Checkpoints(tmp_path / "c") as checkpoints:

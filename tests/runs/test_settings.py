@@ -42,7 +42,7 @@ def test_weights_of_classes_are_a_table_of_their_names(tmp_path):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"iterations": 3, "epochs": 2}, "3 iterations and 2 epochs"),
+        ({"num_iterations": 3, "epochs": 2}, "3 iterations and 2 epochs"),
         ({"optimizer": "adam", "weight_decay": 0.1}, "choose --optimizer adamw"),
         ({"schedule": "step"}, "--schedule step and --step-every N go together"),
         ({"step_every": 3}, "--schedule step and --step-every N go together"),

@@ -147,7 +147,7 @@ def test_a_size_with_an_infinity_or_no_number_in_it_is_one():
 
 
 def deep(std, L, width=8):
-    return jaxnet.initialize_parameters_deep([width] * (L + 1), key=jax.random.key(0), scaling=std)
+    return jaxnet.initialize_parameters_deep([width] * (L + 1), key=jax.random.key(0), init=std)
 
 
 def test_an_explosion_is_no_signal_that_vanished():
@@ -218,10 +218,10 @@ def test_expected_sizes_are_the_integrals(x64, hidden, scale):
         np.testing.assert_allclose(actual, desired, rtol=1e-6)
 
 
-@pytest.mark.parametrize("scaling, factor", [("he", 1), ("lecun", 0.5**0.5), ("xavier", 0.5**0.5)])
-def test_relu_multiplies_by_what_the_papers_say(scaling, factor):
+@pytest.mark.parametrize("init, factor", [("he", 1), ("lecun", 0.5**0.5), ("xavier", 0.5**0.5)])
+def test_relu_multiplies_by_what_the_papers_say(init, factor):
     dims = [100] * 51
-    stds = [jaxnet.parameters.SCALINGS[scaling](100, 100)] * 50
+    stds = [jaxnet.parameters.INITS[init](100, 100)] * 50
     expected = jax.jit(lambda stds: jaxnet.expected_sizes(dims, stds))(jnp.array(stds))
     np.testing.assert_allclose(expected.Z[1:] / expected.Z[:-1], factor, rtol=1e-5)
     np.testing.assert_allclose(expected.dZ[:-1] / expected.dZ[1:], factor, rtol=1e-5)
@@ -234,11 +234,11 @@ def test_small_signals_of_tanh_are_multiplied_by_the_root_of_the_width_times_std
 
 
 @pytest.mark.parametrize("hidden", ["relu", "tanh", "sigmoid", "gelu"])
-@pytest.mark.parametrize("scaling", ["he", "lecun", 0.3])
-def test_wide_networks_do_what_theory_expects(hidden, scaling):
+@pytest.mark.parametrize("init", ["he", "lecun", 0.3])
+def test_wide_networks_do_what_theory_expects(hidden, init):
     """With labels so large that the error does not depend on the weights."""
     dims, network = [600, 500, 400, 300, 200], jaxnet.Network(hidden, "squared_error")
-    parameters = jaxnet.initialize_parameters_deep(dims, key=jax.random.key(2), scaling=scaling)
+    parameters = jaxnet.initialize_parameters_deep(dims, key=jax.random.key(2), init=init)
     X = jax.random.normal(jax.random.key(3), (600, 50))
     Y = 1e6 * jax.random.normal(jax.random.key(4), (200, 50))
     measured = sizes_of(X, Y, parameters, network=network)
@@ -307,7 +307,7 @@ def test_the_courses_network_learns_one_answer_from_weights_of_a_hundredth(share
     # Before: what X does to Z_4 is lost in its digits, and what comes back to layer 1 is a millionth.
     assert said["Z"][3] < 1e-4 * said["Z"][0] and said["spread"] < 1e-4
     assert said["dZ"][0] < 1e-5 * said["dZ"][3]
-    # After: the share of cats, whatever the picture.
+    # After: the share of cats, whatever the image.
     assert abs(said["cost"] - entropy) < 1e-4
     assert said["AL"] == pytest.approx((72 / 209, 72 / 209), abs=5e-3) and said["spread after"] < 1e-4
     assert said["called cats"] == 0 and said["test accuracy"] == 17 / 50

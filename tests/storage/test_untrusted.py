@@ -20,8 +20,8 @@ from jaxnet.model import load_torch, save_npz, save_torch
 from jaxnet.storage import tensors, untrusted
 from jaxnet.storage.untrusted import open_file, read_npz
 
+from ..images import drawn_images, save_image, write_h5, write_idx, write_npz
 from ..model.test_model import drawn_model
-from ..pictures import drawn_pictures, save_picture, write_h5, write_idx, write_npz
 
 
 def npy(dtype, shape, data=b""):
@@ -183,7 +183,7 @@ def test_two_weights_of_one_layer_are_refused(tmp_path):
 
 def drawn_files(folder):
     """One of each kind, and what reads it."""
-    images, labels = drawn_pictures(12, (3, 3))
+    images, labels = drawn_images(12, (3, 3))
     shade = np.random.default_rng(0).integers(0, 255, 3).tolist()
 
     def load(path):
@@ -200,7 +200,7 @@ def drawn_files(folder):
     save_npz(folder / "m.npz", drawn_model())
     yield folder / "m.npz", load_torch
     for suffix in ("png", "jpg", "gif", "bmp", "tif", "webp"):
-        yield save_picture(folder / f"a.{suffix}", tuple(shade)), lambda path: read_pixels(path, (4, 4, 3))
+        yield save_image(folder / f"a.{suffix}", tuple(shade)), lambda path: read_pixels(path, (4, 4, 3))
 
 
 def mutated(content, generator):

@@ -170,7 +170,7 @@ def test_in_float32_the_reduced_run_is_as_near_to_the_exact_one_as_the_plain_run
     assert reduced <= 4 * plain and reduced <= 1e-6
 
 
-def test_the_expanded_network_predicts_pictures_it_has_not_seen(always):
+def test_the_expanded_network_predicts_images_it_has_not_seen(always):
     X, Y, parameters = problem((300, 5, 4, 1), 12, soft=True)
     unseen = np.random.default_rng(5).normal(size=(300, 40))
     want = train(X, Y, parameters, num_iterations=400, reduce_inputs=False).parameters

@@ -8,7 +8,7 @@ from .record import Record as Record, check_record
 
 
 def write_report(path: str | os.PathLike[str], record: Record) -> None:
-    """The record of a run as one self-contained page: pictures are data URIs, curves are SVG.
+    """The record of a run as one self-contained page: images are data URIs, curves are SVG.
 
     Raises `InputError` where the record's arrays do not fit each other, jinja2 or matplotlib are missing, or the file
     cannot be written.

@@ -1,4 +1,4 @@
-"""The figures of a report: curves as SVG in the page's own colours, pictures as data URIs.
+"""The figures of a report: curves as SVG in the page's own colours, images as data URIs.
 
 No text of the user's goes into a figure: legends are made by the page, whose fonts know every script.
 """
@@ -128,7 +128,7 @@ def draw_reliability(description: str, bins: Reliability) -> Drawing:
         return _drawing(figure, description, legend)
 
 
-def picture(image: Shaped[np.ndarray, "height width *rgb"], largest: int) -> str:
+def data_uri(image: Shaped[np.ndarray, "height width *rgb"], largest: int) -> str:
     """A data URI of uint8 pixels, or floats from 0 to 1; averaged over blocks until no side is above `largest`."""
     image = np.nan_to_num(np.asarray(image, float) / (255 if image.dtype == np.uint8 else 1))
     image = np.clip(shrunk(image, largest), 0, 1)
@@ -158,7 +158,7 @@ def block_side(shape: Sequence[int], largest: int) -> int:
     return -(-max(shape[:2]) // largest)
 
 
-def weights_as_picture(w: Float[np.ndarray, "height width *rgb"]) -> Float[np.ndarray, "height width 3"]:
+def weights_as_image(w: Float[np.ndarray, "height width *rgb"]) -> Float[np.ndarray, "height width 3"]:
     """Blue below 0, white at 0, red above, up to the largest weight; of three channels, 1/2 + w / (2 max |w|) each."""
     w = np.nan_to_num(np.asarray(w, float), posinf=0, neginf=0)
     half = 0.5 + 0.5 * w / (np.abs(w).max() or 1.0)

@@ -206,29 +206,27 @@ def _mistakes(record: Record, judged: Judged) -> list[dict[str, Any]]:
                 "predicted": record.classes[judged.predicted[i]],
                 "actual": record.classes[judged.labels[i]],
                 "probability": float(said[i]),
-                "picture": None if record.images is None else figures.picture(record.images[place], PHOTOGRAPH),
+                "image": None if record.images is None else figures.data_uri(record.images[place], PHOTOGRAPH),
             }
         )
     return rows
 
 
 def _weights(record: Record) -> dict[str, Any]:
-    """Rows of W1 as pictures, or where inputs are no pictures W1 as one."""
+    """Rows of W1 as images, or where inputs are no images W1 as one."""
     W1, shape = np.asarray(record.W1, float), record.input_shape
     norms = np.linalg.norm(W1, axis=1)
     units = np.argsort(-np.nan_to_num(norms), kind="stable")[:MOST_UNITS]
     if len(shape) == 1:
-        matrix = (
-            figures.picture(figures.weights_as_picture(W1[units]), LONGEST_ROW) if shape[0] <= LONGEST_ROW else None
-        )
+        matrix = figures.data_uri(figures.weights_as_image(W1[units]), LONGEST_ROW) if shape[0] <= LONGEST_ROW else None
         return {"matrix": matrix, "units": []}
 
     def drawn(w: np.ndarray) -> str:
         # Averaged before they are scaled: so the means of the blocks use all of the colours.
-        return figures.picture(figures.weights_as_picture(figures.shrunk(w.reshape(shape), WEIGHTS)), WEIGHTS)
+        return figures.data_uri(figures.weights_as_image(figures.shrunk(w.reshape(shape), WEIGHTS)), WEIGHTS)
 
     block = figures.block_side(shape, WEIGHTS)
-    shown = [{"unit": int(j) + 1, "norm": float(norms[j]), "picture": drawn(W1[j])} for j in units]
+    shown = [{"unit": int(j) + 1, "norm": float(norms[j]), "image": drawn(W1[j])} for j in units]
     return {"matrix": None, "units": shown, "averaged": block if block > 1 else None}
 
 

@@ -231,8 +231,8 @@ def test_a_browser_shows_it_without_complaint(tmp_path, browser):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | {"HOME": str(tmp_path)})
     assert shot.exists(), done.stderr
     assert "CONSOLE" not in done.stderr
-    picture = np.asarray(Image.open(shot).convert("RGB"))
-    for half in np.array_split(picture @ [1, 256, 65536], 2):
+    image = np.asarray(Image.open(shot).convert("RGB"))
+    for half in np.array_split(image @ [1, 256, 65536], 2):
         assert len(np.unique(half)) > 100
 
 

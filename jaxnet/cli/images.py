@@ -1,4 +1,4 @@
-"""The picture files that are meant by names of files and folders, and their pixels, many at a time."""
+"""The image files that are meant by names of files and folders, and their pixels, many at a time."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 MOST_THREADS = 8
 
 
-def find_pictures(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The files named, and those in the folders named that are pictures by their suffix; and what was closed to us.
+def find_images(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The files named, and those in the folders named that are images by their suffix; and what was closed to us.
 
-    Hidden ones are passed over; links are followed, but into no folder twice. Raises `InputError` for no pictures.
+    Hidden ones are passed over; links are followed, but into no folder twice. Raises `InputError` for no images.
     """
     from ..data import SUFFIXES
 
@@ -28,18 +28,16 @@ def find_pictures(names: Sequence[str]) -> tuple[list[str], list[str]]:
     closed: list[str] = []
     for name in names:
         if name == "-":
-            raise InputError("- is the standard input; expected names of picture files, or of folders of them")
+            raise InputError("- is the standard input; expected names of image files, or of folders of them")
         if os.path.isdir(name):
             paths += _in_folder(name, closed)
         elif os.path.isfile(name):
             paths.append(name)
         else:
-            raise InputError(
-                f"{printable(name) or 'an empty name'} is no file; expected a picture, or a folder of them"
-            )
+            raise InputError(f"{printable(name) or 'an empty name'} is no file; expected an image, or a folder of them")
     if not paths and not closed:
         where = ", ".join(map(printable, names))
-        raise InputError(f"no pictures in {where:.199}; expected files that end in {', '.join(sorted(SUFFIXES))}")
+        raise InputError(f"no images in {where:.199}; expected files that end in {', '.join(sorted(SUFFIXES))}")
     return paths, closed
 
 
@@ -66,11 +64,11 @@ def read_batches(
     paths: Sequence[str], input_shape: tuple[int, ...], size: int
 ) -> Iterator[list[tuple[str, "np.ndarray | str"]]]:
     """`size` paths at a time, each with its pixels, or with why it has none; a batch is decoded by several threads."""
-    from ..data import quiet_decoders, try_picture
+    from ..data import quiet_decoders, try_image
 
     def read(path: str) -> "np.ndarray | str":
-        picture = try_picture(Path(path), input_shape)
-        return f"{path} cannot be read as a picture: {picture.problem}" if picture.pixels is None else picture.pixels
+        image = try_image(Path(path), input_shape)
+        return f"{path} cannot be read as an image: {image.problem}" if image.pixels is None else image.pixels
 
     with quiet_decoders(), ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as threads:
         for i in range(0, len(paths), size):

@@ -1,4 +1,4 @@
-"""One picture file in: JPEG, PNG, WebP, GIF, BMP or TIFF of any size and mode, as 8-bit pixels of the size wanted."""
+"""One image file in: JPEG, PNG, WebP, GIF, BMP or TIFF of any size and mode, as 8-bit pixels of the size wanted."""
 
 import errno
 import hashlib
@@ -28,11 +28,11 @@ HASHED = 2**18  # bytes of a file at a time
 MOST_IN_FLIGHT = 2**30  # bytes for all that is being decoded at a time, whatever the number of processors
 COPIES = 16  # bytes a pixel: at most four copies are alive at once, of four bytes each
 COEFFICIENTS = 8  # bytes a pixel: up to four channels of 16-bit coefficients
-OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that say nothing about a picture
+OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that say nothing about an image
 DRAFT = 2  # JPEG files are decoded at the smallest scale that is at least so many times the size wanted
 
 
-class Picture(NamedTuple):
+class Decoded(NamedTuple):
     """What became of an image file."""
 
     pixels: UInt8[np.ndarray, " n_x"] | None  # row after row
@@ -42,16 +42,16 @@ class Picture(NamedTuple):
 
 
 def read_pixels(path: Path, input_shape: tuple[int, ...]) -> UInt8[np.ndarray, " n_x"]:
-    """A picture file as the pixels of one example: turned upright, laid on white, resized (bicubic, not cropped).
+    """An image file as the pixels of one example: turned upright, laid on white, resized (bicubic, not cropped).
 
-    Of an animation or of several pages, the first. Raises `InputError` for a file that is no picture, is damaged, or
+    Of an animation or of several pages, the first. Raises `InputError` for a file that is no image, is damaged, or
     has more than `MOST_PIXELS`.
     """
     with quiet_decoders():
-        picture = try_picture(path, input_shape)
-    if picture.pixels is None:
-        raise InputError(f"{path} cannot be read as a picture: {picture.problem}")
-    return picture.pixels
+        image = try_image(path, input_shape)
+    if image.pixels is None:
+        raise InputError(f"{path} cannot be read as an image: {image.problem}")
+    return image.pixels
 
 
 @contextmanager
@@ -62,21 +62,21 @@ def quiet_decoders() -> Iterator[None]:
         yield
 
 
-def try_picture(path: Path, input_shape: tuple[int, ...]) -> Picture:
-    """The picture, or why there is none. Raises `InputError` where it is the machine's fault."""
+def try_image(path: Path, input_shape: tuple[int, ...]) -> Decoded:
+    """The image, or why there is none. Raises `InputError` where it is the machine's fault."""
     try:
         from PIL import Image
     except ImportError as error:
-        raise InputError("reading pictures needs Pillow: pip install 'jaxnet[photos]'") from error
+        raise InputError("reading images needs Pillow: pip install 'jaxnet[photos]'") from error
     content = ""
     try:
         with open_file(path) as file:
             length = os.fstat(file.fileno()).st_size
             if length > MOST_BYTES:
                 problem = f"it has more than {MOST_BYTES:,} bytes ({length:,})"
-                return Picture(None, (0, 0), f"{length} bytes", problem)
+                return Decoded(None, (0, 0), f"{length} bytes", problem)
             if not length:  # so are files of /proc, of which some have no end
-                return Picture(None, (0, 0), "0 bytes", "it is empty")
+                return Decoded(None, (0, 0), "0 bytes", "it is empty")
             # Of most formats no more than the header is read here.
             with IN_FLIGHT.taking(length), Image.open(file, formats=FORMATS) as header:
                 size, needed = header.size, length + _decoding_bytes(header, input_shape)
@@ -85,10 +85,10 @@ def try_picture(path: Path, input_shape: tuple[int, ...]) -> Picture:
                 encoded = file.read(length)
                 content = hashlib.sha256(encoded).hexdigest()
                 with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
-                    return Picture(_pixels(image, input_shape), size, content)
+                    return Decoded(_pixels(image, input_shape), size, content)
     except Exception as error:  # the decoders of damaged files fail in every way there is
         seen = error.strerror if isinstance(error, OSError) else ""
-        return Picture(None, (0, 0), content or seen or content_of(path), _problem(path, error))
+        return Decoded(None, (0, 0), content or seen or content_of(path), _problem(path, error))
 
 
 def content_of(path: Path) -> str:
@@ -131,7 +131,7 @@ def _decoding_bytes(header, input_shape: tuple[int, ...]) -> int:
 
 
 def _draft(image, input_shape: tuple[int, ...]) -> None:
-    enough = DRAFT * max(input_shape[:2])  # of both sides, as the picture may lie on its side
+    enough = DRAFT * max(input_shape[:2])  # of both sides, as the image may lie on its side
     image.draft(None, (enough, enough))
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxnet.data import load_dataset, pictures, read_pixels
+from jaxnet.data import images, load_dataset, read_pixels
 from jaxnet.errors import InputError
 
-from ..pictures import gif, png, save_cats_and_dogs, save_class, save_picture, webp
+from ..images import gif, png, save_cats_and_dogs, save_class, save_image, webp
 
 
 SHAPE = (4, 4, 3)
@@ -52,8 +52,8 @@ def animated(path):
 def clear(path, mode):
     """All of it transparent, and black below."""
     if mode == "P":
-        return save_picture(path, 0, mode="P", transparency=0)
-    return save_picture(path, (0,) * len(mode), mode=mode)
+        return save_image(path, 0, mode="P", transparency=0)
+    return save_image(path, (0,) * len(mode), mode=mode)
 
 
 def turned(path, orientation):
@@ -70,25 +70,25 @@ def turned(path, orientation):
 WHITE, HALVES = 255, np.array([255, 255, 0, 0])[:, None, None]
 # name -> (makes the file from a path without its ending, the pixels or the words of the message)
 FILES = {
-    "a JPEG": (lambda path: save_picture(path.with_suffix(".jpg"), COLOUR, quality=95), COLOUR),
-    "a progressive JPEG": (lambda path: save_picture(path.with_suffix(".jpg"), COLOUR, progressive=True), COLOUR),
-    "a large JPEG": (lambda path: save_picture(path.with_suffix(".jpg"), COLOUR, (900, 700)), COLOUR),
-    "a CMYK JPEG": (lambda path: save_picture(path.with_suffix(".jpg"), (0, 0, 0, 0), mode="CMYK"), WHITE),
-    "two pictures in a JPEG": (lambda path: save_picture(path.with_suffix(".jpg"), COLOUR, format="MPO"), COLOUR),
-    "a PNG": (lambda path: save_picture(path.with_suffix(".png"), COLOUR), COLOUR),
-    "a WebP": (lambda path: save_picture(path.with_suffix(".webp"), COLOUR, lossless=True), COLOUR),
-    "a BMP": (lambda path: save_picture(path.with_suffix(".bmp"), COLOUR), COLOUR),
-    "a TIFF": (lambda path: save_picture(path.with_suffix(".tif"), COLOUR), COLOUR),
-    "a TIFF of CMYK": (lambda path: save_picture(path.with_suffix(".tif"), (0, 0, 0, 0), mode="CMYK"), WHITE),
-    "a TIFF of LAB": (lambda path: save_picture(path.with_suffix(".tif"), (255, 128, 128), mode="LAB"), WHITE),
+    "a JPEG": (lambda path: save_image(path.with_suffix(".jpg"), COLOUR, quality=95), COLOUR),
+    "a progressive JPEG": (lambda path: save_image(path.with_suffix(".jpg"), COLOUR, progressive=True), COLOUR),
+    "a large JPEG": (lambda path: save_image(path.with_suffix(".jpg"), COLOUR, (900, 700)), COLOUR),
+    "a CMYK JPEG": (lambda path: save_image(path.with_suffix(".jpg"), (0, 0, 0, 0), mode="CMYK"), WHITE),
+    "two images in a JPEG": (lambda path: save_image(path.with_suffix(".jpg"), COLOUR, format="MPO"), COLOUR),
+    "a PNG": (lambda path: save_image(path.with_suffix(".png"), COLOUR), COLOUR),
+    "a WebP": (lambda path: save_image(path.with_suffix(".webp"), COLOUR, lossless=True), COLOUR),
+    "a BMP": (lambda path: save_image(path.with_suffix(".bmp"), COLOUR), COLOUR),
+    "a TIFF": (lambda path: save_image(path.with_suffix(".tif"), COLOUR), COLOUR),
+    "a TIFF of CMYK": (lambda path: save_image(path.with_suffix(".tif"), (0, 0, 0, 0), mode="CMYK"), WHITE),
+    "a TIFF of LAB": (lambda path: save_image(path.with_suffix(".tif"), (255, 128, 128), mode="LAB"), WHITE),
     "a TIFF of pages": (lambda path: animated(path.with_suffix(".tif")), COLOUR),
     "an animated GIF": (lambda path: animated(path.with_suffix(".gif")), COLOUR),
     "an animated WebP": (lambda path: animated(path.with_suffix(".webp")), COLOUR),
     "an animated PNG": (lambda path: animated(path.with_suffix(".png")), COLOUR),
-    "a PNG named .jpg": (lambda path: save_picture(path.with_suffix(".jpg"), COLOUR, format="PNG"), COLOUR),
-    "an uppercase ending": (lambda path: save_picture(path.with_suffix(".PNG"), COLOUR), COLOUR),
-    "no ending": (lambda path: save_picture(path, COLOUR, format="PNG"), COLOUR),
-    "1 bit": (lambda path: save_picture(path.with_suffix(".png"), 1, mode="1"), WHITE),
+    "a PNG named .jpg": (lambda path: save_image(path.with_suffix(".jpg"), COLOUR, format="PNG"), COLOUR),
+    "an uppercase ending": (lambda path: save_image(path.with_suffix(".PNG"), COLOUR), COLOUR),
+    "no ending": (lambda path: save_image(path, COLOUR, format="PNG"), COLOUR),
+    "1 bit": (lambda path: save_image(path.with_suffix(".png"), 1, mode="1"), WHITE),
     "16 bits, PNG": (lambda path: from_array(path.with_suffix(".png"), np.full((6, 8), 65535, np.uint16)), WHITE),
     "16 bits, TIFF": (lambda path: from_array(path.with_suffix(".tif"), np.full((6, 8), 0x8012, np.uint16)), 0x80),
     "float pixels": (lambda path: from_array(path.with_suffix(".tif"), np.ones((6, 8), np.float32)), "of mode F"),
@@ -96,24 +96,22 @@ FILES = {
     "transparent RGBA": (lambda path: clear(path.with_suffix(".png"), "RGBA"), WHITE),
     "transparent grey": (lambda path: clear(path.with_suffix(".png"), "LA"), WHITE),
     "a transparent palette": (lambda path: clear(path.with_suffix(".png"), "P"), WHITE),
-    "1 x 1": (lambda path: save_picture(path.with_suffix(".png"), COLOUR, (1, 1)), COLOUR),
-    "1 x 5000": (lambda path: save_picture(path.with_suffix(".png"), COLOUR, (1, 5000)), COLOUR),
-    "5000 x 1, JPEG": (lambda path: save_picture(path.with_suffix(".jpg"), COLOUR, (5000, 1)), COLOUR),
+    "1 x 1": (lambda path: save_image(path.with_suffix(".png"), COLOUR, (1, 1)), COLOUR),
+    "1 x 5000": (lambda path: save_image(path.with_suffix(".png"), COLOUR, (1, 5000)), COLOUR),
+    "5000 x 1, JPEG": (lambda path: save_image(path.with_suffix(".jpg"), COLOUR, (5000, 1)), COLOUR),
     "on its side": (lambda path: turned(path.with_suffix(".jpg"), 6), HALVES),
     "on its other side": (lambda path: turned(path.with_suffix(".jpg"), 8), HALVES),
     "on its head": (lambda path: turned(path.with_suffix(".jpg"), 3), HALVES),
     "broken EXIF": (
-        lambda path: save_picture(
-            path.with_suffix(".jpg"), COLOUR, exif=b"Exif\0\0MM\0\x2a\xff\xff\xff\xff" + bytes(9)
-        ),
+        lambda path: save_image(path.with_suffix(".jpg"), COLOUR, exif=b"Exif\0\0MM\0\x2a\xff\xff\xff\xff" + bytes(9)),
         COLOUR,
     ),
     "EXIF of noise": (
-        lambda path: save_picture(path.with_suffix(".jpg"), COLOUR, exif=b"Exif\0\0" + bytes(range(90))),
+        lambda path: save_image(path.with_suffix(".jpg"), COLOUR, exif=b"Exif\0\0" + bytes(range(90))),
         COLOUR,
     ),
     "an unknown orientation": (
-        lambda path: save_picture(
+        lambda path: save_image(
             path.with_suffix(".jpg"),
             COLOUR,
             exif=b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x63\0\0\0" + bytes(4),
@@ -124,9 +122,9 @@ FILES = {
     "a truncated PNG": (lambda path: cut(noise(path.with_suffix(".png")), 0.5), "truncated"),
     "a truncated GIF": (lambda path: cut(noise(path.with_suffix(".gif")), 0.5), "truncated"),
     "a truncated BMP": (lambda path: cut(noise(path.with_suffix(".bmp")), 0.5), "truncated"),
-    "a truncated TIFF": (lambda path: cut(noise(path.with_suffix(".tif")), 0.5), "cannot be read as a picture"),
-    "a truncated WebP": (lambda path: cut(noise(path.with_suffix(".webp")), 0.5), "cannot be read as a picture"),
-    "only the first bytes": (lambda path: cut(noise(path.with_suffix(".jpg")), 0.01), "cannot be read as a picture"),
+    "a truncated TIFF": (lambda path: cut(noise(path.with_suffix(".tif")), 0.5), "cannot be read as an image"),
+    "a truncated WebP": (lambda path: cut(noise(path.with_suffix(".webp")), 0.5), "cannot be read as an image"),
+    "only the first bytes": (lambda path: cut(noise(path.with_suffix(".jpg")), 0.01), "cannot be read as an image"),
     "no bytes": (lambda path: written(path.with_suffix(".jpg"), b""), "it is empty"),
     "zeros": (lambda path: written(path.with_suffix(".jpg"), bytes(1000)), NONE_OF),
     "text": (lambda path: written(path.with_suffix(".jpg"), b"a web page said no"), NONE_OF),
@@ -138,15 +136,15 @@ FILES = {
     ),
     "an SVG": (lambda path: written(path.with_suffix(".png"), b'<svg xmlns="http://www.w3.org/2000/svg"/>'), NONE_OF),
     "a pickle": (lambda path: written(path.with_suffix(".png"), b"cos\nsystem\n(S'exit 1'\ntR."), NONE_OF),
-    "an icon": (lambda path: save_picture(path.with_suffix(".ico"), COLOUR, (16, 16)), NONE_OF),
+    "an icon": (lambda path: save_image(path.with_suffix(".ico"), COLOUR, (16, 16)), NONE_OF),
     "a PNG bomb": (lambda path: written(path.with_suffix(".png"), png(30000, 30000)), "more than 67,108,864 pixels"),
     "a smaller bomb": (lambda path: written(path.with_suffix(".png"), png(8193, 8192)), r"pixels \(8193 x 8192\)"),
     "a GIF bomb": (lambda path: written(path.with_suffix(".gif"), gif(65000, 65000)), "more than 67,108,864 pixels"),
-    "a WebP bomb": (lambda path: written(path.with_suffix(".webp"), webp(16383, 16383)), "cannot be read as a picture"),
+    "a WebP bomb": (lambda path: written(path.with_suffix(".webp"), webp(16383, 16383)), "cannot be read as an image"),
     "a PNG without data": (lambda path: written(path.with_suffix(".png"), png(8, 6)), "truncated"),
     "a PNG with a wrong checksum of its header": (
         lambda path: written(path.with_suffix(".png"), png(8, 6).replace(b"\x08\0\0\0\0", b"\x08\0\0\0\1", 1)),
-        "cannot be read as a picture",
+        "cannot be read as an image",
     ),
     "a folder named .jpg": (
         lambda path: (path.with_suffix(".jpg").mkdir(), path.with_suffix(".jpg"))[1],
@@ -161,7 +159,7 @@ def test_a_file_is_read_right_or_refused(tmp_path, name):
     make, expected = FILES[name]
     path = make(tmp_path / "a")
     if isinstance(expected, str):
-        with pytest.raises(InputError, match=f"{re.escape(str(path))} cannot be read as a picture: .*") as raised:
+        with pytest.raises(InputError, match=f"{re.escape(str(path))} cannot be read as an image: .*") as raised:
             read_pixels(path, SHAPE)
         assert re.search(expected, str(raised.value))
     else:
@@ -172,39 +170,39 @@ def test_a_file_is_read_right_or_refused(tmp_path, name):
 
 
 def test_decoding_is_bounded_by_bytes_not_by_threads(tmp_path, monkeypatch):
-    monkeypatch.setattr(pictures, "IN_FLIGHT", pictures.Allowance(300_000))
+    monkeypatch.setattr(images, "IN_FLIGHT", images.Allowance(300_000))
     decoding, most, changed = [0], [0], threading.Lock()
-    real = pictures._pixels
+    real = images._pixels
 
     def counted(image, input_shape):
         with changed:
-            decoding[0] += image.width * image.height * pictures.COPIES
+            decoding[0] += image.width * image.height * images.COPIES
             most[0] = max(most[0], decoding[0])
         try:
             return real(image, input_shape)
         finally:
             with changed:
-                decoding[0] -= image.width * image.height * pictures.COPIES
+                decoding[0] -= image.width * image.height * images.COPIES
 
-    monkeypatch.setattr(pictures, "_pixels", counted)
-    small = [save_picture(tmp_path / f"{i}.png", COLOUR, (80, 80)) for i in range(20)]  # 102,400 bytes while decoded
-    large = save_picture(tmp_path / "large.png", COLOUR, (200, 200))  # more than there are in all
+    monkeypatch.setattr(images, "_pixels", counted)
+    small = [save_image(tmp_path / f"{i}.png", COLOUR, (80, 80)) for i in range(20)]  # 102,400 bytes while decoded
+    large = save_image(tmp_path / "large.png", COLOUR, (200, 200))  # more than there are in all
     with ThreadPoolExecutor(16) as threads:
-        read = list(threads.map(lambda path: pictures.try_picture(path, SHAPE), [*small, large, *small]))
-    assert all(picture.pixels is not None for picture in read)
-    assert most[0] <= 640_000 and pictures.IN_FLIGHT.free == 300_000
+        read = list(threads.map(lambda path: images.try_image(path, SHAPE), [*small, large, *small]))
+    assert all(image.pixels is not None for image in read)
+    assert most[0] <= 640_000 and images.IN_FLIGHT.free == 300_000
 
 
 @pytest.mark.parametrize("progressive, expected", [(False, 16 * 400 * 300), (True, 24 * 400 * 300)])
 def test_what_decoding_takes_is_known_from_the_header(tmp_path, progressive, expected):
-    path = save_picture(tmp_path / "a.jpg", COLOUR, (400, 300), progressive=progressive)
+    path = save_image(tmp_path / "a.jpg", COLOUR, (400, 300), progressive=progressive)
     with Image.open(path) as image:
-        assert pictures._decoding_bytes(image, (400, 400)) == expected + 16 * 400 * 400
+        assert images._decoding_bytes(image, (400, 400)) == expected + 16 * 400 * 400
     with Image.open(path) as image:  # drafted: an eighth of each side
-        assert pictures._decoding_bytes(image, (10, 10)) - 8 * 400 * 300 * progressive < 16 * (101 * 76 + 100)
+        assert images._decoding_bytes(image, (10, 10)) - 8 * 400 * 300 * progressive < 16 * (101 * 76 + 100)
 
 
-def test_a_picture_of_the_training_size_is_unchanged(tmp_path):
+def test_a_image_of_the_training_size_is_unchanged(tmp_path):
     values = np.random.default_rng(0).integers(0, 255, SHAPE, np.uint8)
     np.testing.assert_array_equal(read_pixels(from_array(tmp_path / "a.png", values), SHAPE), values.ravel())
 
@@ -225,7 +223,7 @@ SKIPPED = {
         lambda folder: cut(noise(folder / "cat" / "x.jpg"), 0.5),
         "1  that cannot be read: .*cat/x.jpg",
     ),
-    "text as a picture": (beside("dog/x.jpg"), f"that cannot be read: {NONE_OF}.*: dog/x.jpg"),
+    "text as an image": (beside("dog/x.jpg"), f"that cannot be read: {NONE_OF}.*: dog/x.jpg"),
     "a bomb": (beside("dog/x.png", png(30000, 30000)), "1  that cannot be read: it has more than 67,108,864"),
     "hidden files": (beside("cat/.hidden.jpg"), "1  hidden files and those of the system"),
     "Thumbs.db": (beside("cat/Thumbs.db"), "1  hidden files and those of the system"),
@@ -254,7 +252,7 @@ SKIPPED = {
     "a link to above": (lambda folder: link(folder / "cat" / "x", ".."), "1  links to a folder above"),
     "a link to itself": (lambda folder: link(folder / "cat" / "x", "."), "1  links to a folder above"),
     "a folder named x.jpg": (lambda folder: (folder / "cat" / "x.jpg").mkdir(), "1  folders inside a class"),
-    "an empty folder": (lambda folder: (folder / "bird").mkdir(), "1  folders without pictures"),
+    "an empty folder": (lambda folder: (folder / "bird").mkdir(), "1  folders without images"),
     "a pipe": (lambda folder: os.mkfifo(folder / "cat" / "x.jpg"), "1  links to nothing, and what is no file"),
     "a name that is no UTF-8": (
         lambda folder: written(folder / os.fsdecode(b"cat/\xff.jpg"), b""),
@@ -262,7 +260,7 @@ SKIPPED = {
     ),
     "duplicates": (
         lambda folder: save_class(folder / "cat", 4, shade=60, form="twin{}.png"),
-        "warning: . test pictures are also trained on",
+        "warning: . test images are also trained on",
     ),
 }
 
@@ -296,7 +294,7 @@ def load(folder, **options):
 
 
 @pytest.mark.parametrize("name", SKIPPED)
-def test_what_is_no_picture_is_skipped_and_said(tmp_path, name):
+def test_what_is_no_image_is_skipped_and_said(tmp_path, name):
     add, words = SKIPPED[name]
     add(save_cats_and_dogs(tmp_path / "pets"))
     dataset = load(tmp_path / "pets")
@@ -305,42 +303,42 @@ def test_what_is_no_picture_is_skipped_and_said(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "picture", ["Kätzchen/喵.png", "cat/" + "n" * 246 + ".png", "c" * 250 + "/a.png", "cat/a b'\"$(x).png"]
+    "image", ["Kätzchen/喵.png", "cat/" + "n" * 246 + ".png", "c" * 250 + "/a.png", "cat/a b'\"$(x).png"]
 )
-def test_any_name_that_a_file_can_have(tmp_path, picture):
+def test_any_name_that_a_file_can_have(tmp_path, image):
     save_cats_and_dogs(tmp_path / "pets")
     for number, shade in enumerate((1, 2)):
-        path = tmp_path / "pets" / picture
-        save_picture(path.with_name(f"{number}{path.name[number:]}"), (shade, 0, 0))
+        path = tmp_path / "pets" / image
+        save_image(path.with_name(f"{number}{path.name[number:]}"), (shade, 0, 0))
     dataset = load(tmp_path / "pets")
     assert len(dataset.train.labels) + len(dataset.test.labels) == 10
 
 
 # name -> (makes a folder, the words of the message)
 REFUSED = {
-    "empty": (lambda folder: folder.mkdir(), "found pictures of none; expected at least two classes: a subfolder"),
-    "one class": (lambda folder: save_class(folder / "cat"), r"found pictures of one class, cat \(4\)"),
+    "empty": (lambda folder: folder.mkdir(), "found images of none; expected at least two classes: a subfolder"),
+    "one class": (lambda folder: save_class(folder / "cat"), r"found images of one class, cat \(4\)"),
     "one class, flat": (lambda folder: save_class(folder, form="IMG_{}.png"), r"one class, IMG \(4\)"),
-    "no word in the names": (lambda folder: save_class(folder), "found pictures of none"),
-    "one picture in a class": (
+    "no word in the names": (lambda folder: save_class(folder), "found images of none"),
+    "one image in a class": (
         lambda folder: save_class(save_cats_and_dogs(folder) / "bird", 1),
         "class bird has 1 example; expected at least two",
     ),
     "a class of damaged files": (
         lambda folder: [written(save_cats_and_dogs(folder) / "bird" / f"{i}.jpg", b"") for i in range(2)],
-        "none of the 2 pictures of class bird can be read; bird/0.jpg: it is empty",
+        "none of the 2 images of class bird can be read; bird/0.jpg: it is empty",
     ),
     "both kinds": (
         lambda folder: save_class(save_cats_and_dogs(folder), form="cow.{}.png"),
-        r"has both pictures \(4, such as cow.0.png\) and folders of pictures \(cat, dog\)",
+        r"has both images \(4, such as cow.0.png\) and folders of images \(cat, dog\)",
     ),
-    "pictures beside train": (
+    "images beside train": (
         lambda folder: save_class(save_cats_and_dogs(folder / "train").parent, form="cow.{}.png"),
-        "has both pictures .* and folders of pictures",
+        "has both images .* and folders of images",
     ),
     "classes two folders below": (
         lambda folder: [save_cats_and_dogs(folder / part) for part in ("a", "b")],
-        "a.cat holds pictures, two folders below",
+        "a.cat holds images, two folders below",
     ),
     "a test class that is not trained": (
         lambda folder: (save_cats_and_dogs(folder / "train"), save_class(folder / "test" / "cow")),
@@ -348,11 +346,11 @@ REFUSED = {
     ),
     "an empty test": (
         lambda folder: (save_cats_and_dogs(folder / "train"), (folder / "test").mkdir()),
-        "test has no pictures; expected those of .*train: cat, dog",
+        "test has no images; expected those of .*train: cat, dog",
     ),
     "a test of damaged files": (
         lambda folder: (save_cats_and_dogs(folder / "train"), written(folder / "test" / "cat" / "0.jpg", b"")),
-        "none of the 1 test pictures can be read; test/cat/0.jpg: it is empty",
+        "none of the 1 test images can be read; test/cat/0.jpg: it is empty",
     ),
     "Kaggle's test1": (
         lambda folder: (save_class(folder / "train", form="cat.{}.png"), save_class(folder / "test1")),
@@ -388,5 +386,5 @@ def test_what_may_not_be_read_is_skipped_and_said(tmp_path):
 
 @pytest.mark.parametrize("size", [0, -1, 5000])
 def test_a_size_that_makes_no_sense_is_refused(tmp_path, size):
-    with pytest.raises(InputError, match=f"the size of pictures is {size}; expected 1 to 4096 pixels"):
+    with pytest.raises(InputError, match=f"the size of images is {size}; expected 1 to 4096 pixels"):
         load_dataset(save_cats_and_dogs(tmp_path), test_fraction=0.25, seed=0, size=size)

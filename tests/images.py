@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 
-def drawn_pictures(m: int, shape: tuple[int, ...] = (6, 5, 3), classes: int = 2, seed: int = 0):
+def drawn_images(m: int, shape: tuple[int, ...] = (6, 5, 3), classes: int = 2, seed: int = 0):
     """Pixels of 0 to 255 that are brighter in later classes, and labels 0, 1, ... in turn."""
     generator = np.random.default_rng(seed)
     labels = np.arange(m) % classes
@@ -45,20 +45,20 @@ def write_idx(folder: Path, train, test, packed: bool = True) -> Path:
     return folder
 
 
-def save_picture(path: Path, colour=(200, 100, 50), size=(8, 6), mode: str = "RGB", **options) -> Path:
-    """A picture file of one colour; folders that it stands in are made."""
+def save_image(path: Path, colour=(200, 100, 50), size=(8, 6), mode: str = "RGB", **options) -> Path:
+    """An image file of one colour; folders that it stands in are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new(mode, size, colour).save(path, **options)
     return path
 
 
 def save_class(folder: Path, m: int = 4, shade: int = 0, form: str = "{}.png") -> list[Path]:
-    """`m` pictures, of which no two are the same."""
-    return [save_picture(folder / form.format(i), (shade, 10 * i, 0)) for i in range(m)]
+    """`m` images, of which no two are the same."""
+    return [save_image(folder / form.format(i), (shade, 10 * i, 0)) for i in range(m)]
 
 
 def save_cats_and_dogs(folder: Path, m: int = 4) -> Path:
-    """A subfolder a class, `m` pictures in each."""
+    """A subfolder a class, `m` images in each."""
     save_class(folder / "cat", m, shade=60)
     save_class(folder / "dog", m, shade=190)
     return folder
