@@ -1,4 +1,10 @@
-from . import activations as activations, feedback as feedback, losses as losses, readouts as readouts
+from . import (
+    activations as activations,
+    data as data,
+    feedback as feedback,
+    losses as losses,
+    readouts as readouts,
+)
 from .activations import Activation as Activation, relu_backward as relu_backward, sigmoid_backward as sigmoid_backward
 from .crosscheck import (
     GradientMismatch as GradientMismatch,

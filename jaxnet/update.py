@@ -1,4 +1,4 @@
-"""Steps down the gradient: the course's update, and the compiled one with any optax optimizer."""
+"""Gradient steps: the course's update, and a compiled step with any optax optimizer."""
 
 import inspect
 from collections.abc import Callable
@@ -25,7 +25,7 @@ LEARNING_RATE = 0.0075  # the course's
 
 
 class _GradientDescent(optax.GradientTransformationExtraArgs):
-    """`optax.sgd`, pickled by its rate: its functions are closures, which Python cannot pickle."""
+    """`optax.sgd`, pickled by its learning rate: its functions are closures, which Python cannot pickle."""
 
     learning_rate: float
 
@@ -33,9 +33,9 @@ class _GradientDescent(optax.GradientTransformationExtraArgs):
         return gradient_descent, (self.learning_rate,)
 
 
-@lru_cache(maxsize=64)  # a function that has an optimizer as a static argument is compiled anew for every new one
+@lru_cache(maxsize=64)  # where the optimizer is a static argument, a new object would mean a new compilation
 def gradient_descent(learning_rate: float) -> optax.GradientTransformationExtraArgs:
-    """The `optax.sgd` of this rate, the same one every time."""
+    """The `optax.sgd` with this learning rate, and the same object every time."""
     optimizer = _GradientDescent(*optax.sgd(learning_rate))
     optimizer.learning_rate = learning_rate
     return optimizer
@@ -45,9 +45,15 @@ GRADIENT_DESCENT = gradient_descent(LEARNING_RATE)
 
 
 def update_parameters(parameters: Parameters, grads: Grads, learning_rate: float) -> FrozenDict:
-    """W_l - alpha dW_l,  b_l - alpha db_l, as new parameters; the arguments are not touched.
+    """W_l - alpha dW_l,  b_l - alpha db_l, as new parameters; the arguments are not changed.
 
     Raises `InputError`, naming the entry, for a gradient that is missing, not finite, or would broadcast.
+
+    Example:
+        >>> parameters = {"W1": jnp.array([[3.0, 4.0]]), "b1": jnp.ones((1, 1))}
+        >>> grads = {"dW1": jnp.array([[1.0, 0.0]]), "db1": jnp.ones((1, 1))}
+        >>> jaxnet.update_parameters(parameters, grads, learning_rate=0.5)["W1"]
+        Array([[2.5, 4. ]], dtype=float32)
     """
     check_parameters(parameters)
     check_number("learning_rate", learning_rate, "a number")
@@ -71,13 +77,35 @@ def update(
     dtype: DTypeLike | None = None,
     sample_weight: SampleWeight = None,
 ) -> tuple[Parameters, Any, Cost]:
-    """One step of `optimizer` along the hand-written gradient: new parameters, new state, and the cost before it.
+    """One step of `optimizer` along the hand-written gradient: new parameters, new optimizer state, and the cost before
+       it.
 
-    Pure and not compiled: `make_update_step` compiles it alone, the training loop inside its scan. `parameters` keep
-    their tree structure. Optimizers that look at the cost (line searches, Polyak steps, `optax.contrib.sam` with
-    `opaque_mode=True`) are given it. Raises `InputError` where the optimizer makes no step.
-    `l2` is the course's lambd / m: l2 / 2 sum ||W_l||^2 is added to the cost. `masks`, `B`, `dtype` and `sample_weight`
-    are those of `cost_and_grads`.
+    Pure and not compiled: `make_update_step` compiles it by itself, the training loop inside its scan. Optimizers that
+    look at the cost (line searches, Polyak steps, `optax.contrib.sam` with `opaque_mode=True`) receive it.
+
+    Args:
+        parameters: `W1, b1, ..., WL, bL`; the new ones have the same tree structure.
+        opt_state: The state of `optimizer`, at first `optimizer.init(parameters)`.
+        X: Inputs, `(n_x, m)`, one column per example.
+        Y: Labels, `(n_L, m)`; with one output also `(m,)`.
+        optimizer: Any optax transformation. Default: gradient descent at the course's rate, 0.0075.
+        network: The functions of the layers. Default: the course's network.
+        l2: The course's lambd / m: l2 / 2 sum ||W_l||^2 is added to the cost.
+        masks: One factor, or None, for each of A_0, ..., A_{L-1}: see `dropout_masks`.
+        B: The feedback weights of the network's rule; None for backpropagation.
+        dtype: The compute dtype. Default: the parameter dtype.
+        sample_weight: `(m,)` weights of the examples, from 0.
+
+    Raises:
+        InputError: as `cost_and_grads` does, and where the optimizer fails.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> optimizer = optax.sgd(0.1)
+        >>> parameters, opt_state, J = jaxnet.update(parameters, optimizer.init(parameters), X, Y, optimizer)
+        >>> list(parameters), J.shape
+        (['W1', 'b1', 'W2', 'b2'], ())
     """
     J, grads = cost_and_grads(X, Y, parameters, network, masks=masks, B=B, dtype=dtype, sample_weight=sample_weight)
     gradient = parameter_grads(grads, parameters)
@@ -102,7 +130,7 @@ def descend(
     J: Cost,
     objective: Callable[[Parameters], Cost],
 ) -> tuple[Parameters, Any]:
-    """New parameters and new state: what an optimizer makes of a gradient, the cost, and the cost as a function."""
+    """The new parameters and state that `optimizer` makes of a gradient, the cost J, and the cost as a function."""
     updates, opt_state = _optimizer_step(optimizer, gradient, opt_state, parameters, J, objective)
     return cast(Parameters, optax.apply_updates(parameters, updates)), opt_state
 
@@ -115,35 +143,35 @@ def _optimizer_step(
     J: Cost,
     objective: Callable[[Parameters], Cost],
 ) -> tuple[Any, Any]:
-    """What the optimizer makes of the gradient, and of what else it asks for. Raises `InputError` where it cannot."""
+    """The optimizer's updates and state, from the gradient and what else it asks for. `InputError` where it fails."""
     check_optimizer(optimizer)
     optimizer = optax.with_extra_args_support(optimizer)
     extra = {"value": J, "grad": gradient, "value_fn": objective}
     taken = inspect.signature(optimizer.update).parameters
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
-        # Line searches refuse names that they do not know, so this one is for those alone that ask for it.
+        # Line searches refuse names that they do not know, so this one is passed only to those that ask for it.
         extra["grad_fn"] = lambda parameters, _: jax.grad(objective)(parameters)
         extra = {name: value for name, value in extra.items() if name in taken}
     try:
         return optimizer.update(gradient, opt_state, parameters, **extra)
     except InputError:
         raise
-    except Exception as error:  # whatever code of others raises
+    except Exception as error:  # foreign code may raise anything
         raise InputError(
-            f"the optimizer makes no step from the gradient, its state, the parameters and {', '.join(extra)}: "
+            f"the optimizer fails on the gradient, its state, the parameters and {', '.join(extra)}: "
             f"{type(error).__name__}: {first_line(error)}. Its state must be that of these parameters, as "
-            "optimizer.init(parameters) makes it, and masks and labels the same kind of mapping; one that needs "
-            "more than this needs a step of your own, with the gradient of `cost_and_grads`"
+            "optimizer.init(parameters) makes it, and masks and labels the same kind of mapping; an optimizer that "
+            "needs more than this needs a step of your own, with the gradient of `cost_and_grads`"
         ) from error
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, without the explanations that JAX adds."""
+    """The message of an error, without the explanations that JAX appends."""
     return f"{error}".strip().split("\n")[0][:200]
 
 
 def check_optimizer(optimizer: optax.GradientTransformation) -> None:
-    """Raises `InputError` for anything else, such as a name or an optimizer that was not called."""
+    """Raises `InputError` for anything but an optimizer, such as a name or a function that makes one."""
     if not callable(getattr(optimizer, "init", None)) or not callable(getattr(optimizer, "update", None)):
         raise InputError(f"optimizer is {optimizer!r:.60}; expected one of optax, such as optax.adam(1e-3)")
 
@@ -151,10 +179,11 @@ def check_optimizer(optimizer: optax.GradientTransformation) -> None:
 def as_the_optimizer_takes(
     parameters: Parameters, optimizer: optax.GradientTransformation, opt_state: Any = None
 ) -> Parameters:
-    """The parameters as a `FrozenDict` or a dict: as they are, unless the optimizer takes only the other.
+    """The parameters as the kind of mapping that the optimizer accepts, a `FrozenDict` or a dict; unchanged if it takes
+       both.
 
-    Its masks and labels are trees of one of the two, and its state, where there is one, belongs to one. Raises
-    `InputError` where neither fits, and for optimizers that move other parameters than those of the network.
+    An optimizer's masks and labels are trees of one kind, and so is its state, where there is one. Raises `InputError`
+    where neither kind fits, and for optimizers that move other parameters than the network's.
     """
     check_optimizer(optimizer)
     frozen, plain = FrozenDict(parameters), dict(parameters)
@@ -162,7 +191,7 @@ def as_the_optimizer_takes(
     for tree in (plain, frozen) if isinstance(parameters, dict) else (frozen, plain):
         try:
             state = jax.eval_shape(optimizer.init, tree)
-        except Exception as error:  # whatever code of others raises
+        except Exception as error:  # foreign code may raise anything
             errors.append(f"{type(error).__name__}: {first_line(error)}")
             continue
         _check_one_set_of_parameters(state)
@@ -174,8 +203,8 @@ def as_the_optimizer_takes(
             'mappings of these names, such as {"W1": True, "b1": False, ...}, or functions that make one'
         )
     raise InputError(
-        "opt_state is no state of this optimizer for these parameters; pass None, optimizer.init(parameters), or the "
-        "opt_state that a run with them returned"
+        "opt_state is not a state of this optimizer for these parameters; pass None, optimizer.init(parameters), or "
+        "the opt_state that a run with them returned"
     )
 
 
@@ -190,8 +219,8 @@ def _check_one_set_of_parameters(state: Any) -> None:
             )
         if isinstance(part, optax.contrib.SAMState) and part.cache is not None:
             raise InputError(
-                "optax.contrib.sam makes every other step from moved parameters, with which a run could end; pass "
-                "opaque_mode=True, and it makes both steps in one"
+                "optax.contrib.sam takes every other step from perturbed parameters, with which a run could end; pass "
+                "opaque_mode=True, and it takes both steps in one"
             )
 
 
@@ -203,14 +232,23 @@ def make_update_step(
     `parameters` and `opt_state = optimizer.init(parameters)` are donated: their buffers become the new ones, so use
     what the step returns and not what you passed. The cost is the one before the step.
 
-    Dtypes and shapes are checked when the step is compiled; the values of what it is given, such as labels beyond 1,
-    are not looked at. `cost_and_grads` looks at them, and so does `train`.
+    Dtypes and shapes are checked when the step is compiled. Values, such as labels beyond 1, are not checked;
+    `cost_and_grads` checks them, and so does `train`.
 
-    A buffer can be donated once: where an optimizer's first state holds an array twice (L-BFGS, Prodigy, ...),
-    start from `jax.tree.map(jnp.copy, optimizer.init(parameters))`.
+    A buffer can be donated only once: where an optimizer's first state holds the same array twice (L-BFGS, Prodigy,
+    ...), start from `jax.tree.map(jnp.copy, optimizer.init(parameters))`.
 
-    `step(..., sample_weight=w)` weights the examples. A network with a feedback rule needs its weights,
-    `step(..., B=B)`. For those that learn too use `train`: what `update_feedback` compares with the new parameters is
+    `step(..., sample_weight=w)` weights the examples. A network with a feedback rule needs its weights, `step(...,
+    B=B)`. For rules whose weights are learnt, use `train`: `update_feedback` needs the old parameters, which are
     donated here.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> optimizer = optax.sgd(0.1)
+        >>> step = jaxnet.make_update_step(optimizer)
+        >>> parameters, opt_state, J = step(parameters, optimizer.init(parameters), X, Y)
+        >>> list(parameters), J.shape
+        (['W1', 'b1', 'W2', 'b2'], ())
     """
     return jax.jit(partial(update, optimizer=optimizer, network=network), donate_argnums=(0, 1))
