@@ -1,7 +1,7 @@
-"""One layer, each forward beside its backward.
+"""One layer, each forward function beside its backward.
 
-The caches are what JAX calls residuals: tuples that unpack as the course's do, `((A_prev, W, b), Z)`, and
-hand-built tuples of NumPy arrays serve as well.
+The caches are what JAX calls residuals. They are tuples that unpack as the course's do, `((A_prev, W, b), Z)`, and
+hand-built tuples of NumPy arrays work as well.
 """
 
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class LinearCache(NamedTuple):
 
 
 class LayerCache(NamedTuple):
-    """What a layer leaves for its backward: (linear_cache, Z)."""
+    """What a layer leaves for its backward pass: (linear_cache, Z)."""
 
     linear_cache: LinearCache
     Z: Float[Array, "n m"]
@@ -35,8 +35,13 @@ def linear_forward(
 ) -> tuple[Float[Array, "n m"], LinearCache]:
     """Z = W A + b, and the cache (A, W, b).
 
-    Raises `InputError` where they are no finite floats, or the shapes do not fit; a `b` of shape (n,) would broadcast
-    along the examples.
+    Raises `InputError` where an argument is not an array of finite floats or the shapes do not fit; in particular, a
+    `b` of shape (n,) would broadcast along the examples.
+
+    Example:
+        >>> Z, cache = jaxnet.linear_forward(jnp.eye(2), jnp.array([[1.0, 2.0]]), jnp.array([[0.5]]))
+        >>> Z
+        Array([[1.5, 2.5]], dtype=float32)
     """
     _check_layer(A, W, b)
     return affine(A, W, b)
@@ -45,7 +50,7 @@ def linear_forward(
 def affine(
     A: Float[AnyArray, "n_prev m"], W: Float[AnyArray, "n n_prev"], b: Float[AnyArray, "n 1"]
 ) -> tuple[Float[Array, "n m"], LinearCache]:
-    """`linear_forward` of what has been checked."""
+    """`linear_forward` without its checks."""
     A, W, b = jnp.asarray(A), jnp.asarray(W), jnp.asarray(b)
     return W @ A + b, LinearCache(A, W, b)
 
@@ -66,8 +71,14 @@ def linear_backward(
 ) -> tuple[Float[Array, "n_prev m"], Float[Array, "n n_prev"], Float[Array, "n 1"]]:
     """dA_prev = W^T dZ,  dW = dZ A_prev^T / m,  db = mean of the columns of dZ.
 
-    The transpose of `linear_forward`. Columns of `dZ` and `dA_prev` belong to single examples; `dW` and `db` are
-    means over them. Raises `InputError` where they are no finite floats, or the shapes do not fit.
+    The transpose of `linear_forward`. Columns of `dZ` and `dA_prev` belong to single examples; `dW` and `db` are means
+    over the examples. Raises `InputError` where an argument is not an array of finite floats or the shapes do not fit.
+
+    Example:
+        >>> _, cache = jaxnet.linear_forward(jnp.eye(2), jnp.array([[1.0, 2.0]]), jnp.array([[0.5]]))
+        >>> dA_prev, dW, db = jaxnet.linear_backward(jnp.array([[3.0, 4.0]]), cache)
+        >>> dW, db
+        (Array([[1.5, 2. ]], dtype=float32), Array([[3.5]], dtype=float32))
     """
     check_linear_cache(cache)
     A_prev, W, _ = cache
@@ -93,7 +104,7 @@ def linear_transpose(dZ: Float[Array, "n m"], W: Float[Array, "n n_prev"]) -> Fl
 def linear_gradient(
     dZ: Float[Array, "n m"], A_prev: Float[Array, "n_prev m"]
 ) -> tuple[Float[Array, "n n_prev"], Float[Array, "n 1"]]:
-    """dW = dZ A_prev^T / m,  db = mean of the columns of dZ: the one place where gradients are divided by m."""
+    """dW = dZ A_prev^T / m,  db = mean of the columns of dZ: the one place where a gradient is divided by m."""
     m = A_prev.shape[1]
     return (1 / m) * (dZ @ A_prev.T), (1 / m) * jnp.sum(dZ, axis=1, keepdims=True)
 
@@ -104,7 +115,16 @@ def linear_activation_forward(
     b: Float[AnyArray, "n 1"],
     activation: str | Activation,
 ) -> tuple[Float[Array, "n m"], LayerCache]:
-    """A = g(W A_prev + b), and the cache ((A_prev, W, b), Z)."""
+    """A = g(W A_prev + b), and the cache ((A_prev, W, b), Z).
+
+    `activation` is a name such as `"relu"`, or an `Activation`. Raises `InputError` as `linear_forward` does, and for
+    an unknown activation.
+
+    Example:
+        >>> A, cache = jaxnet.linear_activation_forward(jnp.eye(2), jnp.array([[1.0, -2.0]]), jnp.zeros((1, 1)), "relu")
+        >>> A
+        Array([[1., 0.]], dtype=float32)
+    """
     g = as_activation(activation)
     Z, linear_cache = linear_forward(A_prev, W, b)
     return g.forward(Z), LayerCache(linear_cache, Z)
@@ -113,7 +133,17 @@ def linear_activation_forward(
 def linear_activation_backward(
     dA: Float[AnyArray, "n m"], cache: tuple, activation: str | Activation
 ) -> tuple[Float[Array, "n_prev m"], Float[Array, "n n_prev"], Float[Array, "n 1"]]:
-    """dZ = g'(Z) * dA, then `linear_backward`: dA_prev, dW, db."""
+    """dZ = g'(Z) * dA, then `linear_backward`: dA_prev, dW, db.
+
+    `activation` is a name such as `"relu"`, or an `Activation`. Raises `InputError` as `linear_backward` does, and for
+    an unknown activation.
+
+    Example:
+        >>> _, cache = jaxnet.linear_activation_forward(jnp.eye(2), jnp.array([[1.0, -2.0]]), jnp.zeros((1, 1)), "relu")
+        >>> dA_prev, dW, db = jaxnet.linear_activation_backward(jnp.ones((1, 2)), cache, "relu")
+        >>> dW, db
+        (Array([[0.5, 0. ]], dtype=float32), Array([[0.5]], dtype=float32))
+    """
     g = as_activation(activation)
     check_layer_cache(cache)
     linear_cache, Z = cache

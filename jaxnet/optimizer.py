@@ -18,7 +18,7 @@ LEARNING_RATE = 0.0075  # the course's
 
 
 class _GradientDescent(optax.GradientTransformationExtraArgs):
-    """`optax.sgd`, pickled by its rate: its functions are closures, which Python cannot pickle."""
+    """`optax.sgd`, pickled by its learning rate: its functions are closures, which Python cannot pickle."""
 
     learning_rate: float
 
@@ -26,9 +26,9 @@ class _GradientDescent(optax.GradientTransformationExtraArgs):
         return gradient_descent, (self.learning_rate,)
 
 
-@lru_cache(maxsize=64)  # a function that has an optimizer as a static argument is compiled anew for every new one
+@lru_cache(maxsize=64)  # where the optimizer is a static argument, a new object would mean a new compilation
 def gradient_descent(learning_rate: float) -> optax.GradientTransformationExtraArgs:
-    """The `optax.sgd` of this rate, the same one every time."""
+    """The `optax.sgd` with this learning rate, and the same object every time."""
     optimizer = _GradientDescent(*optax.sgd(learning_rate))
     optimizer.learning_rate = learning_rate
     return optimizer
@@ -45,7 +45,7 @@ def descend(
     J: Cost,
     objective: Callable[[Parameters], Cost],
 ) -> tuple[Parameters, Any]:
-    """New parameters and new state: what an optimizer makes of a gradient, the cost, and the cost as a function."""
+    """The new parameters and state that `optimizer` makes of a gradient, the cost J, and the cost as a function."""
     updates, opt_state = _optimizer_step(optimizer, gradient, opt_state, parameters, J, objective)
     return cast(Parameters, optax.apply_updates(parameters, updates)), opt_state
 
@@ -58,35 +58,35 @@ def _optimizer_step(
     J: Cost,
     objective: Callable[[Parameters], Cost],
 ) -> tuple[Any, Any]:
-    """What the optimizer makes of the gradient, and of what else it asks for. Raises `InputError` where it cannot."""
+    """The optimizer's updates and state, from the gradient and what else it asks for. `InputError` where it fails."""
     check_optimizer(optimizer)
     optimizer = optax.with_extra_args_support(optimizer)
     extra = {"value": J, "grad": gradient, "value_fn": objective}
     taken = inspect.signature(optimizer.update).parameters
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
-        # Line searches refuse names that they do not know, so this one is for those alone that ask for it.
+        # Line searches refuse names that they do not know, so this one is passed only to those that ask for it.
         extra["grad_fn"] = lambda parameters, _: jax.grad(objective)(parameters)
         extra = {name: value for name, value in extra.items() if name in taken}
     try:
         return optimizer.update(gradient, opt_state, parameters, **extra)
     except InputError:
         raise
-    except Exception as error:  # whatever code of others raises
+    except Exception as error:  # foreign code may raise anything
         raise InputError(
-            f"the optimizer makes no step from the gradient, its state, the parameters and {', '.join(extra)}: "
+            f"the optimizer fails on the gradient, its state, the parameters and {', '.join(extra)}: "
             f"{type(error).__name__}: {first_line(error)}. Its state must be that of these parameters, as "
-            "optimizer.init(parameters) makes it, and masks and labels the same kind of mapping; one that needs "
-            "more than this needs a step of your own, with the gradient of `cost_and_grads`"
+            "optimizer.init(parameters) makes it, and masks and labels the same kind of mapping; an optimizer that "
+            "needs more than this needs a step of your own, with the gradient of `cost_and_grads`"
         ) from error
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, without the explanations that JAX adds."""
+    """The message of an error, without the explanations that JAX appends."""
     return f"{error}".strip().split("\n")[0][:200]
 
 
 def check_optimizer(optimizer: optax.GradientTransformation) -> None:
-    """Raises `InputError` for anything else, such as a name or an optimizer that was not called."""
+    """Raises `InputError` for anything but an optimizer, such as a name or a function that makes one."""
     if not callable(getattr(optimizer, "init", None)) or not callable(getattr(optimizer, "update", None)):
         raise InputError(f"optimizer is {optimizer!r:.60}; expected one of optax, such as optax.adam(1e-3)")
 
@@ -94,10 +94,11 @@ def check_optimizer(optimizer: optax.GradientTransformation) -> None:
 def as_the_optimizer_takes(
     parameters: Parameters, optimizer: optax.GradientTransformation, opt_state: Any = None
 ) -> Parameters:
-    """The parameters as a `FrozenDict` or a dict: as they are, unless the optimizer takes only the other.
+    """The parameters as the kind of mapping that the optimizer accepts, a `FrozenDict` or a dict; unchanged if it takes
+       both.
 
-    Its masks and labels are trees of one of the two, and its state, where there is one, belongs to one. Raises
-    `InputError` where neither fits, and for optimizers that move other parameters than those of the network.
+    An optimizer's masks and labels are trees of one kind, and so is its state, where there is one. Raises `InputError`
+    where neither kind fits, and for optimizers that move other parameters than the network's.
     """
     check_optimizer(optimizer)
     frozen, plain = FrozenDict(parameters), dict(parameters)
@@ -105,7 +106,7 @@ def as_the_optimizer_takes(
     for tree in (plain, frozen) if isinstance(parameters, dict) else (frozen, plain):
         try:
             state = jax.eval_shape(optimizer.init, tree)
-        except Exception as error:  # whatever code of others raises
+        except Exception as error:  # foreign code may raise anything
             errors.append(f"{type(error).__name__}: {first_line(error)}")
             continue
         _check_one_set_of_parameters(state)
@@ -117,8 +118,8 @@ def as_the_optimizer_takes(
             'mappings of these names, such as {"W1": True, "b1": False, ...}, or functions that make one'
         )
     raise InputError(
-        "opt_state is no state of this optimizer for these parameters; pass None, optimizer.init(parameters), or the "
-        "opt_state that a run with them returned"
+        "opt_state is not a state of this optimizer for these parameters; pass None, optimizer.init(parameters), or "
+        "the opt_state that a run with them returned"
     )
 
 
@@ -133,6 +134,6 @@ def _check_one_set_of_parameters(state: Any) -> None:
             )
         if isinstance(part, optax.contrib.SAMState) and part.cache is not None:
             raise InputError(
-                "optax.contrib.sam makes every other step from moved parameters, with which a run could end; pass "
-                "opaque_mode=True, and it makes both steps in one"
+                "optax.contrib.sam takes every other step from perturbed parameters, with which a run could end; pass "
+                "opaque_mode=True, and it takes both steps in one"
             )

@@ -1,4 +1,4 @@
-"""Parameters are an immutable mapping; `initialize_parameters_deep` draws one."""
+"""Parameters as an immutable mapping, and `initialize_parameters_deep`, which draws one."""
 
 import itertools
 import math
@@ -16,10 +16,11 @@ from .types import DTypeLike, Parameters, PRNGKeyArray
 
 
 class FrozenDict(Mapping[str, Any]):
-    """An immutable dict and JAX pytree whose keys stand in layer order: `W1, b1, ..., W10, b10`.
+    """An immutable dict and JAX pytree whose keys are in layer order: `W1, b1, ..., W10, b10`.
 
-    As with Python's coming builtin `frozendict` (PEP 814), read it as a dict and make a changed one with `|`. Unlike
-    there the keys are sorted, so that equal key sets are equal tree structures, in whatever order they were written.
+    As with Python's coming builtin `frozendict` (PEP 814), read it as a dict and make a changed copy with `|`. Unlike
+    `frozendict`, it sorts its keys, so that equal sets of keys are equal tree structures in whatever order they were
+    written.
     """
 
     __slots__ = ("_items",)
@@ -72,7 +73,7 @@ def _flatten_with_keys(mapping: FrozenDict):
     return [(jax.tree_util.DictKey(name), value) for name, value in mapping.items()], tuple(mapping)
 
 
-# Every call of a jitted function flattens its arguments and unflattens its results, so these two are short.
+# Every call of a jitted function flattens its arguments and unflattens its results, so these two have to be fast.
 def _flatten(mapping: FrozenDict):
     return tuple(mapping._items.values()), tuple(mapping._items)
 
@@ -90,6 +91,11 @@ def layer_dims(parameters: Parameters) -> tuple[int, ...]:
     """`(n_x, n_1, ..., n_L)`, read off the shapes of `W1, b1, ..., WL, bL`.
 
     Raises `InputError`, naming the layer, where a key is missing or unknown or two shapes do not fit.
+
+    Example:
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> jaxnet.layer_dims(parameters)
+        (2, 3, 1)
     """
     if not isinstance(parameters, Mapping):
         raise InputError(
@@ -133,7 +139,7 @@ def checked_layer_dims(layer_dims: Sequence[int]) -> list[int]:
     return dims
 
 
-# The standard deviation of W_l's entries, from n_l and n_{l-1}.
+# The standard deviation of the entries of W_l, as a function of n_l and n_{l-1}.
 INITS = {
     "lecun": lambda n, n_prev: 1 / math.sqrt(n_prev),  # LeCun et al. 1998, "Efficient BackProp", eq. 16
     "he": lambda n, n_prev: math.sqrt(2 / n_prev),  # He et al. 2015, eq. 10
@@ -150,16 +156,27 @@ def initialize_parameters_deep(
 ) -> FrozenDict:
     """W_l ~ N(0, std_l^2) of shape (n_l, n_{l-1}),  b_l = 0 of shape (n_l, 1).
 
-    `init` names std_l: `"lecun"` is 1/sqrt(n_{l-1}), `"he"` is sqrt(2/n_{l-1}), `"xavier"` is
-    sqrt(2/(n_{l-1} + n_l)); a number is std_l itself (0.01 is the course's first choice).
-    `dtype` is JAX's default float unless given. Raises `InputError` for sizes that are no positive integers.
+    Args:
+        layer_dims: `(n_x, n_1, ..., n_L)`, the number of inputs and then the units of each layer.
+        key: A random key of JAX, such as `jax.random.key(0)`.
+        init: The name of std_l: `"lecun"` is 1/sqrt(n_{l-1}), `"he"` is sqrt(2/n_{l-1}), `"xavier"` is
+            sqrt(2/(n_{l-1} + n_l)). Or std_l itself as a number; 0.01 is the course's first choice.
+        dtype: Of the parameters. Default: JAX's default float.
+
+    Raises:
+        InputError: for sizes that are not positive integers, an unknown `init`, and anything but a key.
+
+    Example:
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0), init="he")
+        >>> {name: value.shape for name, value in parameters.items()}
+        {'W1': (3, 2), 'b1': (3, 1), 'W2': (1, 3), 'b2': (1, 1)}
     """
     dims = checked_layer_dims(layer_dims)
     if not (isinstance(init, str) and init in INITS):
         check_number("init", init, f"a number from 0 or one of {', '.join(INITS)}", lambda std: std >= 0)
     check_key(key)
     sizes = [n * n_prev for n_prev, n in itertools.pairwise(dims)]
-    # One draw for all layers: the generator is compiled anew, for a third of a second, for every shape it draws.
+    # One draw for all layers: for every shape, the generator is compiled anew, which takes a third of a second.
     entries = jax.random.normal(key, (sum(sizes),), dtype or float)
     parameters, start = {}, 0
     for l, size in enumerate(sizes, start=1):

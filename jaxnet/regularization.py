@@ -1,6 +1,6 @@
-"""What keeps a network from learning its examples by heart: small weights and dropped units, as in the course.
+"""Regularization as in the course: an L2 penalty on the weights, and dropout.
 
-Dropout is a factor on the activations, `D / keep_prob`, drawn once a step and used on the way forward and back:
+Dropout is a factor on the activations, `D / keep_prob`, drawn once per step and used both forward and backward:
 `L_model_forward` and `backpropagate` take such factors as `masks`.
 """
 
@@ -27,9 +27,27 @@ def dropout_masks(
 ) -> tuple[Float[Array, "n m"] | None, ...]:
     """D_l / keep_prob for A_0, ..., A_{L-1}, where the entries of D_l are 1 with probability `keep_prob`, else 0.
 
-    Inverted dropout (Srivastava et al. 2014, section 10): the mean of a masked activation is the activation, so that
-    nothing is scaled when predicting. A_0 is X, of which `input_keep_prob` is kept; None where all is.
-    Raises `InputError` for a probability outside (0, 1].
+    Inverted dropout (Srivastava et al. 2014, section 10): the expected value of a masked activation is the activation,
+    so nothing has to be rescaled when predicting.
+
+    Args:
+        layer_dims: `(n_x, n_1, ..., n_L)`.
+        m: The number of examples.
+        keep_prob: The probability with which a hidden unit is kept, above 0 and up to 1.
+        key: A random key of JAX; use another one for each step.
+        input_keep_prob: The same for the entries of X, which is A_0. Default: 1, all are kept.
+        dtype: Of the masks. Default: JAX's default float.
+
+    Returns:
+        One mask of shape `(n_l, m)` for each of A_0, ..., A_{L-1}, or None where everything is kept.
+
+    Raises:
+        InputError: for a probability outside (0, 1].
+
+    Example:
+        >>> masks = jaxnet.dropout_masks((2, 3, 1), 4, 0.5, key=jax.random.key(0))
+        >>> masks[0], masks[1].shape, sorted(set(masks[1].ravel().tolist()))
+        (None, (3, 4), [0.0, 2.0])
     """
     dims = checked_layer_dims(layer_dims)[:-1]
     keeps = [input_keep_prob, *[keep_prob] * (len(dims) - 1)]
@@ -45,16 +63,29 @@ def dropout_masks(
 
 
 def l2_cost(parameters: Parameters, lambd: float, m: int) -> Float[Array, ""]:
-    """lambd / (2 m) sum_l ||W_l||_F^2, which the course adds to the cost; biases are free.
+    """lambd / (2 m) sum_l ||W_l||_F^2, which the course adds to the cost; biases are not penalised.
 
-    Raises `InputError` for a `lambd` below 0 and an `m` that is not a count.
+    Raises `InputError` for a `lambd` below 0 and for an `m` that is not a count.
+
+    Example:
+        >>> parameters = {"W1": jnp.array([[3.0, 4.0]]), "b1": jnp.ones((1, 1))}
+        >>> jaxnet.l2_cost(parameters, lambd=0.1, m=5)
+        Array(0.25, dtype=float32)
     """
     _check_penalty(parameters, lambd, m)
     return lambd / (2 * m) * jnp.sum(jnp.stack([jnp.sum(W**2) for name, W in parameters.items() if name[0] == "W"]))
 
 
 def l2_gradient(parameters: Parameters, lambd: float, m: int) -> FrozenDict:
-    """The derivative of `l2_cost`: lambd / m W_l, and 0 for the biases."""
+    """The derivative of `l2_cost`: lambd / m W_l for the weights, and 0 for the biases.
+
+    It has the keys of `parameters`. Raises `InputError` as `l2_cost` does.
+
+    Example:
+        >>> parameters = {"W1": jnp.array([[3.0, 4.0]]), "b1": jnp.ones((1, 1))}
+        >>> jaxnet.l2_gradient(parameters, lambd=0.1, m=5)["W1"]
+        Array([[0.06, 0.08]], dtype=float32)
+    """
     _check_penalty(parameters, lambd, m)
     return FrozenDict(
         {name: lambd / m * value if name[0] == "W" else jnp.zeros_like(value) for name, value in parameters.items()}

@@ -1,4 +1,4 @@
-"""Steps down the gradient: the course's update, and the compiled one with any optax optimizer."""
+"""Gradient steps: the course's update, and a compiled step with any optax optimizer."""
 
 from collections.abc import Callable
 from functools import partial
@@ -54,10 +54,13 @@ def init_state(
 ) -> TrainState:
     """The state before the first step: `optimizer.init(parameters)`, and the first feedback weights, from `key`.
 
-    Parameters become the kind of mapping that the optimizer's masks and labels are, `FrozenDict` or dict. Raises
-    `InputError` for an optimizer that cannot train one set of parameters, and where a rule needs a `key`.
+    The parameters become the kind of mapping that the optimizer's masks and labels are, `FrozenDict` or dict.
 
-        >>> parameters = jaxnet.initialize_parameters_deep((4, 3, 1), key=jax.random.key(0))
+    Raises:
+        InputError: for an optimizer that cannot train one set of parameters, and where a rule needs a `key`.
+
+    Example:
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
         >>> jaxnet.init_state(parameters, optax.adam(1e-3)).step
         0
     """
@@ -67,9 +70,15 @@ def init_state(
 
 
 def update_parameters(parameters: Parameters, grads: Grads, learning_rate: float) -> FrozenDict:
-    """W_l - alpha dW_l,  b_l - alpha db_l, as new parameters; the arguments are not touched.
+    """W_l - alpha dW_l,  b_l - alpha db_l, as new parameters; the arguments are not changed.
 
     Raises `InputError`, naming the entry, for a gradient that is missing, not finite, or would broadcast.
+
+    Example:
+        >>> parameters = {"W1": jnp.array([[3.0, 4.0]]), "b1": jnp.ones((1, 1))}
+        >>> grads = {"dW1": jnp.array([[1.0, 0.0]]), "db1": jnp.ones((1, 1))}
+        >>> jaxnet.update_parameters(parameters, grads, learning_rate=0.5)["W1"]
+        Array([[2.5, 4. ]], dtype=float32)
     """
     check_parameters(parameters)
     check_number("learning_rate", learning_rate, "a number")
@@ -94,21 +103,31 @@ def update(
 ) -> tuple[TrainState, Cost]:
     """One step of `optimizer` along the hand-written gradient: the new state, and the cost before the step.
 
-    Pure and not compiled: `make_update_step` compiles it alone, the training loop inside its scan. Parameters keep
-    their tree structure. Optimizers that look at the cost (line searches, Polyak steps, `optax.contrib.sam` with
-    `opaque_mode=True`) are given it.
+    Pure and not compiled: `make_update_step` compiles it by itself, the training loop inside its scan. Optimizers that
+    look at the cost (line searches, Polyak steps, `optax.contrib.sam` with `opaque_mode=True`) receive it.
 
     Args:
-        X: (n_x, m) inputs, one example a column.
-        Y: (n_L, m) labels.
-        state: where the step starts. Without an `opt_state` the optimizer's first one is made.
-        optimizer: any of optax.
-        network: which functions the layers apply.
-        l2: the course's lambd / m: l2 / 2 sum ||W_l||^2 is added to the cost.
-        masks, dtype, sample_weight: as in `cost_and_grads`.
-        key: for feedback rules that draw in every step.
+        X: Inputs, `(n_x, m)`, one column per example.
+        Y: Labels, `(n_L, m)`; with one output also `(m,)`.
+        state: Where the step starts. The new parameters have the same tree structure. Where there is no `opt_state`,
+            the optimizer's first one is made.
+        optimizer: Any optax transformation. Default: gradient descent at the course's rate, 0.0075.
+        network: The functions of the layers. Default: the course's network.
+        l2: The course's lambd / m: l2 / 2 sum ||W_l||^2 is added to the cost.
+        masks: One factor, or None, for each of A_0, ..., A_{L-1}: see `dropout_masks`.
+        dtype: The compute dtype. Default: the parameter dtype.
+        sample_weight: `(m,)` weights of the examples, from 0.
+        key: A key for feedback rules that draw in every step.
 
-    Raises `InputError` where the optimizer makes no step.
+    Raises:
+        InputError: as `cost_and_grads` does, and where the optimizer fails.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> state, J = jaxnet.update(X, Y, jaxnet.init_state(parameters))
+        >>> state.step, list(state.parameters), J.shape
+        (1, ['W1', 'b1', 'W2', 'b2'], ())
     """
     check_state(state)
     parameters, opt_state, B, made = state
@@ -132,18 +151,26 @@ def update(
 def make_update_step(
     optimizer: optax.GradientTransformation = GRADIENT_DESCENT, network: Network = COURSE
 ) -> Callable[..., tuple[TrainState, Cost]]:
-    """`update` as one jitted function: (X, Y, state) -> (state, cost).
+    """`update` as one compiled function: (X, Y, state) -> (state, cost).
 
     `state`, as `init_state(parameters, optimizer, network)` makes it, is donated: its buffers become the new ones, so
     use what the step returns and not what you passed. The cost is the one before the step.
 
-    Dtypes and shapes are checked when the step is compiled; the values of what it is given, such as labels beyond 1,
-    are not looked at. `cost_and_grads` looks at them, and so does `train`.
+    Dtypes and shapes are checked when the step is compiled. Values, such as labels beyond 1, are not checked;
+    `cost_and_grads` checks them, and so does `train`.
 
-    A buffer can be donated once: where an optimizer's first state holds an array twice (L-BFGS, Prodigy, ...),
-    start from `jax.tree.map(jnp.copy, init_state(...))`.
+    A buffer can be donated only once: where an optimizer's first state holds the same array twice (L-BFGS, Prodigy,
+    ...), start from `jax.tree.map(jnp.copy, init_state(...))`.
 
     `step(..., sample_weight=w)` weights the examples; `step(..., key=key)` is for feedback rules that draw in every
     step.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> step = jaxnet.make_update_step(optax.sgd(0.1))
+        >>> state, J = step(X, Y, jaxnet.init_state(parameters, optax.sgd(0.1)))
+        >>> int(state.step), J.shape
+        (1, ())
     """
     return jax.jit(partial(update, optimizer=optimizer, network=network), donate_argnums=2)

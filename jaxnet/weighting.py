@@ -1,7 +1,7 @@
-"""Weights of examples: the cost is J = (1/m) sum_i w_i loss_i, and column i of dZL is w_i times that of example i.
+"""Weights of examples: the cost is J = (1/m) sum_i w_i loss_i, and column i of dZL is multiplied by w_i.
 
-The 1/m stays: a weight of 2 is the same example twice, up to m. Weights of 1 change no bit of a gradient; the cost may
-be added up in another order.
+The factor 1/m stays: a weight of 2 counts an example twice, up to m. Weights of 1 do not change a bit of a gradient;
+the cost may be summed in a different order.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ ClassWeight: TypeAlias = Mapping[Any, Any] | str | None  # {class: weight}, or "
 
 
 def weighted(columns: Float[Array, "... m"], sample_weight: Float[Array, " m"] | None) -> Float[Array, "... m"]:
-    """Column i, or entry i, times w_i; as it is where there are no weights."""
+    """Column i, or entry i, times w_i; unchanged where there are no weights."""
     if sample_weight is None:
         return columns
     weight = sample_weight.reshape((1,) * (columns.ndim - 1) + sample_weight.shape)
@@ -31,12 +31,12 @@ def weighted(columns: Float[Array, "... m"], sample_weight: Float[Array, " m"] |
 
 
 def as_sample_weight(sample_weight: SampleWeight, like: Array | jax.ShapeDtypeStruct) -> Float[Array, " m"] | None:
-    """The weights, in float32 or a wider dtype of `like`, whose columns are the examples.
+    """The weights as an `(m,)` array, in float32 or in the dtype of `like` where that is wider.
 
-    They are (m,) or (1, m) numbers from 0: bool, int or float.
+    `sample_weight` holds `(m,)` or `(1, m)` numbers from 0, bool, int or float; `like` has the examples as its columns.
 
-    Raises `InputError` for other shapes and types, and, where the values are not traced, for weights that are
-    negative, not finite, or all 0.
+    Raises `InputError` for other shapes and types and, unless the values are traced, for weights that are negative, not
+    finite, or all 0.
     """
     if sample_weight is None:
         return None
@@ -75,15 +75,15 @@ def _check_values(weight: Float[np.ndarray, " m"]) -> None:
 def example_weights(
     Y: Float[Array, "n_L m"], output: Callable, sample_weight: SampleWeight, class_weight: ClassWeight
 ) -> Float[Array, " m"] | None:
-    """What the loss of each example is multiplied by, if anything: its own weight, times that of its class."""
+    """The factor on each example's loss, if any: its sample weight times the weight of its class."""
     weight = as_sample_weight(sample_weight, Y)
     if class_weight is None:
         return weight
     n_L = len(Y)
     if n_L > 1 and output is jax.nn.sigmoid:
         raise InputError(
-            f"class_weight is given, but each of the {n_L} sigmoid outputs is a label of its own, and an example of "
-            "no one class; pass sample_weight"
+            f"class_weight is given, but each of the {n_L} sigmoid outputs is a label of its own, so an example does "
+            "not belong to a single class; pass sample_weight"
         )
     classes, n = classes_of(np.asarray(Y, np.float64)), max(n_L, 2)
     by_class = class_weights(class_weight, np.bincount(classes, minlength=n).tolist(), range(n))[classes]
@@ -91,11 +91,11 @@ def example_weights(
 
 
 def class_weights(class_weight: ClassWeight, counts: Sequence[int], names: Sequence[Any]) -> Float[np.ndarray, " n"]:
-    """The weight of each class: "balanced" is m / (n count_c), which makes all n classes count alike; else as given.
+    """The weight of each class: m / (n count_c) under "balanced", with which all n classes count alike; else as given.
 
-    `counts` are the examples of each class, `names` the keys of the mapping. A class that it leaves out has weight 1.
-    As in scikit-learn, whose formula it is. Raises `InputError` for names and weights that are none, and for a weight
-    of a class without examples.
+    The formula is scikit-learn's. A class that a mapping leaves out has weight 1. `counts` are the numbers of examples
+    of each class, and `names` the keys that a mapping may have. Raises `InputError` for unknown names, for weights that
+    are not numbers from 0, and for a weight of a class without examples.
     """
     known = ", ".join(map(str, names))
     if isinstance(class_weight, str) and class_weight == "balanced":
@@ -124,7 +124,7 @@ def class_weights(class_weight: ClassWeight, counts: Sequence[int], names: Seque
 def classes_of(Y: Float[np.ndarray, "n_L m"]) -> Int[np.ndarray, " m"]:
     """The class of each example: 0 or 1 where there is one output, else the index of its 1.
 
-    Raises `InputError` for labels between 0 and 1, which belong to no class alone.
+    Raises `InputError` for labels strictly between 0 and 1, which do not name a single class.
     """
     hard = np.isin(Y, (0, 1)).all(axis=0) & ((len(Y) == 1) | (Y.sum(axis=0) == 1))
     if not hard.all():

@@ -536,7 +536,7 @@ def test_backpropagation_is_known_by_what_it_is_and_takes_no_feedback(x64):
     _, grads = cost_and_grads(X, Y, parameters, network=copy.deepcopy(plain))
     for name, value in cost_and_grads(X, Y, parameters, network=same)[1].items():
         np.testing.assert_array_equal(grads[name], value)
-    with pytest.raises(InputError, match="B are given, but this network goes by backpropagation"):
+    with pytest.raises(InputError, match="B is given, but this network uses backpropagation"):
         jaxnet.cost_and_grads(X, Y, parameters, plain, B=B)
 
 

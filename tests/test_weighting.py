@@ -251,7 +251,7 @@ def test_a_seed_of_ones_own_weights_its_columns_itself(x64):
     def own(loss, ZL, Y):
         return loss.gradient(ZL, Y)
 
-    with pytest.raises(InputError, match="nothing tells how the seed own depends on it; multiply the columns"):
+    with pytest.raises(InputError, match="it is not known how the seed own depends on it; multiply the columns"):
         readouts.record(X, Y, parameters, Network("relu", SOFTMAX), seed=own, sample_weight=W)
 
 

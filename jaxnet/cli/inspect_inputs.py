@@ -64,10 +64,10 @@ def drawn_examples(n_x: int, n_L: int, m: int, network: "Network", key: "PRNGKey
     import jax
     import jax.numpy as jnp
 
-    from ..losses import loss_piece
+    from ..losses import loss_function
 
     X_key, Y_key = jax.random.split(key)
-    return jax.random.normal(X_key, (n_x, m)), loss_piece(network.loss, "sample")(jnp.zeros((n_L, m)), Y_key)
+    return jax.random.normal(X_key, (n_x, m)), loss_function(network.loss, "sample")(jnp.zeros((n_L, m)), Y_key)
 
 
 def _drawn_pixels(subject: Subject, dims: tuple[int, ...], m: int, key: "PRNGKeyArray") -> Inputs:

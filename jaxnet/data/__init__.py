@@ -1,4 +1,4 @@
-"""Images and arrays in: every source ends as rows of pixels or floats and whole-numbered labels."""
+"""Images and arrays in: every source becomes rows of pixels or floats, and integer labels."""
 
 import os
 from collections.abc import Callable
@@ -39,11 +39,29 @@ def load_dataset(
     cache: Path | None = None,
     on_image: Callable[[int, int], None] | None = None,
 ) -> Dataset:
-    """The data at `path`: the course's .h5, an .npz of X and Y, a folder of images or of MNIST's idx files.
+    """The dataset at `path`, with a training part and a test part.
 
-    None is `load_faces`. Images of a folder are decoded to `size` x `size` pixels, once, and kept in `cache`;
-    `on_image(done, total)` is called while that goes on. Where a source has no test examples of its own,
-    `test_fraction` of each class is held out, drawn from `seed`. Raises `InputError` for anything that cannot be used.
+    Args:
+        path: The course's .h5 file, an .npz file of X and Y, a folder of images, or a folder of MNIST's idx files. None
+            stands for `load_faces`.
+        test_fraction: The share of each class that is held out where a source has no test examples of its own, between
+            0 and 1.
+        seed: Determines which examples are held out.
+        size: Images of a folder are resized to `size` x `size` pixels. Default: 64.
+        grey: Whether images of a folder are converted to grey. Default: False.
+        cache: The folder in which decoded images are kept. Default: JAXNET_CACHE, or else the user's cache folder.
+        on_image: `on_image(done, total)` is called while images are decoded.
+
+    Raises:
+        InputError: for anything that cannot be used.
+
+    Example:
+        >>> import pathlib
+        >>> path = pathlib.Path("points.npz")
+        >>> np.savez(path, X=np.eye(2, 8, dtype="float32"), Y=np.arange(8) % 2)
+        >>> dataset = jaxnet.data.load_dataset(path, test_fraction=0.25, seed=0)
+        >>> dataset.train.rows.shape, dataset.test.labels.shape, dataset.classes
+        ((6, 2), (2,), ('0', '1'))
     """
     if not 0 < test_fraction < 1:
         raise InputError(f"the test fraction is {test_fraction}; expected a number between 0 and 1")

@@ -1,4 +1,4 @@
-"""Arrays in: the course's HDF5 files, .npz files, MNIST's idx files, and the faces of scikit-image; as datasets."""
+"""Datasets from arrays: the course's HDF5 files, .npz files, MNIST's idx files, and the faces of scikit-image."""
 
 import gzip
 import math
@@ -17,12 +17,18 @@ from .hdf5 import read_h5
 
 
 WHOLE, PARTS = ("x", "y"), ("train_x", "train_y", "test_x", "test_y")
-LARGEST_LABEL = 2**53  # beyond, float64 does not tell one whole number from the next
+LARGEST_LABEL = 2**53  # beyond, float64 cannot tell one whole number from the next
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
 def load_faces(*, test_fraction: float, seed: int) -> Dataset:
-    """200 photographs of 25 x 25 grey pixels, half of them faces: the sample of LFW that scikit-image ships."""
+    """200 photographs of 25 x 25 grey pixels, half of them faces: the sample of LFW that scikit-image ships.
+
+    Example:
+        >>> dataset = jaxnet.data.load_faces(test_fraction=0.25, seed=0)
+        >>> dataset.input_shape, len(dataset.train.labels), dataset.classes
+        ((25, 25), 150, ('not a face', 'face'))
+    """
     try:
         from skimage.data import lfw_subset
     except ImportError as error:
@@ -35,7 +41,18 @@ def load_faces(*, test_fraction: float, seed: int) -> Dataset:
 
 
 def load_h5(path: Path, *, test_fraction: float, seed: int) -> Dataset:
-    """The course's `train_*.h5`: train_set_x, train_set_y, list_classes; its `test_*.h5` beside it is the test set."""
+    """The course's `train_*.h5`, with train_set_x, train_set_y, list_classes; `test_*.h5` beside it is the test set.
+
+    Where there is no such file, `test_fraction` of each class is held out, drawn from `seed`.
+
+    Example:
+        >>> import h5py, pathlib
+        >>> path = pathlib.Path("train_points.h5")
+        >>> with h5py.File(path, "w") as file:
+        ...     file["train_set_x"], file["train_set_y"] = np.zeros((8, 2, 2, 3), "uint8"), np.arange(8) % 2
+        >>> jaxnet.data.load_h5(path, test_fraction=0.25, seed=0).input_shape
+        (2, 2, 3)
+    """
     images, labels, names = read_h5(path, "train")
     beside = path.with_name(path.name.replace("train", "test"))
     test = read_h5(beside, "test")[:2] if beside != path and beside.exists() else None
@@ -44,9 +61,17 @@ def load_h5(path: Path, *, test_fraction: float, seed: int) -> Dataset:
 
 
 def load_npz(path: Path, *, test_fraction: float, seed: int) -> Dataset:
-    """Arrays X and Y, or train_x, train_y, test_x and test_y; and, if it is there, classes.
+    """Arrays X and Y, or train_x, train_y, test_x and test_y; and, if present, classes.
 
-    Images are uint8, (m, height, width) or (m, height, width, 3). X of floats is (n_x, m), one column an example.
+    Images are uint8, (m, height, width) or (m, height, width, 3). X of floats is (n_x, m), one column per example.
+    Where there are no test arrays, `test_fraction` of each class is held out, drawn from `seed`.
+
+    Example:
+        >>> import pathlib
+        >>> path = pathlib.Path("points.npz")
+        >>> np.savez(path, X=np.eye(2, 8, dtype="float32"), Y=np.arange(8) % 2, classes=["even", "odd"])
+        >>> jaxnet.data.load_npz(path, test_fraction=0.25, seed=0).classes
+        ('even', 'odd')
     """
     stored = read_npz(path)
     arrays = {name.lower(): array for name, array in stored.items()}
@@ -64,13 +89,32 @@ def load_npz(path: Path, *, test_fraction: float, seed: int) -> Dataset:
 
 
 def is_idx(folder: Path) -> bool:
-    """Has the folder any of MNIST's files?"""
-    # Unlike Path.is_file, it is False, and no error, in a folder that may not be read.
+    """Whether the folder holds any of MNIST's files.
+
+    Example:
+        >>> import pathlib
+        >>> jaxnet.data.is_idx(pathlib.Path("."))
+        False
+    """
+    # Unlike Path.is_file, it returns False, without an error, in a folder without read permission.
     return any(os.path.isfile(folder / f"{name}{suffix}") for name in IDX_FILES for suffix in ("", ".gz"))
 
 
 def load_idx(folder: Path) -> Dataset:
-    """MNIST's four files, as they are published or unpacked: train-images-idx3-ubyte[.gz] and so on."""
+    """MNIST's four files, as they are published or unpacked: train-images-idx3-ubyte[.gz] and so on.
+
+    Example:
+        >>> import pathlib, struct
+        >>> images = struct.pack(">HBBIII", 0, 8, 3, 2, 1, 1) + bytes([10, 20])
+        >>> labels = struct.pack(">HBBI", 0, 8, 1, 2) + bytes([0, 1])
+        >>> folder = pathlib.Path(".")
+        >>> for name in ("train", "t10k"):
+        ...     _ = (folder / f"{name}-images-idx3-ubyte").write_bytes(images)
+        ...     _ = (folder / f"{name}-labels-idx1-ubyte").write_bytes(labels)
+        >>> jaxnet.data.load_idx(folder).train.rows
+        array([[10],
+               [20]], dtype=uint8)
+    """
     images, labels, test_images, test_labels = (read_idx(folder, name) for name in IDX_FILES)
     return _dataset(printable(str(folder)), images, labels, (test_images, test_labels), None, 0.5, 0)
 
@@ -78,7 +122,7 @@ def load_idx(folder: Path) -> Dataset:
 def read_idx(folder: Path, name: str) -> UInt8[np.ndarray, "..."]:
     """One idx file: two zero bytes, the type (8 for uint8), the number of axes, their sizes, the values.
 
-    Of a packed one no more is unpacked than its header declares, and one byte to see that it ends there.
+    A packed file is unpacked only as far as its header declares, plus one byte to see that it ends there.
     """
     path = next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
     if path is None:
@@ -90,15 +134,15 @@ def read_idx(folder: Path, name: str) -> UInt8[np.ndarray, "..."]:
                 raise InputError(f"{path} is not an idx file of bytes with one axis or three; expected one of MNIST's")
             shape = struct.unpack(f">{axes}I", file.read(4 * axes))
             check_fits(path, f"an array of shape {shape}", math.prod(shape))
-            content = file.read(math.prod(shape) + 1)  # and the checksum of a packed file, which is read at its end
+            content = file.read(math.prod(shape) + 1)  # and the checksum of a packed file, which comes at its end
     except InputError:
         raise
-    except Exception as error:  # damaged archives fail in every way there is
+    except Exception as error:  # damaged archives can fail in any way
         refuse(path, "an idx file", error)
     if len(content) != math.prod(shape):
         more = "more than" if len(content) > math.prod(shape) else "or is cut off: it has"
         raise InputError(
-            f"{path} is no idx file of bytes, {more} {min(len(content), math.prod(shape)):,} values for the shape "
+            f"{path} is not an idx file of bytes, {more} {min(len(content), math.prod(shape)):,} values for the shape "
             f"{shape}"
         )
     return np.frombuffer(content, np.uint8).reshape(shape)
@@ -113,7 +157,7 @@ def _dataset(
     test_fraction: float,
     seed: int,
 ) -> Dataset:
-    """The arrays of a file as a `Dataset`; classes are the distinct labels, in order, called `names` where given."""
+    """The arrays of a file as a `Dataset`; its classes are the distinct labels in order, called `names` if given."""
     if test is not None and (test[0].dtype == np.uint8) != (values.dtype == np.uint8):
         raise InputError(
             f"{description}: training inputs are {values.dtype}, test inputs {test[0].dtype}; expected one"
@@ -144,7 +188,7 @@ def _dataset(
 
 
 def _rows(description: str, values: np.ndarray) -> tuple[Shaped[np.ndarray, "m n_x"], tuple[int, ...]]:
-    """An example a row, and the shape of one."""
+    """One row per example, and the shape of one example."""
     if values.size == 0:
         raise InputError(f"{description}: the inputs have shape {values.shape}, which is empty")
     if values.ndim not in (2, 3, 4) or (values.ndim == 4 and values.shape[3] != 3):
@@ -154,7 +198,7 @@ def _rows(description: str, values: np.ndarray) -> tuple[Shaped[np.ndarray, "m n
         )
     if values.dtype != np.uint8 and values.dtype.kind != "f":
         raise InputError(f"{description}: the inputs are {values.dtype}; expected uint8 pixels or floats")
-    with np.errstate(over="ignore"):  # what is no float32 is infinite, and refused
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
         rows = values if values.dtype == np.uint8 else np.asarray(values, np.float32)
     if not np.isfinite(rows).all():
         count = np.count_nonzero(~np.isfinite(rows))
@@ -174,7 +218,7 @@ def _class_names(description: str, names: np.ndarray) -> tuple[str, ...]:
     if not texts or not all(isinstance(name, str | bytes) for name in texts):
         raise InputError(
             f"{description}: the names of classes have dtype {names.dtype} and shape {names.shape}; expected one text "
-            "a class, (classes,)"
+            "per class, (classes,)"
         )
     classes = tuple(name.decode(errors="surrogateescape") if isinstance(name, bytes) else name for name in texts)
     if not all(name.strip() and name.isprintable() for name in classes) or len(set(classes)) < len(classes):
@@ -191,10 +235,10 @@ def _whole_labels(description: str, labels: np.ndarray, m: int) -> Int[np.ndarra
         return np.argmax(labels, axis=0)
     if labels.size != m or labels.ndim > 2:
         raise InputError(
-            f"{description}: {m} examples, but labels of shape {labels.shape}; expected ({m},), one a column of X"
+            f"{description}: {m} examples, but labels of shape {labels.shape}; expected ({m},), one per column of X"
         )
     if not np.isfinite(labels).all() or not (labels == np.round(labels)).all():
-        raise InputError(f"{description}: labels of dtype {labels.dtype} are no whole numbers; expected one per class")
+        raise InputError(f"{description}: labels of dtype {labels.dtype} are not whole numbers; expected one per class")
     lowest, highest = float(labels.min()), float(labels.max())
     if max(-lowest, highest) > LARGEST_LABEL:
         raise InputError(f"{description}: labels lie between {lowest:g} and {highest:g}; expected at most 2^53")

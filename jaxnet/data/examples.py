@@ -19,8 +19,9 @@ from ..storage import open_file
 class MappedRows:
     """Rows of bytes in a file on disk, which are read when they are indexed: `rows[indices]` is an array of them.
 
-    The file is opened once, so it stays what it was when another takes its name; and it is read and not mapped, as a
-    mapped file that is cut off, or cannot be read, ends the process. Threads may read at once.
+    The file is opened once, so it stays the same when another file takes its name. It is read rather than
+    memory-mapped, since a mapped file that is cut off or cannot be read ends the process. Threads may read at the same
+    time.
     """
 
     def __init__(self, path: Path, n_x: int):
@@ -38,13 +39,13 @@ class MappedRows:
     def __getitem__(self, which: slice | Sequence[int] | Int[np.ndarray, " k"]) -> UInt8[np.ndarray, "k n_x"]:
         places = np.atleast_1d(self.indices[which])
         rows = np.empty((len(places), self.shape[1]), np.uint8)
-        starts = np.flatnonzero(np.diff(places, prepend=-2) != 1).tolist()  # of rows that follow each other
+        starts = np.flatnonzero(np.diff(places, prepend=-2) != 1).tolist()  # of runs of consecutive rows
         for start, end in zip(starts, [*starts[1:], len(places)], strict=False):
             self._file.read_into(rows[start:end].reshape(-1), int(places[start]) * self.shape[1])
         return rows
 
     def take(self, which: slice | Sequence[int] | Int[np.ndarray, " k"] | Bool[np.ndarray, " m"]) -> "MappedRows":
-        """Some of the rows, none of which is read."""
+        """Some of the rows, without reading them."""
         taken = copy.copy(self)
         taken.indices = self.indices[which]
         taken.shape = (len(taken.indices), self.shape[1])
@@ -52,7 +53,7 @@ class MappedRows:
 
 
 class _Opened:
-    """A file that is open until nobody needs it."""
+    """A file that stays open for as long as it is referred to."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -85,21 +86,21 @@ class _Opened:
 
 
 class Examples(NamedTuple):
-    """Rows of inputs, the class of each, and the image files that they came from, if they did."""
+    """Rows of inputs, the class of each, and the image files that they came from, if any."""
 
     rows: Shaped[np.ndarray, "m n_x"] | MappedRows  # uint8 pixels or float32
     labels: Int[np.ndarray, " m"]
     names: tuple[str, ...] = ()  # of image files, relative to their folder
 
     def take(self, indices: Int[np.ndarray, " k"] | Bool[np.ndarray, " m"]) -> "Examples":
-        """The examples at `indices`; those of mapped rows are not read."""
+        """The examples at `indices`; mapped rows are not read."""
         rows = self.rows.take(indices) if isinstance(self.rows, MappedRows) else self.rows[indices]
         names = tuple(self.names[i] for i in np.arange(len(self.labels))[indices]) if self.names else ()
         return Examples(rows, self.labels[indices], names)
 
 
 class Images:
-    """Rows as images, which are read when they are indexed: `images[i]` is (height, width) or (height, width, 3)."""
+    """Rows as images that are read when they are indexed: `images[i]` is (height, width) or (height, width, 3)."""
 
     def __init__(self, rows: Shaped[np.ndarray, "m n_x"] | MappedRows, input_shape: tuple[int, ...]):
         self.rows = rows
@@ -119,17 +120,21 @@ class Dataset(NamedTuple):
     train: Examples
     test: Examples
     classes: tuple[str, ...]
-    input_shape: tuple[int, ...]  # (height, width) or (height, width, 3); (n_x,) where the inputs are no images
-    fingerprint: str  # sha256 in hexadecimal: two runs with the same one saw the same examples
+    input_shape: tuple[int, ...]  # (height, width) or (height, width, 3); (n_x,) where the inputs are not images
+    fingerprint: str  # sha256 in hexadecimal: runs with the same one saw the same examples
     notes: tuple[str, ...] = ()  # lines for the user: what was found, what was skipped, warnings
 
 
 def held_out(
     labels: Int[np.ndarray, " m"], classes: Sequence[str], fraction: float, seed: int
 ) -> Bool[np.ndarray, " m"]:
-    """Which examples to hold out: `fraction` of every class, at least one and not all; drawn from `seed`.
+    """A mask of the examples to hold out: `fraction` of every class, at least one and not all, drawn from `seed`.
 
     Raises `InputError` for a class of fewer than two examples.
+
+    Example:
+        >>> int(jaxnet.data.held_out(np.array([0, 0, 0, 1, 1]), ("cat", "dog"), 0.25, seed=0).sum())
+        2
     """
     generator = np.random.default_rng(seed)
     chosen = np.zeros(len(labels), bool)
@@ -147,7 +152,14 @@ def held_out(
 def targets(
     labels: Int[np.ndarray, " m"], classes: Sequence[str], dtype: str = "float32"
 ) -> Float[np.ndarray, "n_L m"]:
-    """Y as the network is trained on it: one row of 0 and 1 for two classes, one-hot columns for more."""
+    """Y as the network is trained on it: one row of 0 and 1 for two classes, one-hot columns for more.
+
+    Example:
+        >>> jaxnet.data.targets(np.array([0, 2, 1]), ("cat", "dog", "owl"))
+        array([[1., 0., 0.],
+               [0., 0., 1.],
+               [0., 1., 0.]], dtype=float32)
+    """
     if len(classes) == 2:
         return np.asarray(labels, dtype)[None]
     return np.asarray(np.arange(len(classes))[:, None] == labels, dtype)
@@ -156,7 +168,7 @@ def targets(
 def fingerprint_of(
     train: Examples, test: Examples, classes: Sequence[str], input_shape: Sequence[int], source: str = ""
 ) -> str:
-    """The hash of all that a run sees. Rows on disk are not read for it: `source` stands for the whole file of them."""
+    """The hash of everything that a run sees. Rows on disk are not read for it: `source` stands for their file."""
     digest = hashlib.sha256(repr((source, tuple(classes), tuple(input_shape))).encode())
     for examples in (train, test):
         rows = examples.rows

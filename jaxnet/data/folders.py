@@ -1,6 +1,6 @@
-"""What image files a folder holds, and of which class each is.
+"""The image files in a folder, and the class of each.
 
-PATH/cat/*.jpg  PATH/dog/*.jpg              one subfolder a class, its images directly in it
+PATH/cat/*.jpg  PATH/dog/*.jpg              one subfolder per class, its images directly in it
 PATH/cat.0.jpg  PATH/dog.17.jpg             the class is the first word of the name
 PATH/train/...  PATH/test/...               each of either kind; test may be called val, valid or validation
 """
@@ -17,7 +17,7 @@ from ..text import printable
 
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
-# What operating systems, archivers, network storage and programs leave in people's folders, in lower case.
+# What operating systems, archivers, network storage and programs leave behind in folders, in lower case.
 OF_THE_SYSTEM = frozenset(
     (
         *("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"),
@@ -29,7 +29,7 @@ OF_THE_SYSTEM = frozenset(
         *("@recycle", "@recently-snapshot", "@__thumb", "@upload_cache", "@transcode"),
     )
 )
-CHKDSK = re.compile(r"found\.\d{3}")  # the folders in which Windows keeps what it repaired
+CHKDSK = re.compile(r"found\.\d{3}")  # the folders in which Windows keeps repaired files
 TEST_NAMES = ("test", "val", "valid", "validation")
 LAYOUTS = "a subfolder of images for each class, or names such as cat.0.jpg, or folders train and test of either"
 
@@ -42,7 +42,7 @@ class Labelled(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What is in a folder."""
+    """The contents of a folder."""
 
     classes: tuple[str, ...]
     train: Labelled
@@ -58,7 +58,7 @@ class Listing(NamedTuple):
 
 
 def find_images(folder: Path) -> Found:
-    """The image files of a folder. Raises `InputError` where they are not two or more classes, plainly told apart."""
+    """The image files of a folder. Raises `InputError` unless they are of two or more classes, clearly told apart."""
     skipped = Counter()
     listing = _listing(folder, skipped)
     train, test = _train_and_test(folder, listing.folders)
@@ -76,13 +76,19 @@ def find_images(folder: Path) -> Found:
     tested = _by_class(folder, test, _listing(folder / test, skipped), skipped)
     strangers = sorted(set(tested) - set(classes))
     if strangers or not tested:
-        found = f"{len(strangers)} classes that train has not, {', '.join(strangers[:3])}" if tested else "no images"
+        named = ", ".join(strangers[:3])
+        found = f"{len(strangers)} classes that train does not have, {named}" if tested else "no images"
         raise InputError(f"{folder / test} has {found}; expected those of {folder / train}: {', '.join(classes)}")
     return Found(classes, _labelled(by_class, classes), _labelled(tested, classes), skipped)
 
 
 def is_of_the_system(name: str) -> bool:
-    """Is a file or folder of this name hidden, or one that a system keeps for itself, and no class?"""
+    """Whether a file or folder of this name is hidden or belongs to the operating system, and so is not a class.
+
+    Example:
+        >>> jaxnet.data.is_of_the_system("Thumbs.db"), jaxnet.data.is_of_the_system("cat")
+        (True, False)
+    """
     return name.startswith((".", "~$")) or name.lower() in OF_THE_SYSTEM or bool(CHKDSK.fullmatch(name.lower()))
 
 
@@ -96,13 +102,13 @@ def _listing(folder: Path, skipped: Counter[str]) -> Listing:
         path = os.path.join(folder, name)
         suffix = os.path.splitext(name)[1].lower()
         if is_of_the_system(name):
-            # Which is said of folders by name, as somebody may mean one.
+            # Folders are named in the note, as somebody may want one of them.
             named = f": {printable(name)}" if os.path.isdir(path) and not name.startswith(".") else ""
             skipped[f"hidden files and those of the system{named}"] += 1
         elif os.path.isdir(path):
             folders.append(name)
         elif not os.path.isfile(path):
-            skipped["links to nothing, and what is no file"] += 1
+            skipped["broken links, and what is not a file"] += 1
         elif suffix not in SUFFIXES:
             skipped[f"files named *{printable(suffix)}" if suffix else "files without an extension"] += 1
         else:
@@ -111,7 +117,7 @@ def _listing(folder: Path, skipped: Counter[str]) -> Listing:
 
 
 def _train_and_test(folder: Path, folders: list[str]) -> tuple[str | None, str | None]:
-    """The names of the folders to train and to test on, where there are any. `train` may be a class as well."""
+    """The names of the folders to train and to test on, if there are any. `train` may be a class as well."""
     named = {name.lower(): name for name in folders}
     if "train" not in named:
         return None, None
@@ -136,7 +142,7 @@ def _by_class(root: Path, part: str, listing: Listing, skipped: Counter[str]) ->
     for name in listing.folders:
         images = _of_class_folder(folder / name, skipped)
         if images:
-            label = unicodedata.normalize("NFC", name)  # which macOS writes apart, and others do not
+            label = unicodedata.normalize("NFC", name)  # macOS decomposes accents, other systems do not
             by_class.setdefault(label, []).extend(os.path.join(part, name, image) for image in images)
     if listing.images and by_class:
         raise InputError(_both_kinds(folder, listing.images, listing.folders))

@@ -1,8 +1,8 @@
-"""The course's HDF5 files, of which nothing is read but plain datasets of the file itself.
+"""The course's HDF5 files, of which only plain datasets in the file itself are read.
 
 HDF5 lets a dataset be a view of any other file (external storage, virtual datasets, external links) and lets it name a
-filter that is loaded from a shared library. All of these are refused by name, before a value, or even a shape, is asked
-for: asking a virtual dataset for its shape opens its sources.
+filter that is loaded from a shared library. All of these are refused by name before a value, or even a shape, is
+requested: requesting the shape of a virtual dataset opens its sources.
 """
 
 import json
@@ -25,7 +25,7 @@ FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "s
 
 
 def read_h5(path: Path, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """train_set_x, train_set_y and, where it is there, list_classes, with the `split` in place of train."""
+    """train_set_x, train_set_y and, if present, list_classes, with `split` in place of train."""
     try:
         import h5py
     except ImportError as error:
@@ -73,7 +73,7 @@ def _values(path: Path, h5: Any, name: str) -> np.ndarray:
 
 
 def _texts(path: Path, name: str) -> np.ndarray:
-    """Text of varying length, read by another process: in a damaged file HDF5 may look for its end for ever."""
+    """Text of varying length, read in another process: in a damaged file HDF5 may look for its end forever."""
     code = (
         "import h5py, json, numpy, sys; values = h5py.File(sys.argv[1], 'r')[sys.argv[2]][()]; "
         "print(json.dumps([v.decode(errors='surrogateescape') for v in numpy.ravel(values).tolist()]))"
@@ -99,7 +99,7 @@ def _check_filters(path: Path, name: str, layout: Any) -> None:
 
 
 def _check_chunks(path: Path, name: str, dataset: Any, packed: bool) -> None:
-    """HDF5 unpacks a chunk as far as it goes, whatever size is declared, and holds a whole one."""
+    """HDF5 unpacks a chunk to its end, whatever size is declared, and holds it whole."""
     largest = math.prod(dataset.chunks) * dataset.dtype.itemsize
     if packed:
         stored = [0]
@@ -109,7 +109,7 @@ def _check_chunks(path: Path, name: str, dataset: Any, packed: bool) -> None:
 
 
 def _check_dtype(path: Path, name: str, dataset: Any) -> None:
-    """Numbers or text: others, such as references to regions of datasets, are no arrays of values."""
+    """Numbers or text; other types, such as references to regions of datasets, are not arrays of values."""
     import h5py
 
     is_text = name == NAMES and h5py.check_string_dtype(dataset.dtype) is not None

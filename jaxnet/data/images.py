@@ -1,4 +1,4 @@
-"""One image file in: JPEG, PNG, WebP, GIF, BMP or TIFF of any size and mode, as 8-bit pixels of the size wanted."""
+"""One image file, JPEG, PNG, WebP, GIF, BMP or TIFF of any size and mode, as 8-bit pixels of the size wanted."""
 
 import errno
 import hashlib
@@ -21,31 +21,39 @@ from ..storage import open_file
 from ..text import printable
 
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # and no other parser: fewer to attack, none that runs code
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # and no other: fewer parsers to attack, none that runs code
 MOST_PIXELS = 2**26  # of a file, by its header: beyond, decoding would fill the memory
 MOST_BYTES = 2**30  # of a file as it is: MOST_PIXELS of any kind take less
 HASHED = 2**18  # bytes of a file at a time
 MOST_IN_FLIGHT = 2**30  # bytes for all that is being decoded at a time, whatever the number of processors
 COPIES = 16  # bytes a pixel: at most four copies are alive at once, of four bytes each
 COEFFICIENTS = 8  # bytes a pixel: up to four channels of 16-bit coefficients
-OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that say nothing about an image
-DRAFT = 2  # JPEG files are decoded at the smallest scale that is at least so many times the size wanted
+OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that are not the image's fault
+DRAFT = 2  # JPEG files are decoded at the smallest scale of at least this many times the size wanted
 
 
 class Decoded(NamedTuple):
-    """What became of an image file."""
+    """The outcome of decoding an image file."""
 
     pixels: UInt8[np.ndarray, " n_x"] | None  # row after row
     size: tuple[int, int]  # width and height that the file had
     content: str  # the file's SHA-256, or why it could not be read
-    problem: str = ""  # why there are no pixels
+    problem: str = ""  # the reason, where there are no pixels
 
 
 def read_pixels(path: Path, input_shape: tuple[int, ...]) -> UInt8[np.ndarray, " n_x"]:
     """An image file as the pixels of one example: turned upright, laid on white, resized (bicubic, not cropped).
 
-    Of an animation or of several pages, the first. Raises `InputError` for a file that is no image, is damaged, or
-    has more than `MOST_PIXELS`.
+    `input_shape` is (height, width) or (height, width, 3). Of an animation or a file of several pages the first is
+    taken. Raises `InputError` for a file that is not an image, is damaged, or has more than `MOST_PIXELS`.
+
+    Example:
+        >>> import pathlib
+        >>> from PIL import Image
+        >>> path = pathlib.Path("red.png")
+        >>> Image.new("RGB", (20, 10), "red").save(path)
+        >>> jaxnet.data.read_pixels(path, (1, 2, 3))
+        array([255,   0,   0, 255,   0,   0], dtype=uint8)
     """
     with quiet_decoders():
         image = try_image(path, input_shape)
@@ -56,14 +64,26 @@ def read_pixels(path: Path, input_shape: tuple[int, ...]) -> UInt8[np.ndarray, "
 
 @contextmanager
 def quiet_decoders() -> Iterator[None]:
-    """No warnings of odd but readable files. Filters belong to the process, so threads are started inside."""
+    """Silences warnings about odd but readable files. Filters belong to the process, so start threads inside.
+
+    Example:
+        >>> import warnings
+        >>> with jaxnet.data.quiet_decoders():
+        ...     warnings.warn("odd EXIF data")
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def try_image(path: Path, input_shape: tuple[int, ...]) -> Decoded:
-    """The image, or why there is none. Raises `InputError` where it is the machine's fault."""
+    """The decoded image, or the reason why there is none. Raises `InputError` where the machine is at fault.
+
+    Example:
+        >>> import pathlib
+        >>> jaxnet.data.try_image(pathlib.Path("missing.png"), (1, 2, 3)).problem
+        'No such file or directory'
+    """
     try:
         from PIL import Image
     except ImportError as error:
@@ -75,9 +95,9 @@ def try_image(path: Path, input_shape: tuple[int, ...]) -> Decoded:
             if length > MOST_BYTES:
                 problem = f"it has more than {MOST_BYTES:,} bytes ({length:,})"
                 return Decoded(None, (0, 0), f"{length} bytes", problem)
-            if not length:  # so are files of /proc, of which some have no end
+            if not length:  # as are files of /proc, some of which never end
                 return Decoded(None, (0, 0), "0 bytes", "it is empty")
-            # Of most formats no more than the header is read here.
+            # Here most formats have only their header read.
             with IN_FLIGHT.taking(length), Image.open(file, formats=FORMATS) as header:
                 size, needed = header.size, length + _decoding_bytes(header, input_shape)
             with IN_FLIGHT.taking(needed):
@@ -86,20 +106,20 @@ def try_image(path: Path, input_shape: tuple[int, ...]) -> Decoded:
                 content = hashlib.sha256(encoded).hexdigest()
                 with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
                     return Decoded(_pixels(image, input_shape), size, content)
-    except Exception as error:  # the decoders of damaged files fail in every way there is
+    except Exception as error:  # decoders can fail in any way on a damaged file
         seen = error.strerror if isinstance(error, OSError) else ""
         return Decoded(None, (0, 0), content or seen or content_of(path), _problem(path, error))
 
 
 def content_of(path: Path) -> str:
-    """What a file holds, as one word: its SHA-256; or its length, or why it cannot be read, where none will be."""
+    """A file's contents as one word: its SHA-256; or, where it will not be decoded, its length or the reason."""
     try:
         with open_file(path) as file:
             length = os.fstat(file.fileno()).st_size
             if not 0 < length <= MOST_BYTES:
                 return f"{length} bytes"
             digest = hashlib.sha256()
-            while length > 0 and (block := file.read(min(length, HASHED))):  # and not to an end that may never come
+            while length > 0 and (block := file.read(min(length, HASHED))):  # rather than to an end that may never come
                 digest.update(block)
                 length -= len(block)
             return digest.hexdigest()
@@ -121,7 +141,7 @@ def _problem(path: Path, error: Exception) -> str:
 
 
 def _decoding_bytes(header, input_shape: tuple[int, ...]) -> int:
-    """What decoding takes at most, by the header: JPEG is decoded smaller, but a progressive one is unpacked whole."""
+    """The most that decoding takes, by the header: JPEG is decoded smaller, but a progressive one is unpacked whole."""
     width, height = header.size
     if width * height > MOST_PIXELS:
         raise ValueError(f"it has more than {MOST_PIXELS:,} pixels ({width} x {height})")
@@ -136,7 +156,7 @@ def _draft(image, input_shape: tuple[int, ...]) -> None:
 
 
 class Allowance:
-    """So many bytes for all threads together. What takes more than there are in all is let in alone."""
+    """A number of bytes shared by all threads. A request for more than the total is served when it is alone."""
 
     def __init__(self, most: int):
         self.most, self.free = most, most
@@ -167,7 +187,7 @@ def _pixels(image, input_shape: tuple[int, ...]) -> UInt8[np.ndarray, " n_x"]:
     _draft(image, input_shape)
     image.load()
     image = _on_white(_eight_bits(_upright(image)))
-    image = image.convert("RGB") if image.mode == "LAB" else image  # Pillow knows no other way out of LAB
+    image = image.convert("RGB") if image.mode == "LAB" else image  # the only way that Pillow has out of LAB
     image = image.convert("RGB" if len(input_shape) == 3 else "L")
     return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC)).reshape(-1)
 
@@ -182,7 +202,7 @@ def _upright(image):
 
 
 def _eight_bits(image):
-    """Sixteen-bit grey as eight; Pillow's own conversion would clip it."""
+    """Sixteen-bit grey as eight bits; Pillow's own conversion would clip it."""
     if image.mode == "F" or (image.mode == "I" and image.format != "PNG"):
         raise ValueError(f"its pixels are of mode {image.mode}, whose range is unknown; save it with 8 or 16 bits")
     if not image.mode.startswith("I"):

@@ -30,7 +30,30 @@ def load_photographs(
 ) -> Dataset:
     """The images of a folder at `size` x `size` pixels, which stay on disk.
 
-    Damaged files are skipped and noted. Raises `InputError` where a class has none that can be read.
+    Damaged files are skipped and noted.
+
+    Args:
+        folder: One subfolder per class, names such as cat.0.jpg, or folders train and test of either.
+        test_fraction: The share of each class that is held out where there is no test folder, between 0 and 1.
+        seed: Determines which examples are held out.
+        size: The height and width to resize to, in pixels.
+        grey: Whether images are converted to grey.
+        cache: The folder in which decoded images are kept. Default: JAXNET_CACHE, or else the user's cache folder.
+        on_image: `on_image(done, total)` is called while images are decoded.
+
+    Raises:
+        InputError: where a class has no readable image.
+
+    Example:
+        >>> import pathlib
+        >>> from PIL import Image
+        >>> folder = pathlib.Path("photos")
+        >>> folder.mkdir()
+        >>> for i, name in enumerate(["cat.0", "cat.1", "dog.0", "dog.1"]):
+        ...     Image.new("RGB", (9, 9), (60 * i, 0, 0)).save(folder / f"{name}.png")
+        >>> options = {"size": 2, "grey": False, "cache": folder / "cache", "on_image": None}
+        >>> jaxnet.data.load_photographs(folder, test_fraction=0.5, seed=0, **options).train.rows.shape
+        (2, 12)
     """
     if not 1 <= size <= LARGEST_SIZE:
         raise InputError(f"the size of images is {size}; expected 1 to {LARGEST_SIZE} pixels")
@@ -60,7 +83,7 @@ def load_photographs(
 
 
 def _check_classes(folder: Path, files: Labelled, found: Found, cached: Cached) -> None:
-    """Every class has an image to train on, and there is one to test on."""
+    """Every class needs an image to train on, and there has to be one to test on."""
     trained = Counter(label for text, label in zip(cached.hashes, found.train.labels, strict=False) if text)
     for label, name in enumerate(found.classes):
         if not trained[label]:
@@ -120,7 +143,7 @@ def _skipped(found: Found, cached: Cached, names: Sequence[str]) -> list[str]:
 def _duplicates(
     hashes: Sequence[str], names: Sequence[str], train_places: np.ndarray, test_places: np.ndarray
 ) -> list[str]:
-    """A warning of images that are learnt by heart before they are asked for."""
+    """A warning about test images that are also training images."""
     trained = {hashes[place]: names[place] for place in train_places}
     same = [f"{names[place]} = {trained[hashes[place]]}" for place in test_places if hashes[place] in trained]
     if not same:
@@ -129,7 +152,7 @@ def _duplicates(
 
 
 def _contradictions(hashes: Sequence[str], files: Labelled, classes: Sequence[str]) -> list[str]:
-    """A warning of images that are of two classes by their pixels, whatever their files are called."""
+    """A warning about images of two classes with the same pixels, whatever their files are called."""
     first: dict[str, int] = {}
     pairs = []
     for place, pixels in enumerate(hashes):

@@ -10,7 +10,12 @@ T = TypeVar("T")
 
 
 def prefetched(function: Callable[[Any], T], items: Sequence[Any], *, threads: int, ahead: int) -> Iterator[T]:
-    """function(item) of every item, in order; up to `ahead` of them are computed before they are asked for."""
+    """function(item) for every item, in order; up to `ahead` results are computed before they are requested.
+
+    Example:
+        >>> list(jaxnet.data.prefetched(abs, [-1, 2, -3], threads=2, ahead=2))
+        [1, 2, 3]
+    """
     try:
         import grain
     except ImportError as error:

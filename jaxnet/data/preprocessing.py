@@ -1,4 +1,4 @@
-"""What a network is fed: rows of pixels or floats, as columns of numbers of a moderate size."""
+"""Input preprocessing: rows of pixels or floats become columns of numbers of moderate size."""
 
 from typing import Any, NamedTuple
 
@@ -13,14 +13,25 @@ SMALLEST_VARIANCE = 1e-12  # below, an input is a constant and rounding
 
 
 class Preprocessing(NamedTuple):
-    """x = pixel_scale * pixel, floats stay as they are; then (x - mean) / std, where those were fitted."""
+    """x = pixel_scale * pixel for pixels, x itself for floats; then (x - mean) / std, where these were fitted.
+
+    Args:
+        pixel_scale: The factor on uint8 pixels. Default: 1/255.
+        mean: `(n_x, 1)`, subtracted. Default: None, which standardises nothing.
+        std: `(n_x, 1)`, divided by. Default: None.
+
+    Example:
+        >>> jaxnet.Preprocessing().columns(np.array([[0, 51], [255, 102]], "uint8"))
+        array([[0. , 1. ],
+               [0.2, 0.4]], dtype=float32)
+    """
 
     pixel_scale: float = PIXEL_SCALE
     mean: Float[np.ndarray, "n_x 1"] | None = None  # of the training examples, as std
     std: Float[np.ndarray, "n_x 1"] | None = None
 
     def columns(self, rows: Shaped[np.ndarray, "m n_x"], dtype: str = "float32") -> Float[np.ndarray, "n_x m"]:
-        """The rows, uint8 pixels or floats, as X."""
+        """The rows, uint8 pixels or floats, as X, `(n_x, m)`."""
         X = np.asarray(rows, dtype)
         if rows.dtype == np.uint8:
             X = X * X.dtype.type(self.pixel_scale)
@@ -29,9 +40,14 @@ class Preprocessing(NamedTuple):
 
 
 def fit_preprocessing(rows: Any) -> Preprocessing:
-    """The mean and the standard deviation of every input over all rows, in two passes of blocks.
+    """The mean and the standard deviation of every input over all rows `(m, n_x)`, in two passes of blocks.
 
-    An input that never changes is left in place: its std is 1.
+    An input that never changes is not divided: its std is 1.
+
+    Example:
+        >>> fitted = jaxnet.data.fit_preprocessing(np.array([[1.0, 5.0], [3.0, 5.0]], "float32"))
+        >>> fitted.mean.T, fitted.std.T
+        (array([[2., 5.]], dtype=float32), array([[1., 1.]], dtype=float32))
     """
     m, n_x = rows.shape
     blocks = row_blocks(rows.shape)
@@ -45,7 +61,12 @@ def fit_preprocessing(rows: Any) -> Preprocessing:
 
 
 def row_blocks(shape: tuple[int, ...]) -> list[slice]:
-    """All rows of (m, n_x) in parts that take little memory as floats."""
+    """Slices over the rows of an `(m, n_x)` array, each of which takes little memory as floats.
+
+    Example:
+        >>> jaxnet.data.row_blocks((2000, 10))
+        [slice(0, 1024, None), slice(1024, 2048, None)]
+    """
     m, n_x = shape
     length = max(1, min(BLOCK, BLOCK_SIZE // n_x))
     return [slice(i, i + length) for i in range(0, m, length)]

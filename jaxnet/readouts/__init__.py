@@ -3,16 +3,17 @@
     pairs = record(X, Y, parameters, network, seed=seed) one forward and one backward pass
     squared_norms(pairs), second_moment(pairs), ...      contractions of the pairs
 
-Pure functions, for use inside `jit`: what is not asked for is not computed. The seed says what the pairs belong to:
+These are pure functions for use inside `jit`: what is not asked for is not computed. The argument `seed` of `record`
+makes the cotangent that the backward pass starts from, and so determines what the pairs belong to:
 
     loss_gradient        the gradient; the empirical Fisher matrix
     sampled_labels(key)  the Fisher matrix = the generalized Gauss-Newton matrix (GGN), by sampling
-    hessian_root         the GGN, exactly, with as many columns an example as there are logits
+    hessian_root         the GGN, exactly, with as many columns per example as there are logits
     output_jacobian      the logits themselves; the neural tangent kernel
 
-Scale: columns of a record belong to single examples, and what has a row or a column an example has no 1/m; what has the
-tree of parameters, or is a matrix over one, is a mean over the examples. Such trees are `FrozenDict`s, like the
-parameters that `initialize_parameters_deep` makes.
+Scale: columns of a record belong to single examples. Whatever has a row or a column per example carries no 1/m;
+whatever has the tree structure of the parameters, or is a matrix over one, is a mean over the examples. Such trees are
+`FrozenDict`s, like the parameters that `initialize_parameters_deep` returns.
 """
 
 from .batch import mean_gradient as mean_gradient, second_moment as second_moment, variance as variance

@@ -1,4 +1,4 @@
-"""What a record tells of a batch, in the tree of parameters: means over its examples."""
+"""Readouts about a batch: means over its examples, in the tree structure of the parameters."""
 
 import jax
 import jax.numpy as jnp
@@ -14,15 +14,23 @@ from .pairs import Record, check_one_column, check_record
 
 
 def mean_gradient(record: Record, weights: Float[AnyArray, " Cm"] | None = None) -> FrozenDict:
-    """(dZ * r) A^T / m,  mean of the columns of dZ * r:  the mean of r_i g_i, for r = 1 the gradient itself.
+    """(dZ * r) A^T / m,  mean of the columns of dZ * r:  the mean of r_i g_i, and for r = 1 the gradient itself.
 
-    Raises `InputError` where the weights are not one for each column.
+    `weights` are r, one per column of the record. Raises `InputError` for any other shape.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> pairs = jaxnet.readouts.record(X, Y, parameters)
+        >>> _, grads = jaxnet.cost_and_grads(X, Y, parameters)
+        >>> bool(jnp.allclose(jaxnet.readouts.mean_gradient(pairs)["W1"], grads["dW1"]))
+        True
     """
     check_record(record)
     if weights is not None:
         check_array("weights", weights)
     if weights is not None and np.shape(weights) != record.dZ[0].shape[1:]:
-        raise InputError(f"weights have shape {np.shape(weights)}; expected {record.dZ[0].shape[1:]}, one a column")
+        raise InputError(f"weights have shape {np.shape(weights)}; expected {record.dZ[0].shape[1:]}, one per column")
     if weights is not None:
         check_floats("weights", weights)
     gradient = {}
@@ -33,7 +41,15 @@ def mean_gradient(record: Record, weights: Float[AnyArray, " Cm"] | None = None)
 
 
 def second_moment(record: Record) -> FrozenDict:
-    """dZ^2 (A^2)^T / m,  mean of the columns of dZ^2:  the mean of g_i^2, entry by entry; the C columns are added."""
+    """dZ^2 (A^2)^T / m,  mean of the columns of dZ^2:  the mean of g_i^2, entry by entry, summed over the C columns.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> pairs = jaxnet.readouts.record(X, Y, parameters)
+        >>> jaxnet.readouts.second_moment(pairs)["W2"].shape
+        (1, 3)
+    """
     check_record(record)
     moment = {}
     for l, (A, dZ) in enumerate(zip(record.A, record.dZ, strict=True), start=1):
@@ -44,8 +60,15 @@ def second_moment(record: Record) -> FrozenDict:
 def variance(record: Record) -> FrozenDict:
     """m / (m - 1) (mean of g_i^2 - (mean of g_i)^2),  entry by entry: the unbiased variance of an example's gradient.
 
-    A difference: where it is far below the mean's square, float32 leaves few digits. Raises `InputError` for one
-    example, and for more columns an example than one.
+    It is a difference: where it is far below the square of the mean, float32 leaves it few digits. Raises `InputError`
+    for a single example, and for more than one column per example.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> pairs = jaxnet.readouts.record(X, Y, parameters)
+        >>> jaxnet.readouts.variance(pairs)["b2"].shape
+        (1, 1)
     """
     m = check_examples(record)
     return jax.tree.map(
@@ -56,7 +79,7 @@ def variance(record: Record) -> FrozenDict:
 
 
 def check_examples(record: Record) -> int:
-    """m, once it is 2 or more and the record holds one gradient an example: what a spread over examples needs."""
+    """m, once it is 2 or more and the record holds one gradient per example, which a spread over examples needs."""
     check_one_column(record)
     if record.examples < 2:
         raise InputError("the record holds 1 example, whose gradient has no spread; expected 2 or more")
@@ -64,5 +87,5 @@ def check_examples(record: Record) -> int:
 
 
 def summed_by_example(D: Float[Array, "n Cm"], A: Float[Array, "n_prev m"]) -> Float[Array, "n m"]:
-    """The C columns of each example, added."""
+    """The sum of the C columns of each example."""
     return D.reshape(len(D), -1, A.shape[1]).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Gradients whose examples are limited, each by itself."""
+"""Gradients in which every example's contribution is limited."""
 
 import jax
 import jax.numpy as jnp
@@ -22,13 +22,30 @@ def clipped_gradient(
 ) -> FrozenDict:
     """(sum_i r_i g_i + noise) / m,  r_i = min(1, max_norm / ||g_i||),  noise ~ N(0, (noise_multiplier max_norm)^2).
 
-    The step of DP-SGD (Abadi et al. 2016, arXiv:1607.00133, algorithm 1) in one backward pass: the norms need no matrix
-    product, and the weights meet only the one that makes the gradient anyway. A g_i of norm 0 keeps r_i = 1; one whose
-    norm is not finite is left out.
+    The gradient of DP-SGD (Abadi et al. 2016, arXiv:1607.00133, algorithm 1) in one backward pass: the norms need no
+    matrix product, and the weights r enter the one that computes the gradient anyway. A g_i of norm 0 keeps r_i = 1;
+    one whose norm is not finite is left out.
 
-    A primitive and not privacy: how batches are sampled, and what the noise of all steps adds up to, is for a library
-    of privacy accounting. Cost terms of the weights alone, such as L2, are no example's, and not clipped here.
-    Raises `InputError` for noise without a key or below 0, and for a record of more columns an example than one.
+    This is a building block and does not by itself give privacy: how batches are sampled, and what the noise of all
+    steps adds up to, is the business of a privacy accountant. Cost terms of the weights alone, such as L2, do not
+    belong to any example and are not clipped here.
+
+    Args:
+        record: Of `loss_gradient`, one column per example.
+        max_norm: The largest norm an example's gradient keeps, above 0.
+        noise_multiplier: The standard deviation of the noise, in units of `max_norm`. Default: 0.
+        key: A random key of JAX for the noise.
+
+    Raises:
+        InputError: for noise without a key or below 0, and for a record with more than one column per example.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> pairs = jaxnet.readouts.record(X, Y, parameters)
+        >>> clipped = jaxnet.readouts.clipped_gradient(pairs, max_norm=0.1)
+        >>> bool(sum(jnp.vdot(g, g) for g in clipped.values()) <= 0.1**2)
+        True
     """
     check_one_column(record)
     if key is None and not (isinstance(noise_multiplier, int | float) and noise_multiplier == 0):
@@ -51,6 +68,6 @@ def clipped_gradient(
 
 
 def _without(left_out: Bool[Array, " m"], record: Record) -> Record:
-    """The record with columns of 0 for some examples: a weight of 0 would make NaN of an infinite one."""
+    """The record with columns of 0 for some examples: a weight of 0 would make NaN of an infinite column."""
     A, dZ = jax.tree.map(lambda columns: jnp.where(left_out[None, :], 0, columns), (record.A, record.dZ))
     return record._replace(A=A, dZ=dZ)

@@ -1,10 +1,10 @@
 """The generalized Gauss-Newton matrix (GGN), mean over the examples of J_i^T H_i J_i, and the Hessian of the cost.
 
-J_i is the Jacobian of example i's logits in the parameters and H_i the Hessian of its loss in them. The GGN is the
-Fisher matrix of these losses, and the Hessian's part without second derivatives of the network. The products with
-vectors are those of the cost under every feedback rule; what a record holds is what its rule sends. Schraudolph 2002,
-"Fast curvature matrix-vector products for second-order gradient descent"; Pearlmutter 1994, "Fast exact multiplication
-by the Hessian"; both in Neural Computation.
+J_i is the Jacobian of example i's logits with respect to the parameters, and H_i the Hessian of its loss with respect
+to the logits. The GGN is the Fisher matrix of these losses; it is the Hessian without the term in the second
+derivatives of the network. The vector products are those of the cost under every feedback rule, whereas a record holds
+what its rule sends back. Schraudolph 2002, "Fast curvature matrix-vector products for second-order gradient descent";
+Pearlmutter 1994, "Fast exact multiplication by the Hessian"; both in Neural Computation.
 """
 
 from typing import cast
@@ -25,20 +25,47 @@ from .pairs import Record, check_direction
 
 
 def ggn_diagonal(record: Record) -> Parameters:
-    """The diagonal of the GGN, in the tree of parameters: `second_moment`, from `hessian_root` or `sampled_labels`."""
+    """The diagonal of the GGN, in the tree structure of the parameters, from `hessian_root` or `sampled_labels`.
+
+    It is the `second_moment` of such a record.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> pairs = jaxnet.readouts.record(X, Y, parameters, seed=jaxnet.readouts.hessian_root)
+        >>> jaxnet.readouts.ggn_diagonal(pairs)["W1"].shape
+        (3, 2)
+    """
     return second_moment(record)
 
 
 def ggn_trace(record: Record) -> Float[Array, ""]:
-    """tr GGN = sum of the columns' squared norms / m, from `hessian_root` or `sampled_labels`: no matrix product."""
+    """tr GGN = sum of the columns' squared norms / m, from `hessian_root` or `sampled_labels`, without a matrix
+       product.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> pairs = jaxnet.readouts.record(X, Y, parameters, seed=jaxnet.readouts.hessian_root)
+        >>> diagonal = jaxnet.readouts.ggn_diagonal(pairs)
+        >>> bool(jnp.allclose(jaxnet.readouts.ggn_trace(pairs), sum(d.sum() for d in diagonal.values())))
+        True
+    """
     return jnp.sum(squared_norms(record)) / record.examples
 
 
 def ggn_spectrum(record: Record) -> Float[Array, " Cm"]:
-    """The eigenvalues of K / m with K the `gram` of a record from `hessian_root`: those of the GGN that are not 0.
+    """The eigenvalues of K / m with K the `gram` of a record from `hessian_root`: the nonzero eigenvalues of the GGN.
 
-    Ascending. Where there are more columns than parameters, the rest of them are 0 to rounding. Dangel et al. 2022
-    ("ViViT"), arXiv:2106.02624.
+    They are in ascending order. Where there are more columns than parameters, the surplus is 0 up to rounding. Dangel
+    et al. 2022 ("ViViT"), arXiv:2106.02624.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> pairs = jaxnet.readouts.record(X, Y, parameters, seed=jaxnet.readouts.hessian_root)
+        >>> jaxnet.readouts.ggn_spectrum(pairs).shape
+        (4,)
     """
     return jnp.linalg.eigvalsh(gram(record) / record.examples)
 
@@ -55,8 +82,26 @@ def ggn_vector_product(
 ) -> FrozenDict:
     """GGN V = mean over the examples of J_i^T H_i J_i V:  forward along V, times H, and backward like a gradient.
 
-    V and the product have the tree of parameters; `InputError` where V has not. `sample_weight` makes H_i w_i H_i.
     Schraudolph 2002.
+
+    Args:
+        X: Inputs, `(n_x, m)`, one column per example.
+        Y: Labels, `(n_L, m)`; with one output also `(m,)`.
+        parameters: `W1, b1, ..., WL, bL`.
+        V: The vector, in the tree structure of the parameters, as is the product.
+        network: The functions of the layers. Default: the course's network.
+        masks: One factor, or None, for each of A_0, ..., A_{L-1}: see `dropout_masks`.
+        sample_weight: `(m,)` weights w_i of the examples, from 0; H_i becomes w_i H_i.
+
+    Raises:
+        InputError: where V has not the structure of the parameters, and as `cost_and_grads` does.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> V = jax.tree.map(jnp.ones_like, parameters)
+        >>> jaxnet.readouts.ggn_vector_product(X, Y, parameters, V)["W1"].shape
+        (3, 2)
     """
     V = _direction(V, parameters)
     _, caches = L_model_forward(X, parameters, network, masks=masks)
@@ -78,9 +123,29 @@ def hessian_vector_product(
 ) -> FrozenDict:
     """H V = mean over the examples of (R{dZ} A^T + dZ R{A}^T, R{dZ}),  with R{} the derivative along V.
 
-    R{dA_{l-1}} = W^T R{dZ} + V_W^T dZ,  R{dZ_l} = g'(Z) R{dA} + g''(Z) R{Z} dA: Pearlmutter 1994.
-    V and the product have the tree of parameters; `InputError` where V has not. At the kink of relu, g'' is 0.
-    `sample_weight` is that of the cost: see `cost_and_grads`.
+    R{dA_{l-1}} = W^T R{dZ} + V_W^T dZ,  R{dZ_l} = g'(Z) R{dA} + g''(Z) R{Z} dA: Pearlmutter 1994. At the kink of relu,
+    g'' is taken to be 0.
+
+    Args:
+        X: Inputs, `(n_x, m)`, one column per example.
+        Y: Labels, `(n_L, m)`; with one output also `(m,)`.
+        parameters: `W1, b1, ..., WL, bL`.
+        V: The vector, in the tree structure of the parameters, as is the product.
+        network: The functions of the layers. Default: the course's network.
+        masks: One factor, or None, for each of A_0, ..., A_{L-1}: see `dropout_masks`.
+        sample_weight: `(m,)` weights of the examples, from 0: see `cost_and_grads`.
+
+    Raises:
+        InputError: where V has not the structure of the parameters, and as `cost_and_grads` does.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> V = jax.tree.map(jnp.ones_like, parameters)
+        >>> product = jaxnet.readouts.hessian_vector_product(X, Y, parameters, V)
+        >>> _, autodiff = jax.jvp(lambda p: jaxnet.cost_and_grads(X, Y, p)[1]["dW1"], (parameters,), (V,))
+        >>> bool(jnp.allclose(product["W1"], autodiff))
+        True
     """
     V = _direction(V, parameters)
     _, caches = L_model_forward(X, parameters, network, masks=masks)
@@ -103,7 +168,7 @@ def hessian_vector_product(
 
 
 def _direction(V: Parameters, parameters: Parameters) -> Parameters:
-    """V in the dtypes of the parameters, once it has their shapes."""
+    """V in the dtypes of the parameters, once it is found to have their shapes."""
     check_direction(V, check_parameters(parameters))
     return {name: jnp.asarray(V[name], jnp.result_type(value)) for name, value in parameters.items()}
 

@@ -1,6 +1,6 @@
 """Kronecker-factored curvature: in every layer, GGN of [W, b] ~ A (x) G with A over [A_{l-1}; 1] and G over dZ_l.
 
-The vector is that of [dW, db] column by column. K-FAC: Martens & Grosse 2015, arXiv:1503.05671, section 3.
+The matrix acts on [dW, db], vectorised column by column. K-FAC: Martens & Grosse 2015, arXiv:1503.05671, section 3.
 """
 
 from itertools import pairwise
@@ -21,14 +21,14 @@ Symmetric = Float[Array, "k k"]
 
 
 class KroneckerFactors(NamedTuple):
-    """A_l (n_{l-1} + 1, n_{l-1} + 1), whose last row and column are the bias's, and G_l (n_l, n_l) of all layers."""
+    """A_l (n_{l-1} + 1, n_{l-1} + 1), the last row and column of which are the bias's, and G_l (n_l, n_l), by layer."""
 
     A: tuple[Symmetric, ...]
     G: tuple[Symmetric, ...]
 
 
 class EKFAC(NamedTuple):
-    """In every layer U_A and U_G, the eigenvectors of A and G, as columns, and s (n_l, n_{l-1} + 1)."""
+    """For every layer the eigenvectors U_A and U_G of A and G, as columns, and s (n_l, n_{l-1} + 1)."""
 
     U_A: tuple[Symmetric, ...]
     U_G: tuple[Symmetric, ...]
@@ -38,8 +38,17 @@ class EKFAC(NamedTuple):
 def kronecker_factors(record: Record) -> KroneckerFactors:
     """A = [A_{l-1}; 1] [A_{l-1}; 1]^T / m,  G = dZ dZ^T / m, over all columns.
 
-    Empirical K-FAC from `loss_gradient`, K-FAC by Monte Carlo from `sampled_labels`, KFLR (Botev et al. 2017,
-    arXiv:1706.03662) from `hessian_root`. Of a record with sample weights, A is the weighted mean, by w_i / sum w.
+    The result is empirical K-FAC for a record from `loss_gradient`, Monte Carlo K-FAC from `sampled_labels`, and KFLR
+    (Botev et al. 2017, arXiv:1706.03662) from `hessian_root`. With sample weights, A is the weighted mean, by w_i / sum
+    w.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> pairs = jaxnet.readouts.record(X, Y, parameters)
+        >>> factors = jaxnet.readouts.kronecker_factors(pairs)
+        >>> [A.shape for A in factors.A], [G.shape for G in factors.G]
+        ([(3, 3), (4, 4)], [(3, 3), (1, 1)])
     """
     m = record.examples
     inputs = tuple(_input_factor(A, record.sample_weight) for A in record.A)
@@ -51,9 +60,26 @@ def kfra_factors(
 ) -> KroneckerFactors:
     """G_L = mean of H_i,  G_{l-1} = (W^T G_l W) * (F F^T / m)  with F = g'(Z_{l-1}); A as in `kronecker_factors`.
 
-    It carries one matrix a layer down, whatever the number of logits, past activations that act on each unit by itself.
-    With `sample_weight`, H_i is w_i H_i, and the mean of F F^T is weighted as that of A is. Botev et al. 2017,
-    arXiv:1706.03662.
+    One matrix per layer is carried down, whatever the number of logits; it holds for activations that act on each unit
+    separately. Botev et al. 2017, arXiv:1706.03662.
+
+    Args:
+        X: Inputs, `(n_x, m)`, one column per example.
+        Y: Labels, `(n_L, m)`; with one output also `(m,)`.
+        parameters: `W1, b1, ..., WL, bL`.
+        network: The functions of the layers. Default: the course's network.
+        sample_weight: `(m,)` weights w_i of the examples, from 0: H_i becomes w_i H_i, and the mean of F F^T is
+            weighted as that of A is.
+
+    Raises:
+        InputError: as `cost_and_grads` does.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> factors = jaxnet.readouts.kfra_factors(X, Y, parameters)
+        >>> [A.shape for A in factors.A], [G.shape for G in factors.G]
+        ([(3, 3), (4, 4)], [(3, 3), (1, 1)])
     """
     _, caches = L_model_forward(X, parameters, network)
     ZL = caches[-1].Z
@@ -72,9 +98,18 @@ def kfra_factors(
 
 
 def ekfac(record: Record, factors: KroneckerFactors) -> EKFAC:
-    """s = (U_G^T dZ)^2 ((U_A^T [A; 1])^2)^T / m:  the second moments of the columns in the factors' eigenbasis.
+    """s = (U_G^T dZ)^2 ((U_A^T [A; 1])^2)^T / m:  the second moments of the columns in the eigenbasis of the factors.
 
-    In that basis no diagonal is nearer to the record's matrix. George et al. 2018, arXiv:1806.03884.
+    Of all diagonal matrices in that basis, this is the closest to the record's matrix. George et al. 2018,
+    arXiv:1806.03884.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> pairs = jaxnet.readouts.record(X, Y, parameters)
+        >>> basis = jaxnet.readouts.ekfac(pairs, jaxnet.readouts.kronecker_factors(pairs))
+        >>> [s.shape for s in basis.s]
+        [(3, 3), (1, 4)]
     """
     U_A = tuple(jnp.linalg.eigh(A)[1] for A in factors.A)
     U_G = tuple(jnp.linalg.eigh(G)[1] for G in factors.G)
@@ -86,7 +121,7 @@ def ekfac(record: Record, factors: KroneckerFactors) -> EKFAC:
 
 
 def with_ones(A: Float[Array, "n m"]) -> Float[Array, "n+1 m"]:
-    """[A; 1]: the input of the bias below those of the weights."""
+    """[A; 1]: the inputs of the weights, and below them the input of the bias."""
     return jnp.concatenate([A, jnp.ones_like(A[:1])])
 
 

@@ -1,6 +1,7 @@
-"""One record of a backward pass: the pairs (A_{l-1}, dZ_l) of all layers, from a seed.
+"""A record of one backward pass: the pairs (A_{l-1}, dZ_l) of all layers.
 
-A seed is what the pass starts from: (loss, ZL, Y) -> dZL with C columns an example, column c m + i example i's.
+The pass starts from the cotangent that a `Seed` makes: (loss, ZL, Y) -> dZL with C columns per example, of which column
+c m + i belongs to example i.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from ..companions import Outputs, per_example
 from ..errors import InputError
 from ..feedback import Feedback, backprop
 from ..layers import LayerCache, LinearCache
-from ..losses import Loss, diagonal, loss_piece
+from ..losses import Loss, diagonal, loss_function
 from ..network import COURSE, L_model_forward, Network, backward_signals
 from ..parameters import layer_dims
 from ..programs import let_go
@@ -25,7 +26,7 @@ from ..weighting import SampleWeight, as_sample_weight, weighted
 
 
 class Record(NamedTuple):
-    """The pairs of all layers, and what each example costs. Readouts contract it; columns carry no 1/m."""
+    """The pairs of all layers, and the loss of each example. Readouts contract the pairs; columns carry no 1/m."""
 
     A: tuple[Float[Array, "n_prev m"], ...]  # A_0 = X, A_1, ..., A_{L-1}
     dZ: tuple[Float[Array, "n Cm"], ...]  # dZ_1, ..., dZ_L; C = 1 unless the seed has more
@@ -34,7 +35,7 @@ class Record(NamedTuple):
 
     @property
     def examples(self) -> int:
-        """m."""
+        """m, the number of examples."""
         return self.A[0].shape[1]
 
     @property
@@ -44,7 +45,7 @@ class Record(NamedTuple):
 
     @property
     def columns(self) -> int:
-        """C, the columns of an example."""
+        """C, the number of columns per example."""
         return self.dZ[0].shape[1] // self.examples
 
 
@@ -52,7 +53,13 @@ Seed: TypeAlias = Callable[[Loss, Outputs, Outputs], Float[Array, "n_L Cm"]]
 
 
 def loss_gradient(loss: Loss, ZL: Outputs, Y: Outputs) -> Outputs:
-    """dZL: pairs of the gradient itself, and of the empirical Fisher matrix."""
+    """dZL, the gradient of the loss: for the gradient itself, and for the empirical Fisher matrix.
+
+    Example:
+        >>> loss = jaxnet.losses.squared_error
+        >>> jaxnet.readouts.loss_gradient(loss, jnp.array([[3.0]]), jnp.array([[1.0]]))
+        Array([[2.]], dtype=float32)
+    """
     return loss.gradient(ZL, Y)
 
 
@@ -64,24 +71,41 @@ class SampledLabels:
 
     def __call__(self, loss: Loss, ZL: Outputs, Y: Outputs) -> Outputs:
         del Y
-        return loss.gradient(ZL, loss_piece(loss, "sample")(ZL, self.key))
+        return loss.gradient(ZL, loss_function(loss, "sample")(ZL, self.key))
 
 
 def sampled_labels(key: PRNGKeyArray) -> Seed:
-    """dZL at labels drawn from the model: a Monte-Carlo estimate of the Fisher matrix.
+    """dZL at labels drawn from the model: for a Monte Carlo estimate of the Fisher matrix.
 
-    For these losses that is the generalized Gauss-Newton matrix, where the labels of an example sum to 1.
+    For the losses of this library that is the generalized Gauss-Newton matrix, where the labels of an example sum to 1.
+
+    Example:
+        >>> seed = jaxnet.readouts.sampled_labels(jax.random.key(0))
+        >>> seed(jaxnet.losses.squared_error, jnp.zeros((1, 2)), jnp.zeros((1, 2))).shape
+        (1, 2)
     """
     return SampledLabels(key)
 
 
 def hessian_root(loss: Loss, ZL: Outputs, Y: Outputs) -> Float[Array, "n_L Cm"]:
-    """S with S S^T = H, the Hessian of an example's loss in its logits: the exact Gauss-Newton matrix, with C = n_L."""
+    """S with S S^T = H, the Hessian of an example's loss in its logits: for the exact Gauss-Newton matrix, with C =
+       n_L.
+
+    Example:
+        >>> jaxnet.readouts.hessian_root(jaxnet.losses.squared_error, jnp.zeros((1, 2)), jnp.zeros((1, 2)))
+        Array([[1., 1.]], dtype=float32)
+    """
     return loss.hessian_root(ZL, Y)
 
 
 def output_jacobian(loss: Loss, ZL: Outputs, Y: Outputs) -> Float[Array, "n_L Cm"]:
-    """Unit vectors: column c is the derivative of logit c, C = n_L. Their `gram` is the neural tangent kernel."""
+    """Unit vectors, with C = n_L: column c makes the derivative of logit c. Their `gram` is the neural tangent kernel.
+
+    Example:
+        >>> jaxnet.readouts.output_jacobian(jaxnet.losses.squared_error, jnp.zeros((2, 1)), jnp.zeros((2, 1)))
+        Array([[1., 0.],
+               [0., 1.]], dtype=float32)
+    """
     del loss, Y
     return diagonal(jnp.ones_like(ZL))
 
@@ -97,18 +121,37 @@ def record(
     B: Feedback = None,
     sample_weight: SampleWeight = None,
 ) -> Record:
-    """A_{l-1} and dZ_l of every layer, by one forward pass and the library's backward loop from `seed`.
+    """A_{l-1} and dZ_l of every layer, by one forward pass and one pass of the library's backward loop.
 
-    C columns an example are one pass over a C times wider batch. With one logit every seed is a factor on the columns
-    of one pass, so that under one `jit` records from several seeds cost one: the exact Fisher matrix is free.
-    `masks` are those of `dropout_masks`; `B` are the weights of the network's feedback rule, under which dZ_l is what
-    that rule sends to layer l. Cost terms of the weights alone, such as L2, belong to no example.
+    C columns per example are one pass over a batch C times as wide. With one logit every seed is a factor on the
+    columns of one pass, so that under one `jit` records from several seeds cost one pass, and the exact Fisher matrix
+    is free. Cost terms of the weights alone, such as L2, do not belong to any example.
 
-    With `sample_weight` the record is that of the losses w_i loss_i: the columns of example i are multiplied by w_i
-    from `loss_gradient`, by sqrt(w_i) from `sampled_labels` and `hessian_root`, whose outer products make w_i H_i, and
-    by nothing from `output_jacobian`. A seed of your own multiplies its columns itself.
-    Raises `InputError` where the shapes do not fit, the loss lacks what the seed asks for, or weights are given to a
-    seed of your own.
+    With weights w_i the record is that of the losses w_i loss_i: the columns of example i are multiplied by w_i under
+    `loss_gradient`, by sqrt(w_i) under `sampled_labels` and `hessian_root`, whose outer products make w_i H_i, and not
+    at all under `output_jacobian`.
+
+    Args:
+        X: Inputs, `(n_x, m)`, one column per example.
+        Y: Labels, `(n_L, m)`; with one output also `(m,)`.
+        parameters: `W1, b1, ..., WL, bL`.
+        network: The functions of the layers. Default: the course's network.
+        seed: `(loss, ZL, Y) ->` the cotangent dZL, `(n_L, C m)`, that the backward pass starts from. Default:
+            `loss_gradient`.
+        masks: One factor, or None, for each of A_0, ..., A_{L-1}: see `dropout_masks`.
+        B: The weights of the network's feedback rule, under which dZ_l is what that rule sends to layer l.
+        sample_weight: `(m,)` weights w_i of the examples, from 0. A seed of your own multiplies its columns itself.
+
+    Raises:
+        InputError: where shapes do not fit, the loss lacks what the seed asks for, or weights are given along with a
+            seed of your own.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> pairs = jaxnet.readouts.record(X, Y, parameters)
+        >>> [A.shape for A in pairs.A], [dZ.shape for dZ in pairs.dZ], pairs.loss.shape
+        ([(2, 4), (3, 4)], [(3, 4), (1, 4)], (4,))
     """
     let_go()
     if not callable(seed):
@@ -119,7 +162,7 @@ def record(
     dZL = seed(network.loss, ZL, Y)
     if dZL.ndim != 2 or len(dZL) != len(ZL) or dZL.shape[1] == 0 or dZL.shape[1] % ZL.shape[1]:
         n_L, m = ZL.shape
-        raise InputError(f"the seed made a dZL of shape {dZL.shape}; expected ({n_L}, C * {m}), C columns an example")
+        raise InputError(f"the seed made a dZL of shape {dZL.shape}; expected ({n_L}, C * {m}), C columns per example")
     A = tuple(cache.linear_cache.A for cache in caches)
     weight = as_sample_weight(sample_weight, ZL)
     factors = _factors(seed, weight)
@@ -129,7 +172,7 @@ def record(
 
 
 def _factors(seed: Seed, weight: Float[Array, " m"] | None) -> Float[Array, " m"] | None:
-    """What the columns of each example are multiplied by, so that they are those of w_i loss_i."""
+    """The factors on the columns of each example with which they are those of w_i loss_i."""
     if weight is None or seed is output_jacobian:
         return None
     if seed is loss_gradient:
@@ -137,7 +180,7 @@ def _factors(seed: Seed, weight: Float[Array, " m"] | None) -> Float[Array, " m"
     if seed is hessian_root or isinstance(seed, SampledLabels):
         return jnp.sqrt(weight)
     raise InputError(
-        f"sample_weight is given, but nothing tells how the seed {getattr(seed, '__name__', seed)!s:.60} depends on "
+        f"sample_weight is given, but it is not known how the seed {getattr(seed, '__name__', seed)!s:.60} depends on "
         "it; multiply the columns in the seed, by w_i for gradients and sqrt(w_i) for roots of Hessians"
     )
 
@@ -164,12 +207,12 @@ def _signals(
 
 
 def repeated(A: Float[Array, "n m"], dZ: Float[Array, "k Cm"]) -> Float[Array, "n Cm"]:
-    """A beside itself C times, a column for each of dZ."""
+    """C copies of A side by side, one column for each column of dZ."""
     return jnp.tile(A, (1, dZ.shape[1] // A.shape[1]))
 
 
 def check_record(record: Record) -> None:
-    """Raises `InputError` for anything else, such as the parameters."""
+    """Raises `InputError` for anything but a record, such as the parameters."""
     if not isinstance(record, Record):
         raise InputError(
             f"the record is of type {type(record).__name__}; expected what readouts.record(X, Y, parameters) returns"
@@ -177,32 +220,32 @@ def check_record(record: Record) -> None:
 
 
 def check_one_column(record: Record) -> None:
-    """Raises `InputError` where an example has more than one column, so that none is its gradient."""
+    """Raises `InputError` where an example has more than one column, so that none of them is its gradient."""
     check_record(record)
     if record.columns != 1:
         raise InputError(
-            f"the record has {record.columns} columns an example; expected one, as from seed=loss_gradient"
+            f"the record has {record.columns} columns per example; expected one, as from seed=loss_gradient"
         )
 
 
 def check_same_layers(record: Record, other: Record) -> None:
-    """Raises `InputError` where two records are not of one architecture."""
+    """Raises `InputError` where two records have different architectures."""
     check_record(record)
     check_record(other)
     if record.layer_dims != other.layer_dims:
         raise InputError(
-            f"the records are of networks of {record.layer_dims} and {other.layer_dims} units; expected one network"
+            f"the records belong to networks with {record.layer_dims} and {other.layer_dims} units; expected the same"
         )
 
 
 def check_direction(V: Parameters, dims: tuple[int, ...]) -> None:
-    """Raises `InputError` where V is no mapping like the parameters of such a network."""
+    """Raises `InputError` where V is not a mapping like the parameters of such a network."""
     if isinstance(V, Mapping):
         for name, value in V.items():
             check_real(f"direction['{name}']", value)
     got = layer_dims(V)
     if got != dims:
-        raise InputError(f"the direction has layers of {got} units, the network of {dims}; expected the same")
+        raise InputError(f"the direction has layers with {got} units, the network with {dims}; expected the same")
 
 
 def check_positive(name: str, value: float | Array) -> None:

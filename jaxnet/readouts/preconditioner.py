@@ -28,15 +28,32 @@ def precondition_by_kfac(
 ) -> optax.GradientTransformationExtraArgs:
     """[dW, db] -> G^{-1} [dW, db] A^{-1}  in every layer, with damped running means of the Kronecker factors.
 
-        optimizer = optax.chain(precondition_by_kfac(damping), optax.sgd(learning_rate, momentum=0.9))
-        updates, state = optimizer.update(gradient, state, parameters, factors=kronecker_factors(record))
+    The damping is shared between (A + pi sqrt(damping) I) and (G + sqrt(damping) / pi I) by their mean eigenvalues,
+    pi^2 = (tr A / dim A) / (tr G / dim G). Martens & Grosse 2015, arXiv:1503.05671, sections 5 and 6.3.
 
-    (A + pi sqrt(damping) I) and (G + sqrt(damping) / pi I) share the damping by their mean eigenvalues,
-    pi^2 = (tr A / dim A) / (tr G / dim G). `decay` is that of the running means, unbiased from the first step on;
-    inverses are made anew every `interval` steps: old ones bear smaller learning rates.
-    Martens & Grosse 2015, arXiv:1503.05671, sections 5 and 6.3.
-    One batch that is not finite stays in the means: `optax.apply_if_finite` leaves it out.
-    Raises `InputError` for a damping or a decay out of range, and where `factors` are not passed.
+    `update` takes the factors of the step's batch as `factors=`. A single batch that is not finite would stay in the
+    means; `optax.apply_if_finite` leaves it out.
+
+    Args:
+        damping: Above 0.
+        decay: Of the running means, from 0 and below 1; they are unbiased from the first step on. Default: 0.95.
+        interval: The inverses are computed anew every so many steps. Old ones call for a smaller learning rate.
+            Default: 1.
+
+    Raises:
+        InputError: for a damping, decay or interval out of range, and, in `update`, where `factors` are not passed.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> pairs = jaxnet.readouts.record(X, Y, parameters)
+        >>> gradient = jaxnet.readouts.mean_gradient(pairs)
+        >>> optimizer = optax.chain(jaxnet.readouts.precondition_by_kfac(damping=0.1), optax.sgd(0.1))
+        >>> state = optimizer.init(parameters)
+        >>> factors = jaxnet.readouts.kronecker_factors(pairs)
+        >>> updates, state = optimizer.update(gradient, state, parameters, factors=factors)
+        >>> updates["W1"].shape
+        (3, 2)
     """
     check_positive("damping", damping)
     check_number("decay", decay, "0 <= decay < 1", lambda decay: 0 <= decay < 1)

@@ -1,4 +1,4 @@
-"""What a feedback rule sends to the layers beside what backpropagation would send: angles and norms."""
+"""What a feedback rule sends to the layers, beside what backpropagation would send: angles and norms."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from .sizes import norm, scale_of, stacked
 
 
 class Alignment(NamedTuple):
-    """A number for every hidden layer l = 1 ... L-1, or for the B_{l+1} that reaches it; cost and accuracy for all."""
+    """One number per hidden layer l = 1 ... L-1, or per B_{l+1} that reaches it; of cost and accuracy just one."""
 
     cost: Float[Array, "*steps"]  # without penalties on the weights
     accuracy: Float[Array, "*steps"]  # of the same examples
@@ -39,13 +39,33 @@ def alignment(
     B: Feedback = None,
     sample_weight: SampleWeight = None,
 ) -> Alignment:
-    """angle(dZ_l, dZ_l by W^T) = arccos(<dZ_l, dZ_l'> / (||dZ_l|| ||dZ_l'||)) of every hidden layer, in degrees.
+    """angle(dZ_l, dZ_l by W^T) = arccos(<dZ_l, dZ_l'> / (||dZ_l|| ||dZ_l'||)) for every hidden layer, in degrees.
 
-    Both start from the same dZL and pass the same activations; 90 degrees are what random directions make, and below
-    them a step of dW_l = dZ_l A_{l-1}^T / m still goes down. B is compared with W_{l+1}^T, or for direct rules with
-    W_{l+1}^T ... W_L^T; NaN where the rule has no such weights, or one of the two is 0. One forward pass, two backward.
-    `sample_weight` multiplies columns and losses, as in `cost_and_grads`; the accuracy is that of all examples alike.
-    Lillicrap et al. 2016, figure 1; Akrout et al. 2019, figure 3.
+    Both passes start from the same dZL with the same activations. Random directions are at 90 degrees; at less, a step
+    along dW_l = dZ_l A_{l-1}^T / m still descends. B is compared with W_{l+1}^T, or for direct rules with W_{l+1}^T ...
+    W_L^T; the angle is NaN where the rule has no such weights, or one of the two is 0. It takes one forward pass and
+    two backward. Lillicrap et al. 2016, figure 1; Akrout et al. 2019, figure 3.
+
+    Args:
+        X: Inputs, `(n_x, m)`, one column per example.
+        Y: Labels, `(n_L, m)`; with one output also `(m,)`.
+        parameters: `W1, b1, ..., WL, bL`.
+        network: The functions of the layers, and the feedback rule. Default: the course's network.
+        masks: One factor, or None, for each of A_0, ..., A_{L-1}: see `dropout_masks`.
+        B: The feedback weights of the network's rule; None for backpropagation.
+        sample_weight: `(m,)` weights of the examples, from 0, on columns and losses as in `cost_and_grads`; the
+            accuracy counts all examples alike.
+
+    Raises:
+        InputError: as `cost_and_grads` does.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> network = jaxnet.Network(feedback="feedback_alignment")
+        >>> B = jaxnet.initialize_feedback(parameters, network, key=jax.random.key(1))
+        >>> jaxnet.alignment(X, Y, parameters, network, B=B).angle_dZ.shape
+        (1,)
     """
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     ZL, m = caches[-1].Z, X.shape[1]
@@ -72,8 +92,14 @@ def alignment(
 def angle(A: Float[AnyArray, "..."], B: Float[AnyArray, "..."]) -> Float[Array, ""]:
     """arccos(<A, B> / (||A|| ||B||)) in degrees, from 0 to 180; NaN where one of them is 0.
 
-    By 2 atan2(||a - b||, ||a + b||) of the unit vectors, since arccos loses half of the digits where they are parallel.
-    Kahan 2006, "How futile are mindless assessments of roundoff", section 12.
+    It is computed as 2 atan2(||a - b||, ||a + b||) of the unit vectors, since arccos loses half of the digits where
+    they are nearly parallel. Kahan 2006, "How futile are mindless assessments of roundoff", section 12.
+
+    Raises `InputError` where the two are not arrays of floats of the same shape.
+
+    Example:
+        >>> round(float(jaxnet.angle(jnp.array([1.0, 0.0]), jnp.array([1.0, 1.0]))), 3)
+        45.0
     """
     for name, value in (("A", A), ("B", B)):
         check_array(name, value)
@@ -91,12 +117,12 @@ def _direction(A: Float[AnyArray, "..."]) -> Float[Array, "..."]:
 
 
 def decided_rightly(AL: Float[Array, "n_L m"], Y: Float[Array, "n_L m"]) -> Bool[Array, "..."]:
-    """Of every example: is one output on the side of 1/2 that its target is on, or the largest output the target's?"""
+    """For every example, whether one output is on its target's side of 1/2, or the largest output is the target's."""
     return (AL > 0.5) == (Y > 0.5) if len(AL) == 1 else jnp.argmax(AL, axis=0) == jnp.argmax(Y, axis=0)
 
 
 def _transported(B: Feedback, parameters: Parameters, network: Network) -> Mapping[str, Array]:
-    """What weight transport would put in the place of B, where B is a mapping and the rule says so."""
+    """What weight transport would put in place of B, where B is a mapping and the rule has a `transport`."""
     if network.feedback.transport is None or not isinstance(B, Mapping):
         return {}
     ideal = network.feedback.transport(parameters)

@@ -1,4 +1,4 @@
-"""What the signals of a network look like at a point: do they vanish or explode, are there units that do nothing?"""
+"""The state of a network's signals at a point: whether they vanish or explode, and which units do nothing."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from .sizes import dead_share, stacked
 
 
 class LayerSignals(NamedTuple):
-    """A number for every layer."""
+    """One number per layer."""
 
     gradient_norms: Float[Array, " L"]  # ||dW_l||_F for l = 1 ... L
     dead_shares: Float[Array, " L_minus_1"]  # of the units of layer l = 1 ... L-1, see `signals.dead_share`
@@ -25,7 +25,23 @@ def layer_signals(
     """||dW_l||_F, and the share of the hidden units with g'(Z_l) = 0 for every example of X: `signals.dead_share`.
 
     Such a unit learns nothing from these examples. One forward pass and one backward; works inside `jit`.
-    `sample_weight` is that of `cost_and_grads`. Raises `InputError` where the shapes do not fit.
+
+    Args:
+        X: Inputs, `(n_x, m)`, one column per example.
+        Y: Labels, `(n_L, m)`; with one output also `(m,)`.
+        parameters: `W1, b1, ..., WL, bL`.
+        network: The functions of the layers. Default: the course's network.
+        sample_weight: `(m,)` weights of the examples, from 0: see `cost_and_grads`.
+
+    Raises:
+        InputError: as `cost_and_grads` does.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> seen = jaxnet.layer_signals(X, Y, parameters)
+        >>> seen.gradient_norms.shape, seen.dead_shares.shape
+        ((2,), (1,))
     """
     _, caches = L_model_forward(X, parameters, network)
     ZL = caches[-1].Z

@@ -1,7 +1,7 @@
-"""How large the signals of a network are, layer by layer: measured, and as theory expects.
+"""The sizes of a network's signals, layer by layer: as measured, and as theory expects them.
 
-A size is the root of the mean square. It is taken without squaring what is small or large, so that it keeps its digits
-to the ends of the dtype's range: at depth 100 signals reach both.
+A size is the root of the mean square. It is computed without squaring small or large numbers as they are, so that it
+keeps its digits to the ends of the dtype's range: at depth 100 signals reach both.
 """
 
 import math
@@ -26,20 +26,20 @@ from ..types import AnyArray, Inputs, Labels, Parameters
 
 PerLayer = Float[Array, " L"]
 PerHiddenLayer = Float[Array, " L_minus_1"]
-CLOSED = 1 / 20  # of its largest slope: an activation that lets less of the error through is closed
+CLOSED = 1 / 20  # of its largest slope; an activation with a smaller slope is called closed
 
 
 class SignalSizes(NamedTuple):
-    """Numbers of the layers l = 1 ... L. Sizes are roots of mean squares over units and examples, without 1/m."""
+    """Numbers for the layers l = 1 ... L. Sizes are roots of mean squares over units and examples, without 1/m."""
 
     Z: PerLayer
-    A: PerLayer  # that of layer L is the network's output
-    spread: PerLayer  # of Z_l over the examples: the size of what is left when each unit's mean is taken away
+    A: PerLayer  # A_L is the network's output
+    spread: PerLayer  # of Z_l over the examples: its size after each unit's mean is subtracted
     dZ: PerLayer
-    dA_prev: PerLayer  # dA_{l-1}, what layer l hands down
+    dA_prev: PerLayer  # dA_{l-1}, which layer l passes on
     W: PerLayer  # the norm ||W_l||_F
     dW: PerLayer  # the norm ||dW_l||_F, of a mean over the examples
-    ratio: PerLayer  # ||dW_l||_F / ||W_l||_F: the part of itself by which a step of rate 1 moves W_l
+    ratio: PerLayer  # ||dW_l||_F / ||W_l||_F: by how much of itself a step of rate 1 moves W_l
     closed: PerHiddenLayer  # the share of Z_l's entries at which |g'| is below `CLOSED` of its largest
     dead: PerHiddenLayer  # the share of the units with g'(Z) = 0 for every example: see `dead_share`
 
@@ -47,9 +47,17 @@ class SignalSizes(NamedTuple):
 def signal_sizes(X: Inputs, Y: Labels, parameters: Parameters, network: Network = COURSE) -> SignalSizes:
     """sqrt(mean of the squares) of Z_l, A_l, dZ_l and dA_{l-1}, and ||dW_l|| / ||W_l||, for l = 1 ... L.
 
-    One forward pass and one backward; works inside `jit`. A size between the smallest normal number of the dtype and
-    its largest is right to rounding; one of 0 has underflowed. Where the forward pass leaves that range, all that comes
-    back is NaN. Glorot & Bengio 2010, section 4.2. Raises `InputError` where the shapes do not fit.
+    One forward pass and one backward; works inside `jit`. Sizes between the smallest normal number of the dtype and its
+    largest are correct up to roundoff; a size of 0 has underflowed. Where the forward pass leaves that range,
+    everything about the backward pass is NaN. Glorot & Bengio 2010, section 4.2. Raises `InputError` as
+    `cost_and_grads` does.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> sizes = jaxnet.signal_sizes(X, Y, parameters)
+        >>> sizes.Z.shape, sizes.dead.shape
+        ((2,), (1,))
     """
     AL, caches = L_model_forward(X, parameters, network)
     Z = [cache.Z for cache in caches]
@@ -59,7 +67,7 @@ def signal_sizes(X: Inputs, Y: Labels, parameters: Parameters, network: Network 
     )
     W = stacked([norm(cache.linear_cache.W) for cache in caches])
     dW = stacked([norm(linear_gradient(dZ_l, jnp.asarray(A_prev))[0]) for dZ_l, A_prev in zip(dZ, A, strict=True)])
-    # relu makes 0 of an error that meets NaN, so that an explosion would look like a signal that vanished.
+    # relu turns an error that meets NaN into 0, so an explosion would look like a vanishing signal.
     came_back = jnp.where(jnp.all(jnp.stack([jnp.all(jnp.isfinite(Z_l)) for Z_l in Z])), 1.0, jnp.nan).astype(dW.dtype)
     closed = [_is_closed(Z_l, network.hidden) for Z_l in Z[:-1]]
     dead = [dead_share(Z_l, network.hidden) for Z_l in Z[:-1]]
@@ -78,18 +86,18 @@ def signal_sizes(X: Inputs, Y: Labels, parameters: Parameters, network: Network 
 
 
 def dead_share(Z: Float[AnyArray, "n m"], hidden: Activation) -> Float[Array, ""]:
-    """The share of a layer's units with g'(z) = 0 for every example: no error passes them, and they learn nothing.
+    """The share of a layer's units with g'(z) = 0 for every example: they pass no error on, and learn nothing.
 
-    The definition of a dead unit throughout jaxnet. A relu unit is dead where it is never above 0, one of leaky_relu
-    or the identity never is. A saturated unit of tanh, sigmoid or elu is closed and not dead, until its slope rounds
-    to 0. A unit whose Z is NaN is not dead. For activations that act on each unit by itself.
+    This is the definition of a dead unit throughout jaxnet. A relu unit is dead where it is never above 0; a unit of
+    leaky_relu or the identity never is. A saturated unit of tanh, sigmoid or elu is closed rather than dead, until its
+    slope rounds to 0. A unit whose Z is NaN is not dead. For activations that act on each unit separately.
     """
     Z = jnp.asarray(Z)
     return jnp.mean(jnp.all((_slope(hidden, Z) == 0) & ~jnp.isnan(Z), axis=1), dtype=Z.dtype)
 
 
 class ExpectedSizes(NamedTuple):
-    """What theory expects of the fields of `SignalSizes` that have these names."""
+    """What theory expects of the fields of `SignalSizes` with the same names."""
 
     Z: PerLayer
     A: PerHiddenLayer  # A_1 ... A_{L-1}
@@ -106,18 +114,32 @@ def expected_sizes(
 ) -> ExpectedSizes:
     """z_l = sqrt(n_{l-1}) std_l a_{l-1},  a_l^2 = E g(z_l x)^2,  d_l^2 = n_{l+1} std_{l+1}^2 d_{l+1}^2 E g'(z_l x)^2.
 
-    x is standard normal; a_0 and d_L are the sizes of X and dZL. It holds for wide layers with W_l ~ N(0, std_l^2),
-    b_l = 0, and an error that does not depend on the weights: the part of it that comes from AL does, and can make d_l
-    twice as large. For relu both expectations are halves: under "he" sizes stay, under "lecun" each layer
-    multiplies them by 1/sqrt(2) (He et al. 2015, section 2.2). For tanh the factor of small signals is
-    sqrt(n_{l-1}) std_l (Glorot & Bengio 2010, eq. 5 and 6). In general Schoenholz et al. 2017, eq. 3 and section 4.
-    Works inside `jit`. Raises `InputError` for sizes that are no network's.
+    x is standard normal, and a_0 and d_L are the sizes of X and dZL. The theory is for wide layers with W_l ~ N(0,
+    std_l^2), b_l = 0, and an error that does not depend on the weights; the part of the error that comes from AL does
+    depend on them, and can make d_l twice as large. For relu both expectations are halves: under "he" sizes stay, under
+    "lecun" each layer multiplies them by 1/sqrt(2) (He et al. 2015, section 2.2). For tanh the factor on small signals
+    is sqrt(n_{l-1}) std_l (Glorot & Bengio 2010, eqs. 5 and 6). In general Schoenholz et al. 2017, eq. 3 and section 4.
+    Works inside `jit`.
+
+    Args:
+        layer_dims: `(n_x, n_1, ..., n_L)`.
+        stds: The standard deviation std_l of the weights of each of the L layers.
+        network: The functions of the layers. Default: the course's network.
+        X_size: The root of the mean square of X. Default: 1.
+        dZL_size: The root of the mean square of dZL. Default: 1.
+
+    Raises:
+        InputError: for sizes that do not make a network, and unless there is one std from 0 per layer.
+
+    Example:
+        >>> jaxnet.expected_sizes((100, 50, 1), [0.1, 0.1]).Z
+        Array([1. , 0.5], dtype=float32)
     """
     dims = checked_layer_dims(layer_dims)
     is_array = isinstance(stds, jax.Array | np.ndarray) and stds.ndim == 1
     if not is_array and (not isinstance(stds, Sequence) or isinstance(stds, str | bytes)):
         raise InputError(
-            f"stds are of type {type(stds).__name__}; expected a number for each of {len(dims) - 1} layers"
+            f"stds are of type {type(stds).__name__}; expected one number for each of {len(dims) - 1} layers"
         )
     if len(stds) != len(dims) - 1:
         raise InputError(f"there are {len(stds)} stds, but {len(dims) - 1} layers; expected one a layer")
@@ -139,7 +161,7 @@ def expected_sizes(
 
 
 class Profile(NamedTuple):
-    """The sizes in a network beside those that theory expects in it."""
+    """The sizes in a network beside those that theory expects."""
 
     X: Float[AnyArray, ""]  # the size of the inputs
     measured: SignalSizes
@@ -147,7 +169,7 @@ class Profile(NamedTuple):
 
 
 class SingularValues(NamedTuple):
-    """Of W_1 ... W_L: the factors by which they stretch the directions of their inputs."""
+    """The factors by which W_1 ... W_L stretch the directions of their inputs."""
 
     largest: PerLayer
     smallest: PerLayer
@@ -158,8 +180,12 @@ class SingularValues(NamedTuple):
 def singular_values(parameters: Parameters) -> SingularValues:
     """The singular values of every W_l: the largest, the smallest, their ratio, and the root of their mean square.
 
-    Takes of the order of n_l n_{l-1} min(n_l, n_{l-1}) operations a layer; works inside `jit`. Raises `InputError`, as
-    `layer_dims` does, for what are no parameters.
+    Takes on the order of n_l n_{l-1} min(n_l, n_{l-1}) operations per layer; works inside `jit`. Raises `InputError`,
+    as `layer_dims` does, for anything but parameters.
+
+    Example:
+        >>> jaxnet.singular_values({"W1": jnp.array([[3.0, 0.0], [0.0, 2.0]]), "b1": jnp.zeros((2, 1))}).condition
+        Array([1.5], dtype=float32)
     """
     L = len(check_parameters(parameters)) - 1
     s = [jnp.linalg.svd(jnp.asarray(parameters[f"W{l}"]), compute_uv=False) for l in range(1, L + 1)]
@@ -172,10 +198,23 @@ def map_singular_values(
 ) -> Float[Array, " rank"]:
     """The singular values of J = dz_l / dx at one example, largest first: which directions of x reach layer l at all.
 
-    J = W_l D_{l-1} W_{l-1} ... D_1 W_1 with D = diag(g'(z)): the error that starts as the unit matrix ends as J^T.
-    `layer` is L unless given. With depth the values spread, also where all W_l are drawn so that sizes stay (Saxe et
-    al. 2014, sections 2 and 3). Those below rank * eps times the largest are rounding. Works inside `jit`.
-    Raises `InputError` for several examples and for a layer that there is not.
+    J = W_l D_{l-1} W_{l-1} ... D_1 W_1 with D = diag(g'(z)); the unit matrix, sent backward from layer l, arrives as
+    J^T. With depth the values spread, even where all W_l are drawn so that sizes stay (Saxe et al. 2014, sections 2 and
+    3). Those below rank * eps times the largest are roundoff. Works inside `jit`.
+
+    Args:
+        x: One example, `(n_x, 1)`.
+        parameters: `W1, b1, ..., WL, bL`.
+        network: The functions of the layers. Default: the course's network.
+        layer: l, from 1 to L. Default: L.
+
+    Raises:
+        InputError: for more than one example and for a layer that does not exist.
+
+    Example:
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> jaxnet.map_singular_values(jnp.array([[0.5], [-0.5]]), parameters).shape
+        (1,)
     """
     _, caches = L_model_forward(x, parameters, network)
     last = len(caches) if layer is None else layer
@@ -207,14 +246,14 @@ def norm(A: Float[AnyArray, "..."]) -> Float[Array, ""]:
 
 
 def scale_of(A: Float[AnyArray, "..."]) -> Float[Array, ""]:
-    """The largest |entry|, or the nearest number to it by which A is divided well: then squares stay in range."""
+    """The largest |entry|, or the nearest number to it by which A can safely be divided: then squares stay in range."""
     limits = jnp.finfo(A.dtype)
-    # One whose reciprocal is a normal number too, as a compiler may multiply by that instead.
+    # Its reciprocal has to be a normal number too, as a compiler may multiply by that instead.
     return jnp.clip(jnp.max(jnp.abs(A)), float(limits.tiny), float(limits.max) / 8)
 
 
 def _spread(Z: Float[Array, "n m"]) -> Float[Array, ""]:
-    # Of Z / m, whose sum stays in the range where that of Z would leave it.
+    # The sum is over Z / m, which stays in range where the sum over Z would not.
     return root_mean_square(Z - jnp.sum(Z / Z.shape[1], axis=1, keepdims=True))
 
 
@@ -225,11 +264,11 @@ def _slope(hidden: Activation, Z: Float[Array, "n m"]) -> Float[Array, "n m"]:
 
 def _is_closed(Z: Float[Array, "n m"], hidden: Activation) -> Bool[Array, "n m"]:
     steepest = jnp.max(jnp.abs(_slope(hidden, jnp.linspace(-10, 10, 401, dtype=Z.dtype)[None])))
-    # relu_backward makes 0 of what meets NaN.
+    # relu_backward turns what meets NaN into 0.
     return (jnp.abs(_slope(hidden, Z)) < CLOSED * steepest) & ~jnp.isnan(Z)
 
 
-# Midpoints, so that a kink at 0 falls between two of them, and so many that the slope of a saturated tanh is seen.
+# Midpoints, so that a kink at 0 falls between two of them, and enough of them to resolve the slope of a saturated tanh.
 NORMAL = (np.arange(4096) + 0.5) / 256 - 8
 DENSITY = np.exp(-(NORMAL**2) / 2) / np.exp(-(NORMAL**2) / 2).sum()
 
@@ -241,6 +280,6 @@ def _expected_size(function: Callable[[Array], Array], size: Float[Array, ""]) -
 
 
 def stacked(numbers: Iterable[Float[Array, ""]]) -> Float[Array, " _"]:
-    """A number for every layer, as one array: also none, as of the hidden layers where there is one layer."""
+    """One number per layer as an array; empty where there are none, such as for the hidden layers of a single layer."""
     numbers = list(numbers)
     return jnp.stack(numbers) if numbers else jnp.zeros(0)

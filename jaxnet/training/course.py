@@ -28,11 +28,30 @@ def L_layer_model(
     key: PRNGKeyArray | None = None,
     network: Network = COURSE,
 ) -> tuple[Parameters, list[float]]:
-    """Gradient descent on all examples: the trained parameters, and the costs of every 100th and the last iteration.
+    """The course's training loop: gradient descent on all examples in every iteration.
 
-    Starts from `parameters`, or from W_l ~ N(0, 1/n_{l-1}) drawn from `key` (that of seed 1 unless given), from which
-    a feedback rule's weights are drawn too.
-    Costs are those before the update of their iteration.
+    Returns the trained parameters, and the costs of every 100th and the last iteration, each before its update.
+
+    Args:
+        X: Inputs, `(n_x, m)`, one column per example.
+        Y: Labels, `(n_L, m)`; with one output also `(m,)`.
+        layer_dims: n_x, n_1, ..., n_L.
+        learning_rate: The course's 0.0075 unless given.
+        num_iterations: How many updates are made. Default: 3000.
+        print_cost: Whether to print these costs on the way.
+        parameters: Where to start. Default: W_l ~ N(0, 1/n_{l-1}) drawn from `key`, b_l = 0.
+        key: For the first parameters and a feedback rule's weights. Default: `jax.random.key(1)`.
+        network: The functions of the layers. Default: the course's network.
+
+    Raises:
+        InputError: before any work, for arguments that do not fit each other.
+        NotFiniteError: at the first cost or parameter that is not finite.
+
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters, costs = jaxnet.L_layer_model(X, Y, (2, 3, 1), num_iterations=200)
+        >>> list(parameters), len(costs)
+        (['W1', 'b1', 'W2', 'b2'], 3)
     """
     check_array("X", X, ", (n_x, m)")
     key = jax.random.key(1) if key is None else key

@@ -50,48 +50,51 @@ def train(
     All examples in every step, or minibatches of `batch_size` in an order drawn anew from `key` in each epoch; the
     examples left over at the end of an epoch sit it out. To go on with a run, pass its `trained.state` and a larger
     `num_iterations`: every step depends on its number alone, so with the same `chunk` the end is the same to the last
-    bit, or, in reduced inputs, to rounding.
+    bit, or, in reduced inputs, to within rounding.
 
     Where the examples have fewer directions than inputs, the same steps are made in as many inputs as there are
     directions, if that pays and is proven, from the optimizer's own program, to be exact for all steps and values: see
     `input_basis` and `rotation`.
 
     Args:
-        X: (n_x, m) finite floats, one example a column.
-        Y: (n_L, m) labels, or one row of class indices under softmax.
-        state: the parameters to start from, or a `TrainState`. Parameters come back as the kind of mapping that was
+        X: Inputs, `(n_x, m)` finite floats, one column per example.
+        Y: Labels, `(n_L, m)`; with one output also `(m,)`, and under softmax also one row of class indices.
+        state: The parameters to start from, or a `TrainState`. Parameters come back as the kind of mapping that was
             given, dict or `FrozenDict`; where the optimizer has masks or labels of the other kind, as that.
-        num_iterations: how many steps have been made at the end, those of `state.step` among them.
-        optimizer: any of optax. Under `optax.contrib.schedule_free` evaluate with
+        num_iterations: How many steps have been made at the end, those of `state.step` among them.
+        optimizer: Any optax transformation. Under `optax.contrib.schedule_free` evaluate with
             `schedule_free_eval_params(trained.state.opt_state, trained.parameters)`.
-        network: which functions the layers apply. Under a feedback rule `state.B` are its first weights, drawn from
-            `key` unless given.
-        batch_size: 1 to m examples in a step; None for all.
-        lambd: the course's penalty, `lambd` / (2 m) sum ||W_l||^2, where m is the number of examples.
-        keep_prob: dropout keeps units of hidden layers with this probability,
-        input_keep_prob: and inputs with this one.
-        dtype: such as "bfloat16": layers are computed in it; parameters and cost keep their own.
-        key: `jax.random.key(...)`, for whatever is drawn: minibatches, dropout, feedback weights.
-        record_every: before step 0 and every so many steps on, the `alignment` of the step's own examples is recorded.
-        chunk: steps in one compiled program.
-        on_chunk: a callable, or several, called after every chunk with its `Progress`. One that returns True ends the
-            training.
-        reduce_inputs: False makes every step in all inputs. That changes roundings and nothing else.
-        sample_weight: (m,) numbers from 0 that multiply loss and gradient of each example, as in `cost_and_grads`.
-        class_weight: the same by class, 0 and 1 or the index of a softmax's output: a mapping, in which a class that
-            is left out has weight 1, or "balanced", m / (number of classes * examples of the class). Both together
-            multiply. The costs are those of the weighted loss.
+        network: The functions of the layers. Under a feedback rule, `state.B` are its first weights; without them
+            they are drawn from `key`.
+        batch_size: Examples in a step, 1 to m. Default: all.
+        lambd: The course's L2 penalty, `lambd` / (2 m) sum ||W_l||^2, where m is the number of examples.
+        keep_prob: The probability with which dropout keeps a unit of a hidden layer.
+        input_keep_prob: The probability with which dropout keeps an input.
+        dtype: The compute dtype, such as "bfloat16"; parameters and cost keep their own.
+        key: A key for everything that is drawn: minibatches, dropout, feedback weights.
+        record_every: Before step 0 and every so many steps, the `alignment` of the step's own examples is recorded.
+        chunk: Steps in one call of the compiled program.
+        on_chunk: A callable, or several, called after every chunk with its `Progress`. The training ends where one
+            returns True.
+        reduce_inputs: False makes every step in all inputs, which changes nothing but rounding.
+        sample_weight: `(m,)` numbers from 0 that multiply loss and gradient of each example, as in `cost_and_grads`.
+        class_weight: The same by class, 0 and 1 or the index of a softmax's output: a mapping, in which a class that
+            is left out has weight 1, or "balanced", m / (number of classes * examples of the class). Where both are
+            given, they multiply. The costs are those of the weighted loss.
 
-    Raises `InputError` before any work, `NotFiniteError` at the first cost or parameter that is not finite.
+    Raises:
+        InputError: before any work, for arguments that do not fit each other.
+        NotFiniteError: at the first cost or parameter that is not finite.
 
-        >>> X = jnp.eye(3)
-        >>> parameters = jaxnet.initialize_parameters_deep((3, 4, 1), key=jax.random.key(0))
-        >>> trained = jaxnet.train(X, X[:1], parameters, num_iterations=200, optimizer=optax.sgd(0.5))
-        >>> trained.costs[-1] < trained.costs[0]
+    Example:
+        >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
+        >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
+        >>> trained = jaxnet.train(X, Y, parameters, num_iterations=200)
+        >>> bool(trained.costs[-1] < trained.costs[0])
         True
-        >>> longer = jaxnet.train(X, X[:1], trained.state, num_iterations=300, optimizer=optax.sgd(0.5))
-        >>> int(longer.state.step)
-        300
+        >>> longer = jaxnet.train(X, Y, trained.state, num_iterations=300)
+        >>> int(longer.state.step), len(longer.costs)
+        (300, 100)
     """
     let_go()
     state = state if isinstance(state, TrainState) else TrainState(state)
@@ -139,8 +142,8 @@ def in_fewest_inputs(
 ) -> tuple[AnyArray, TrainState, InputBasis]:
     """X and the state in as many inputs as the examples have directions, where that is exact and pays; else as given.
 
-    Sources of the conditions: an input that is dropped is not a direction of the examples; inputs that are rounded
-    before the product span other directions than those that are rounded after it.
+    Why the conditions: an input that is dropped is not a direction of the examples, and inputs that are rounded to the
+    compute dtype span other directions than before.
     """
     n_1, n_x = state.parameters["W1"].shape
     tree = state.parameters, state.opt_state

@@ -287,7 +287,7 @@ COMMANDS = {
     ),
     "fewer labels than images": (
         lambda d: ["train", write_npz(d / "a.npz", X=images()["X"], Y=Y[0, :5])],
-        "12 examples, but labels of shape (5,); expected (12,), one a column of X",
+        "12 examples, but labels of shape (5,); expected (12,), one per column of X",
     ),
     "one class only": (
         lambda d: ["train", write_npz(d / "a.npz", X=images()["X"], Y=np.ones(12))],
@@ -299,7 +299,7 @@ COMMANDS = {
     ),
     "labels between classes": (
         lambda d: ["train", write_npz(d / "a.npz", X=images()["X"], Y=np.linspace(0, 1, 12))],
-        "are no whole numbers; expected one per class",
+        "are not whole numbers; expected one per class",
     ),
     "names of other classes": (
         lambda d: ["train", write_npz(d / "a.npz", **images(), classes=np.array(["a", "b", "c"]))],
@@ -307,7 +307,7 @@ COMMANDS = {
     ),
     "one name of a class": (
         lambda d: named(d, "cat"),
-        "the names of classes have dtype <U3 and shape (); expected one text a class, (classes,)",
+        "the names of classes have dtype <U3 and shape (); expected one text per class, (classes,)",
     ),
     "numbers for names": (lambda d: named(d, [3, 7]), "the names of classes have dtype int64 and shape (2,); expected"),
     "names that cannot be printed": (
@@ -322,11 +322,11 @@ COMMANDS = {
     ),
     "an h5 file with one number for the names": (
         lambda d: ["train", h5_with_classes(d, 2)],
-        "the names of classes have dtype int64 and shape (); expected one text a class",
+        "the names of classes have dtype int64 and shape (); expected one text per class",
     ),
     "an h5 file with numbers for the names": (
         lambda d: ["train", h5_with_classes(d, [0, 1])],
-        "the names of classes have dtype int64 and shape (2,); expected one text a class",
+        "the names of classes have dtype int64 and shape (2,); expected one text per class",
     ),
     "labels of more than 64 bits": (
         lambda d: [
@@ -383,7 +383,7 @@ COMMANDS = {
                 / "train-images-idx3-ubyte"
             ).parent,
         ],
-        "is no idx file of bytes, or is cut off",
+        "is not an idx file of bytes, or is cut off",
     ),
     "a packed idx file cut off": (
         lambda d: [

@@ -233,7 +233,7 @@ SKIPPED = {
         lambda folder: shutil.copy(folder / "cat" / "2.png", folder / "dog" / "2.png"),
         r"warning: 1 images have the pixels of one of another class, .*: cat/2.png \(cat\) = dog/2.png \(dog\)",
     ),
-    "a device": (lambda folder: link(folder / "cat" / "x.jpg", "/dev/zero"), "1  links to nothing, and what is no"),
+    "a device": (lambda folder: link(folder / "cat" / "x.jpg", "/dev/zero"), "1  broken links, and what is not"),
     "a file without end": (lambda folder: link(folder / "cat" / "x.jpg", "/proc/kmsg"), "it is empty: cat/x.jpg"),
     "a file of text outside": (
         lambda folder: link(folder / "cat" / "x.jpg", "/etc/passwd"),
@@ -247,13 +247,13 @@ SKIPPED = {
     "text": (beside("cat/labels.csv"), r"1  files named \*.csv"),
     "text beside the classes": (beside("README.txt"), r"1  files named \*.txt"),
     "a name without an ending": (beside("cat/x"), "1  files without an extension"),
-    "a link to nothing": (lambda folder: link(folder / "cat" / "x.jpg", "nowhere"), "1  links to nothing"),
-    "links in a circle": (lambda folder: link(folder / "cat" / "x.jpg", "x.jpg"), "1  links to nothing"),
+    "a link to nothing": (lambda folder: link(folder / "cat" / "x.jpg", "nowhere"), "1  broken links"),
+    "links in a circle": (lambda folder: link(folder / "cat" / "x.jpg", "x.jpg"), "1  broken links"),
     "a link to above": (lambda folder: link(folder / "cat" / "x", ".."), "1  links to a folder above"),
     "a link to itself": (lambda folder: link(folder / "cat" / "x", "."), "1  links to a folder above"),
     "a folder named x.jpg": (lambda folder: (folder / "cat" / "x.jpg").mkdir(), "1  folders inside a class"),
     "an empty folder": (lambda folder: (folder / "bird").mkdir(), "1  folders without images"),
-    "a pipe": (lambda folder: os.mkfifo(folder / "cat" / "x.jpg"), "1  links to nothing, and what is no file"),
+    "a pipe": (lambda folder: os.mkfifo(folder / "cat" / "x.jpg"), "1  broken links, and what is not a file"),
     "a name that is no UTF-8": (
         lambda folder: written(folder / os.fsdecode(b"cat/\xff.jpg"), b""),
         r"cannot be read: it is empty: cat/\\udcff.jpg",
@@ -342,7 +342,7 @@ REFUSED = {
     ),
     "a test class that is not trained": (
         lambda folder: (save_cats_and_dogs(folder / "train"), save_class(folder / "test" / "cow")),
-        "test has 1 classes that train has not, cow",
+        "test has 1 classes that train does not have, cow",
     ),
     "an empty test": (
         lambda folder: (save_cats_and_dogs(folder / "train"), (folder / "test").mkdir()),

@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_refused(x64, no_shape_checks):
     )
     for call, words in [
         (lambda: readouts.variance(alone), "the record holds 1 example, whose gradient has no spread"),
-        (lambda: readouts.variance(exact), "the record has 3 columns an example; expected one"),
+        (lambda: readouts.variance(exact), "the record has 3 columns per example; expected one"),
         (lambda: readouts.mean_gradient(exact, jnp.ones(7)), r"weights have shape \(7,\); expected \(21,\)"),
     ]:
         with pytest.raises(InputError, match=words):

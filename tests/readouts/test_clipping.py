@@ -108,7 +108,7 @@ def test_what_does_not_fit_is_refused(x64, no_shape_checks):
     given = case("softmax")
     pairs, exact = (reading(whole, given.network)(*given[:3], given.columns(seed)) for seed in ("loss", "exact"))
     for call, words in [
-        (lambda: readouts.clipped_gradient(exact, 1.0), "the record has 3 columns an example; expected one"),
+        (lambda: readouts.clipped_gradient(exact, 1.0), "the record has 3 columns per example; expected one"),
         (lambda: readouts.clipped_gradient(pairs, 1.0, 2.0), "noise_multiplier is 2.0 but key is None; pass key="),
         (lambda: readouts.clipped_gradient(pairs, 1.0, jnp.zeros(())), "but key is None"),
         (

@@ -138,7 +138,7 @@ def hessian_with_all_digits(loss, zL):
 @pytest.mark.parametrize("product", [readouts.ggn_vector_product, readouts.hessian_vector_product])
 def test_a_direction_of_another_network_is_refused(x64, no_shape_checks, product):
     given, other = case("softmax"), case("several logits")
-    with pytest.raises(InputError, match=r"direction has layers of \(4, 5, 3\) units, the network of \(4, 6, 5, 3\)"):
+    with pytest.raises(InputError, match=r"layers with \(4, 5, 3\) units, the network with \(4, 6, 5, 3\)"):
         product(*given[:3], other.parameters, given.network)
 
 

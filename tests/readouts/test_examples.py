@@ -82,8 +82,8 @@ def test_what_does_not_fit_is_refused(x64, no_shape_checks):
     given, other = case("softmax"), case("several logits")
     pairs, others = (reading(whole, at.network)(*at[:3], at.columns("loss")) for at in (given, other))
     for call, words in [
-        (lambda: readouts.gram(pairs, others), r"\(4, 6, 5, 3\) and \(4, 5, 3\) units; expected one network"),
-        (lambda: readouts.projection(pairs, other.parameters), r"the direction has layers of \(4, 5, 3\) units"),
+        (lambda: readouts.gram(pairs, others), r"\(4, 6, 5, 3\) and \(4, 5, 3\) units; expected the same"),
+        (lambda: readouts.projection(pairs, other.parameters), r"the direction has layers with \(4, 5, 3\) units"),
         (lambda: readouts.sketch_matrices([4, 3], 0, key=jax.random.key(0)), "size is 0; expected"),
     ]:
         with pytest.raises(InputError, match=words):

@@ -92,16 +92,16 @@ def test_what_does_not_fit_is_refused(x64, no_shape_checks):
         for at, seed in [(given, "loss"), (other, "loss"), (given, "exact")]
     )
     for call, words in [
-        (lambda: readouts.influence(exact, pairs, 0.1), "the record has 3 columns an example"),
-        (lambda: readouts.influence(pairs, exact, 0.1), "the record has 3 columns an example"),
-        (lambda: readouts.influence(pairs, others, 0.1), r"units; expected one network"),
-        (lambda: readouts.influence(pairs, pairs, 0.1, others), r"units; expected one network"),
-        (lambda: readouts.tracin([], [], []), "of checkpoints there are 0 and 0 and 0; expected one number, 1 or more"),
-        (lambda: readouts.tracin([pairs], [pairs], [0.1, 0.1]), "of checkpoints there are 1 and 1 and 2"),
-        (lambda: readouts.self_influence([pairs], []), "of checkpoints there are 1 and 0"),
+        (lambda: readouts.influence(exact, pairs, 0.1), "the record has 3 columns per example"),
+        (lambda: readouts.influence(pairs, exact, 0.1), "the record has 3 columns per example"),
+        (lambda: readouts.influence(pairs, others, 0.1), r"units; expected the same"),
+        (lambda: readouts.influence(pairs, pairs, 0.1, others), r"units; expected the same"),
+        (lambda: readouts.tracin([], [], []), "checkpoints are 0 and 0 and 0; expected the same number, 1 or more"),
+        (lambda: readouts.tracin([pairs], [pairs], [0.1, 0.1]), "the numbers of checkpoints are 1 and 1 and 2"),
+        (lambda: readouts.self_influence([pairs], []), "the numbers of checkpoints are 1 and 0"),
         (lambda: readouts.self_influence(pairs, [0.1]), "got one record; expected a list of them"),
         (lambda: readouts.influence(pairs, pairs, 0.0), "damping is 0.0; expected a number above 0"),
-        (lambda: readouts.tracin([pairs], [others], [0.1]), "expected one network"),
+        (lambda: readouts.tracin([pairs], [others], [0.1]), "expected the same"),
     ]:
         with pytest.raises(InputError, match=words):
             call()

@@ -84,5 +84,5 @@ def test_one_example_and_several_columns_are_refused(x64, readout):
     )
     with pytest.raises(InputError, match="holds 1 example, whose gradient has no spread; expected 2 or more"):
         readout(alone)
-    with pytest.raises(InputError, match="the record has 3 columns an example; expected one"):
+    with pytest.raises(InputError, match="the record has 3 columns per example; expected one"):
         readout(exact)
