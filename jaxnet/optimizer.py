@@ -25,6 +25,9 @@ class _GradientDescent(optax.GradientTransformationExtraArgs):
     def __reduce__(self):
         return gradient_descent, (self.learning_rate,)
 
+    def __repr__(self) -> str:
+        return f"gradient_descent({self.learning_rate})"
+
 
 @lru_cache(maxsize=64)  # where the optimizer is a static argument, a new object would mean a new compilation
 def gradient_descent(learning_rate: float) -> optax.GradientTransformationExtraArgs:
