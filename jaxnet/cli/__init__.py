@@ -14,6 +14,9 @@ from .stopping import Stop, stopping
 from .streams import GONE, tolerant
 
 
+OF_THE_EXTRA = ("filelock", "tomli_w", "tqdm")  # what commands need and `import jaxnet` does not
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 done, 1 it failed, 2 unusable input, 128 + n ended by signal n."""
     with tolerant() as out, stopping() as stop:
@@ -44,6 +47,11 @@ def _run(arguments: Sequence[str] | None, stop: Stop) -> int:
     except KeyboardInterrupt:
         print(f"jaxnet: {stop.name}", file=sys.stderr)
         return stop.exit_code
+    except ModuleNotFoundError as error:
+        if stop.signal is None and error.name not in OF_THE_EXTRA:
+            raise
+        _print_error(f"this command needs {error.name}: pip install 'jaxnet[photos]'")
+        return UNUSABLE_INPUT
     except Exception:
         if stop.signal is None:
             raise

@@ -60,7 +60,8 @@ def run(options: argparse.Namespace) -> int:
     """Trains, tests, checks the gradient, and writes the run folder."""
     from dataclasses import replace
 
-    from ..runs import Checkpoints, Settings, folder as run_folder, run as runs, write_settings
+    from .. import runs
+    from ..runs import folder as run_folder
 
     if options.resume:
         return _resume(options)
@@ -70,30 +71,31 @@ def run(options: argparse.Namespace) -> int:
     if "init_from" in chosen:
         initial = _initial(Path(chosen["init_from"]))
         chosen = _network_of(initial) | chosen
-    settings = Settings(**chosen)
+    settings = runs.Settings(**chosen)
     dataset = _load(settings, options.stop)
     if settings.data is not None:  # the run may be resumed in another folder
         settings = replace(settings, data=os.path.abspath(settings.data))
     run = runs.prepare(dataset, settings, initial)
     folder = run_folder.open_folder(options.out, options.overwrite)
-    with run_folder.locked(folder), Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
+    with run_folder.locked(folder), runs.Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
         run_folder.remove_checkpoints(folder)
         facts = {"fingerprint": dataset.fingerprint, "steps": run.num_iterations} | run_folder.keep_initial(
             folder, initial
         )
-        write_settings(folder, settings, facts)
+        runs.write_settings(folder, settings, facts)
         _print_plan(run)
         return _train_and_write(run, runs.History(), folder, checkpoints, facts, options)
 
 
 def _resume(options: argparse.Namespace) -> int:
-    from ..runs import FILE, Checkpoints, Settings, folder as run_folder, read_run, run as runs, write_settings
+    from .. import runs
+    from ..runs import folder as run_folder
 
     if options.overwrite or options.config is not None:
         raise InputError("--resume takes its settings from the run; expected no --config and no --overwrite")
     folder = options.out or run_folder.latest_folder()
-    facts = read_run(folder)
-    before = Settings(**settings_of(argparse.Namespace(), folder / FILE))
+    facts = runs.read_run(folder)
+    before = runs.Settings(**settings_of(argparse.Namespace(), folder / runs.FILE))
     settings = _continued(typed(options), before, folder)
     finished = facts.pop("finished", None)
     done = f"finished  {folder}: all its {finished} steps are made; --num-iterations N or --epochs N makes more"
@@ -112,11 +114,11 @@ def _resume(options: argparse.Namespace) -> int:
     if finished is not None and run.num_iterations == facts["steps"]:  # in other words
         _say(done)
         return DONE
-    with run_folder.locked(folder), Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
+    with run_folder.locked(folder), runs.Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
         run, history = runs.restore(checkpoints, run, _warn)
         if settings != before:
             facts["steps"] = run.num_iterations
-            write_settings(folder, settings, facts)
+            runs.write_settings(folder, settings, facts)
         _print_plan(run)
         _say(f"resumed   {folder} after {history.rows[-1].iteration if history.rows else 0} steps")
         return _train_and_write(run, history, folder, checkpoints, facts, options)
@@ -196,7 +198,8 @@ def _train_and_write(
     facts: dict[str, Any],
     options: argparse.Namespace,
 ) -> int:
-    from ..runs import folder as run_folder, run as runs
+    from .. import runs
+    from ..runs import folder as run_folder
     from ..training import NotFiniteError
 
     try:
@@ -228,7 +231,8 @@ def _test_and_write(
     run: "Run", history: "History", parameters: "Parameters", folder: Path, facts: dict[str, Any], stop: Stop
 ) -> int:
     """All of it is written before any of it is printed: whoever reads may leave at the first line."""
-    from ..runs import folder as run_folder, write_settings
+    from .. import runs
+    from ..runs import folder as run_folder
 
     written = run_folder.write(folder, run, parameters, history)
     row = history.rows[history.best_row()] if run.settings.early_stopping else history.rows[-1]
@@ -239,7 +243,7 @@ def _test_and_write(
     stop.check()
     table = "" if report is None else str(report.table())
     drawn = run_folder.draw(folder, run, parameters, history, probabilities, table)
-    write_settings(folder, run.settings, facts | {"finished": history.rows[-1].iteration})
+    runs.write_settings(folder, run.settings, facts | {"finished": history.rows[-1].iteration})
     watched = "" if run.watched_name == "test" else f", {run.watched_name} {row.watched_accuracy:.4f}"
     if run.settings.early_stopping is not None:
         print(f"kept      the parameters of step {row.iteration}, where the validation cost was smallest")
@@ -334,14 +338,12 @@ def _train_with_progress(
 
     from tqdm import tqdm
 
-    from ..runs import run as runs
+    from .. import runs
 
     batch = run.batch_size or len(run.train.labels)
     made = history.rows[-1].iteration if history.rows else 0
     if options.tensorboard:
-        from ..runs import ScalarLog
-
-        log = ScalarLog(folder / "tensorboard")
+        log = runs.ScalarLog(folder / "tensorboard")
     else:
         log = nullcontext()
     with (

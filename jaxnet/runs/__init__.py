@@ -2,7 +2,10 @@
 
 from .checkpoint import Checkpoints as Checkpoints
 from .evaluation import class_probabilities as class_probabilities
-from .run import History as History, Row as Row, Run as Run
+from .execution import execute as execute, kept as kept
+from .history import History as History, Row as Row
+from .resume import restore as restore, save as save
+from .run import Run as Run, prepare as prepare
 from .settings import (
     FILE as FILE,
     NAMES as NAMES,

@@ -25,7 +25,8 @@ from ..parameters import layer_dims
 from ..types import Parameters
 from .checkpoint import DAMAGED, SUFFIX
 from .evaluation import blocks, class_probabilities
-from .run import History, Run
+from .history import History
+from .run import Run
 from .settings import FILE
 
 

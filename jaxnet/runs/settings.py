@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import optax
-import tomli_w
 
 from ..errors import InputError
 from ..parameters import FrozenDict
@@ -175,6 +174,8 @@ def write_settings(folder: Path, settings: Settings, run: Mapping[str, Any]) -> 
 
     A digest of all of it shows what was edited or damaged.
     """
+    import tomli_w
+
     options = {
         field.name.replace("_", "-"): list(value) if isinstance(value, tuple) else value
         for field in dataclasses.fields(settings)

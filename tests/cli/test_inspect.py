@@ -356,8 +356,8 @@ def test_inputs_that_are_a_square_image_are_one(n_x, shape):
         (["m.safetensors", "--depth", "4"], "--depth draws networks and inputs of its own"),
         (["m.safetensors", "--plot", "none/p.png"], "none is no folder; expected one to write p.png to"),
         (["m.safetensors", "--plot", "."], "expected a file to draw to"),
-        (["m.safetensors", "--plot", "p.xyz"], "p.xyz ends in '.xyz'; expected an image's name: "),
-        (["m.safetensors", "--plot", "p"], "p ends in ''; expected an image's name: "),
+        (["m.safetensors", "--plot", "p.xyz"], "p.xyz ends in '.xyz'; expected the name of an image file: "),
+        (["m.safetensors", "--plot", "p"], "p ends in ''; expected the name of an image file: "),
     ],
 )
 def test_unusable_input_is_told(folder, arguments, message, capsys, no_shape_checks):

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 
 import jaxnet
-from jaxnet import data
+from jaxnet import data, runs, settings
 from jaxnet.activations import ACTIVATIONS, STRAIGHT_THROUGH
 from jaxnet.cli import main, options
 from jaxnet.feedback import RULES
 from jaxnet.losses import LOSSES
 from jaxnet.parameters import INITS
-from jaxnet.runs import run as runs, settings
 
 from ..images import drawn_images, write_npz
 
@@ -121,7 +120,7 @@ def test_ctrl_c_in_training_keeps_the_model_so_far(tmp_path, capsys, monkeypatch
 
 def test_ctrl_c_before_there_is_anything_to_write_leaves_the_older_run(tmp_path, capsys, monkeypatch):
     (tmp_path / "history.csv").write_text("older")
-    monkeypatch.setattr(runs, "measure", interrupt)
+    monkeypatch.setattr("jaxnet.runs.execution.measure", interrupt)
     assert typed("train", "--out", tmp_path, "--overwrite") == 130
     assert capsys.readouterr().err.endswith("jaxnet: interrupted\n")
     assert {path.name for path in tmp_path.iterdir()} == {".lock", "history.csv", "settings.toml"}
@@ -140,6 +139,13 @@ def test_a_reader_that_leaves_at_the_first_result_loses_nothing(tmp_path):
 def test_a_name_that_is_too_long_is_no_traceback(capsys):
     assert typed("train", "a" * 300 + ".npz") == 2
     assert capsys.readouterr().err.startswith("jaxnet: error: ")
+
+
+@pytest.mark.parametrize("module", ["filelock", "tomli_w", "tqdm"])
+def test_what_a_command_needs_is_named(tmp_path, capsys, monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    assert typed("train", "--out", tmp_path / "run") == 2
+    assert f"this command needs {module}: pip install 'jaxnet[photos]'" in capsys.readouterr().err
 
 
 def test_version(capsys):

@@ -84,7 +84,7 @@ def test_commands_keep_their_programs(monkeypatch, capsys):
 
 def test_training_is_the_same_whether_its_programs_are_new_kept_or_damaged(tmp_path):
     code = """
-from jaxnet import start
+from jaxnet.cli import start
 start.prepare()
 import jax, jaxnet, numpy as np
 X = np.linspace(-1, 1, 120, dtype=np.float32).reshape(3, 40)

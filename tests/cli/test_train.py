@@ -270,8 +270,8 @@ def test_class_weights_are_told_kept_and_trained_with(tmp_path, data, capsys, wo
 
 
 def prepared(source, **changes):
+    from jaxnet import runs
     from jaxnet.data import load_dataset
-    from jaxnet.runs import run as runs
     from jaxnet.runs.settings import Settings
 
     dataset = load_dataset(source, test_fraction=0.25, seed=1)
@@ -324,7 +324,7 @@ def test_class_weights_in_a_file_that_are_none_are_told(tmp_path, data, capsys, 
 
 def test_the_watched_cost_is_weighted_as_the_training_s(tmp_path):
     """All costs of a run are of one loss, so that early stopping and the curves compare like with like."""
-    from jaxnet.runs import run as runs
+    from jaxnet import runs
 
     source = three_classes(tmp_path)
     weighted, plain = (runs.History(), runs.History())

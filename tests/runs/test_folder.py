@@ -8,9 +8,10 @@ from datetime import datetime
 import numpy as np
 import pytest
 
+from jaxnet import runs
 from jaxnet.errors import InputError
 from jaxnet.model.model import load_model
-from jaxnet.runs import folder as run_folder, run as runs
+from jaxnet.runs import folder as run_folder
 from jaxnet.runs.evaluation import class_probabilities
 
 from .test_run import SETTINGS, drawn_dataset

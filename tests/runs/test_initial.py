@@ -34,7 +34,7 @@ def test_the_parameters_are_the_models_in_the_dtype_of_the_run(x64):
         ({"input_shape": (12,)}, r"has input_shape \[12\], and the run \[2, 2, 3\]; bring data of that shape"),
         ({"classes": ("b", "a", "c")}, r"has classes \['b', 'a', 'c'\], and the run .*; bring data with the same"),
         ({"dims": (12, 6, 3)}, r"has layer_dims \[12, 6, 3\], and the run \[12, 5, 3\]; pass --layers"),
-        ({"network": Network("relu", "softmax_cross_entropy")}, "has hidden relu, and the run gelu; pass its --act"),
+        ({"network": Network("relu", "softmax_cross_entropy")}, "has hidden relu, and the run gelu; pass its --hidden"),
         ({"network": Network("gelu", "squared_error")}, "has loss squared_error, and the run softmax_cross_entropy"),
         ({"preprocessing": Preprocessing(1.0, STATISTICS, STATISTICS)}, "on inputs standardised; pass --standardise$"),
         ({"dtype": "float64"}, "is of float64, which float32 would round; pass --dtype float64"),

@@ -113,7 +113,7 @@ def typed(*arguments) -> int:
 
 def interrupted_run(tmp_path, monkeypatch, *options):
     """A run that Ctrl-C ended after 300 of 500 steps, and its data."""
-    from jaxnet.runs import run as runs
+    from jaxnet import runs
 
     images, labels = drawn_images(40)
     data, execute = write_npz(tmp_path / "a.npz", X=images, Y=labels), runs.execute
@@ -248,7 +248,7 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path, capsys, monkeypatch)
 
 
 def test_ctrl_c_where_the_step_has_its_checkpoint_is_no_error(tmp_path, capsys, monkeypatch):
-    from jaxnet.runs import run as runs
+    from jaxnet import runs
 
     _, out = interrupted_run(tmp_path, monkeypatch)
 
@@ -280,7 +280,7 @@ def test_a_checkpoint_that_cannot_be_written_does_not_lose_the_model(tmp_path, c
 
 @pytest.mark.parametrize("number, code", [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
 def test_a_signal_saves_as_ctrl_c_does(tmp_path, capsys, monkeypatch, bare, number, code):
-    from jaxnet.runs import run as runs
+    from jaxnet import runs
 
     images, labels = drawn_images(40)
     data, out, execute = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run", runs.execute
@@ -398,10 +398,10 @@ def test_a_finished_run_is_continued_to_the_bits_of_a_longer_one(tmp_path, capsy
     ],
 )
 def test_a_run_that_cannot_be_continued(tmp_path, capsys, monkeypatch, bare, default_promotion, options, message):
-    from jaxnet.runs import run as runs
 
     monkeypatch.setattr(
-        runs, "is_over", lambda history, settings: settings.early_stopping == 1 and len(history.rows) > 1
+        "jaxnet.runs.execution.is_over",
+        lambda history, settings: settings.early_stopping == 1 and len(history.rows) > 1,
     )
     images, labels = drawn_images(40)
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"

@@ -6,10 +6,11 @@ import jax
 import numpy as np
 import pytest
 
+from jaxnet import runs
 from jaxnet.data import load_dataset
 from jaxnet.losses import binary_cross_entropy, softmax_cross_entropy
 from jaxnet.network import L_model_forward
-from jaxnet.runs import evaluation as measures, run as runs, streaming as feeds
+from jaxnet.runs import evaluation as measures, streaming as feeds
 from jaxnet.runs.checkpoint import Checkpoints
 from jaxnet.runs.settings import Settings
 from jaxnet.training import NotFiniteError
@@ -62,8 +63,8 @@ def test_a_run_learns(tmp_path, classes, batch_size):
 
 
 def test_many_examples_are_trained_on_in_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "FULL_BATCH", 10)
-    monkeypatch.setattr(runs, "MINIBATCH", 20)
+    monkeypatch.setattr("jaxnet.runs.run.FULL_BATCH", 10)
+    monkeypatch.setattr("jaxnet.runs.run.MINIBATCH", 20)
     assert runs.prepare(drawn_dataset(tmp_path), SETTINGS).batch_size == 20
 
 
@@ -71,7 +72,7 @@ def test_epochs_are_counted_in_whole_batches(tmp_path):
     dataset = drawn_dataset(tmp_path)  # 44 to train on
     assert runs.prepare(dataset, changed(num_iterations=None, epochs=3)).num_iterations == 3
     assert runs.prepare(dataset, changed(num_iterations=None, epochs=3, batch_size=10)).num_iterations == 12
-    assert runs.prepare(dataset, changed(num_iterations=None)).num_iterations == runs.ITERATIONS
+    assert runs.prepare(dataset, changed(num_iterations=None)).num_iterations == runs.run.ITERATIONS
 
 
 def test_examples_that_do_not_fit_are_read_from_disk_and_nothing_else_changes(tmp_path, monkeypatch):
@@ -99,13 +100,13 @@ def test_standardised_inputs_are_fitted_on_the_training_examples_alone(tmp_path)
 
 
 def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "CHUNK", 5)
+    monkeypatch.setattr("jaxnet.runs.run.CHUNK", 5)
     watched = iter([3.0, 1.0, 2.0, 2.5, 0.5])
 
     def measure(*_):
         return lambda parameters: (0.5, next(watched), 0.5, (1.0, 1.0), (0.0,))
 
-    monkeypatch.setattr(runs, "measure", measure)
+    monkeypatch.setattr("jaxnet.runs.execution.measure", measure)
     run, seen = runs.prepare(drawn_dataset(tmp_path), changed(early_stopping=2)), []
     history, kept = runs.History(), []
 
@@ -120,7 +121,7 @@ def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_restored_history_goes_on_to_the_same_bits(tmp_path, dtype, monkeypatch):
-    monkeypatch.setattr(runs, "CHUNK", 20)
+    monkeypatch.setattr("jaxnet.runs.run.CHUNK", 20)
     settings = changed(optimizer="momentum", batch_size=8, keep_prob=0.8, dtype=dtype, early_stopping=50)
     run = runs.prepare(drawn_dataset(tmp_path), settings)
     whole, part = runs.History(), runs.History()
@@ -143,7 +144,7 @@ def test_a_restored_history_goes_on_to_the_same_bits(tmp_path, dtype, monkeypatc
 @pytest.mark.parametrize("calls, steps", [(0, None), (1, 100)])
 def test_whenever_a_run_is_interrupted_its_history_and_parameters_are_of_one_step(tmp_path, monkeypatch, calls, steps):
     """Each of two chunks is measured once; Ctrl-C comes in the one after so many."""
-    measure, told, history = runs.measure, [], runs.History()
+    measure, told, history = runs.execution.measure, [], runs.History()
 
     def interrupted(*arguments):
         measured = measure(*arguments)
@@ -156,7 +157,7 @@ def test_whenever_a_run_is_interrupted_its_history_and_parameters_are_of_one_ste
 
         return interrupt
 
-    monkeypatch.setattr(runs, "measure", interrupted)
+    monkeypatch.setattr("jaxnet.runs.execution.measure", interrupted)
     with pytest.raises(KeyboardInterrupt):
         runs.execute(runs.prepare(drawn_dataset(tmp_path), SETTINGS), history)
     assert [row.iteration for row in history.rows] == ([] if steps is None else [steps])
@@ -167,7 +168,7 @@ def test_whenever_a_run_is_interrupted_its_history_and_parameters_are_of_one_ste
 def reduced_run(tmp_path, monkeypatch, **changes):
     """A reduction pays for none of the small data sets that tests are made of."""
     monkeypatch.setattr("jaxnet.training.in_memory.pays", lambda *_: True)
-    monkeypatch.setattr(runs, "CHUNK", 20)
+    monkeypatch.setattr("jaxnet.runs.run.CHUNK", 20)
     return runs.prepare(drawn_dataset(tmp_path, m=24), changed(optimizer="momentum", **changes))
 
 
@@ -197,7 +198,7 @@ def test_a_reduced_run_goes_on_to_the_same_bits_and_elsewhere_to_rounding(tmp_pa
         flip = np.where(np.arange(run.basis.size) % 3, 1, -1).astype(np.float32)[None]
         V = run.start.state.parameters
         state = run.start.state._replace(parameters=V | {"W1": V["W1"] * flip})
-        start = runs.Start(run.start.X * flip.T, state, ReducedInputs(run.basis.Q * flip))
+        start = runs.run.Start(run.start.X * flip.T, state, ReducedInputs(run.basis.Q * flip))
         run = dataclasses.replace(run, start=start)
     with Checkpoints(tmp_path / "c") as checkpoints:
         run, again = runs.restore(checkpoints, run, pytest.fail)
@@ -226,7 +227,7 @@ def test_a_run_that_was_not_reduced_stays_so_and_others_are_not_taken(tmp_path, 
 
 
 def test_the_last_whole_chunk_is_kept_so_that_a_run_can_be_continued(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "CHUNK", 20)
+    monkeypatch.setattr("jaxnet.runs.run.CHUNK", 20)
     dataset, settings = drawn_dataset(tmp_path), changed(optimizer="momentum", batch_size=8, keep_prob=0.8)
     short, long = (runs.prepare(dataset, dataclasses.replace(settings, num_iterations=n)) for n in (50, 90))
     whole, part = runs.History(), runs.History()

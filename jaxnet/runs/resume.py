@@ -1,0 +1,78 @@
+"""A run that was stopped goes on: its checkpoints, and what they have to be of."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import InputError
+from ..types import Parameters
+from ..update import TrainState
+from .checkpoint import Checkpoints, Saved
+from .history import History, Row
+from .run import Run
+
+
+def first_state(run: Run) -> TrainState:
+    """The state before the first step, in the inputs that the steps are made in."""
+    state = run.start.state
+    return state._replace(opt_state=run.config.optimizer.init(state.parameters))
+
+
+def save(checkpoints: Checkpoints, run: Run, history: History) -> None:
+    """A checkpoint of where `history` stands.
+
+    Only after whole chunks: the last one of a run may be shorter, and a run that is continued has it whole.
+    """
+    last = history.rows[-1]
+    if last.iteration % run.chunk:
+        return
+    rows = [row._asdict() for row in history.rows]
+    saved = {"run": identity(run), "costs": [*history.costs], "rows": rows, "alignment": [*history.alignment]}
+    state = _portable(run, history.state, history.best_parameters)
+    checkpoints.save(Saved(last.iteration, state, saved | {"basis": run.basis.digest}))
+
+
+def restore(checkpoints: Checkpoints, run: Run, skipped: Callable[[str], None]) -> tuple[Run, History]:
+    """The run, and its history at the newest checkpoint that can be used; an empty one where there is none.
+
+    Those that cannot be used are named in calls of `skipped`. A run that was not in reduced inputs stays so.
+    """
+
+    def as_saved(basis: str) -> Run:
+        return run if basis else run.in_all_inputs()
+
+    def like(history: dict[str, Any]) -> tuple:
+        if history.get("run") != identity(run):
+            raise InputError("it is of a run with other data or settings")
+        saved = as_saved(history["basis"])
+        state = first_state(saved)
+        return _portable(saved, state, None if run.settings.early_stopping is None else state.parameters)
+
+    saved = checkpoints.latest(like, skipped)
+    if saved is None:
+        return run, History()
+    run = as_saved(saved.history["basis"])
+    rows = [
+        Row(**row | {name: tuple(row[name]) for name in ("gradient_norms", "dead_shares")})
+        for row in saved.history["rows"]
+    ]
+    here, unreduced = saved.state
+    if unreduced is not None and saved.history["basis"] != run.basis.digest:
+        here = run.basis.project(unreduced)  # another machine: the same run to rounding
+    return run, History(saved.history["costs"], rows, saved.history["alignment"], *here)
+
+
+def identity(run: Run) -> str:
+    """A hash of all that its steps depend on, but for how many there are and for where the data lies."""
+    settings = dataclasses.replace(run.settings, data=None, num_iterations=None, epochs=None)
+    return hashlib.sha256(repr((run.dataset.fingerprint, settings, run.batch_size)).encode()).hexdigest()
+
+
+def _portable(run: Run, state: TrainState | None, best: Parameters | None) -> tuple:
+    """State and best parameters, and, of a run in reduced inputs, both in all inputs.
+
+    With the second a run goes on where the factorisation of the inputs comes out otherwise, and with the first, where
+    it comes out the same, to the last bit.
+    """
+    return (state, best), run.basis.expand((state, best)) if run.basis.digest else None
