@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 import jaxnet
-from jaxnet import data, runs, settings
+from jaxnet import data, runs
 from jaxnet.activations import ACTIVATIONS, STRAIGHT_THROUGH
 from jaxnet.cli import main, options
 from jaxnet.feedback import RULES
 from jaxnet.losses import LOSSES
 from jaxnet.parameters import INITS
+from jaxnet.runs import settings
 
 from ..images import drawn_images, write_npz
 

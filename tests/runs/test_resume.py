@@ -256,7 +256,7 @@ def test_ctrl_c_where_the_step_has_its_checkpoint_is_no_error(tmp_path, capsys, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "measure", interrupt)
+        patch.setattr("jaxnet.runs.execution.measure", interrupt)
         assert typed("train", "--resume", "--out", out) == 130
     assert "to go on: jaxnet train --resume" in capsys.readouterr().err
     assert typed("train", "--resume", "--out", out) == 0
