@@ -30,7 +30,7 @@ def read(directory: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def collapse(data: dict, init: str | float, seed: int = 1) -> dict:
-    """What there is to say of one initialisation, before and after training."""
+    """The sizes, costs and accuracy under one initialisation, before and after training."""
     (X, Y), (test_X, test_Y) = data["train"], data["test"]
     start = jaxnet.initialize_parameters_deep(LAYER_DIMS, key=jax.random.key(seed), init=init)
     before = jax.jit(jaxnet.signal_sizes)(X, Y, start)
@@ -62,16 +62,16 @@ def main(arguments: list[str] | None = None) -> None:
     Y = data["train"][1]
     print(f"{int(Y.sum())} cats of {Y.size} images: entropy {entropy(float(Y.mean())):.4f}")
     for init in (0.01, "he"):
-        said = collapse(data, init)
+        seen = collapse(data, init)
         print(f"weights drawn with init={init!r}")
-        print(f"  before   Z_1 ... Z_4 of size {', '.join(f'{size:.1e}' for size in said['Z'])}")
-        print(f"           Z_4 varies between the examples by {said['spread']:.1e}")
-        print(f"           dZ_1 ... dZ_4 of size {', '.join(f'{size:.1e}' for size in said['dZ'])}")
-        print(f"  after    cost {said['cost']:.4f}, from {said['first cost']:.4f}")
+        print(f"  before   Z_1 ... Z_4 of size {', '.join(f'{size:.1e}' for size in seen['Z'])}")
+        print(f"           Z_4 varies between the examples by {seen['spread']:.1e}")
+        print(f"           dZ_1 ... dZ_4 of size {', '.join(f'{size:.1e}' for size in seen['dZ'])}")
+        print(f"  after    cost {seen['cost']:.4f}, from {seen['first cost']:.4f}")
         print(
-            f"           A_4 from {said['AL'][0]:.4f} to {said['AL'][1]:.4f}; Z_4 varies by {said['spread after']:.1e}"
+            f"           A_4 from {seen['AL'][0]:.4f} to {seen['AL'][1]:.4f}; Z_4 varies by {seen['spread after']:.1e}"
         )
-        print(f"           {said['called cats']} of 50 called cats; test accuracy {said['test accuracy']:.2f}")
+        print(f"           {seen['called cats']} of 50 called cats; test accuracy {seen['test accuracy']:.2f}")
 
 
 if __name__ == "__main__":

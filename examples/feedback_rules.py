@@ -38,7 +38,7 @@ forward = jax.jit(jaxnet.L_model_forward, static_argnums=2)
 
 
 def centred_random_target() -> jaxnet.Rule:
-    """dA_{l-1} = B_l (Y - mean of the columns of Y): of random targets what tells one example from another."""
+    """dA_{l-1} = B_l (Y - mean of the columns of Y): the part of random targets that tells one example from another."""
 
     def propagate(B, crossing):
         return B[f"B{crossing.l}"] @ (crossing.Y - jnp.mean(crossing.Y, axis=1, keepdims=True))
@@ -59,7 +59,7 @@ class Task(NamedTuple):
     loss: str
     optimizer: optax.GradientTransformation
     batch_size: int | None
-    epoch: int | None  # steps, where it is no pass over the data
+    epoch: int | None  # steps per epoch, where an epoch is not a pass over the data
 
 
 TASKS = (

@@ -144,13 +144,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in RULES:
             runs[depth, name] = train(dataset, depth, epochs if name == DIRECT else 1, name)
     for (depth, name), run in runs.items():
-        said = f"{depth} layers, {name}: {run.errors[-1]:.2f} % after {len(run.errors)}"
+        line = f"{depth} layers, {name}: {run.errors[-1]:.2f} % after {len(run.errors)}"
         if name == DIRECT and depth in PUBLISHED:
-            said += f"; published: {PUBLISHED[depth]} % after 300"
+            line += f"; published: {PUBLISHED[depth]} % after 300"
         if len(run.errors) > 1:  # the first epoch compiles
             each = np.median(np.diff(run.seconds))
-            said += f"; {each:.1f} s an epoch, {each * 300 / 60:.0f} minutes for 300"
-        print(said)
+            line += f"; {each:.1f} s an epoch, {each * 300 / 60:.0f} minutes for 300"
+        print(line)
     plot(runs, options.plot)
 
 

@@ -334,16 +334,19 @@ def test_inputs_that_are_a_square_image_are_one(n_x, shape):
     "arguments, message",
     [
         ([], "nothing to inspect; expected a MODEL, such as runs/faces, or --layers 12288 20 1, or --depth"),
-        (["none"], "none is no file; expected a model.safetensors"),
+        (["none"], "none is not a file; expected a model.safetensors"),
         (["m.safetensors", "--init", "he"], "--init is for networks that are drawn; a MODEL has its own"),
         (["m.safetensors", "--hidden", "relu"], "--hidden is for networks that are drawn"),
         (["m.safetensors", "wide.npz"], "the examples of wide.npz are 13 numbers each, but the network takes 12"),
-        (["zero.npz", "--layers", "12", "1"], "X is 0 everywhere, so there is no signal to follow: 30 of the 30"),
+        (
+            ["zero.npz", "--layers", "12", "1"],
+            "X is 0 everywhere, so nothing can be followed through the layers: 30 of the 30",
+        ),
         (["m.safetensors", "many.npz"], "many.npz has 3 classes, but the network 1 outputs; expected 3"),
-        (["m.safetensors", "none.png"], "none.png is no file; expected an image, or a folder of them"),
+        (["m.safetensors", "none.png"], "none.png is not a file; expected an image, or a folder of them"),
         (["m.safetensors", "no.png"], "no.png cannot be read as an image"),
-        (["a.png", "--layers", "10", "1"], "the network takes 10 numbers that are no square image"),
-        (["m.safetensors", "a.png", "--layers", "12", "1"], "with --layers there is no MODEL"),
+        (["a.png", "--layers", "10", "1"], "the network takes 10 numbers, which do not make a square image"),
+        (["m.safetensors", "a.png", "--layers", "12", "1"], "--layers takes the place of MODEL"),
         (["--layers", "12"], "expected the inputs and 1 to 1000 layers"),
         (["--layers", "12", "1", "--init", "he", "lecun"], "--init names 2; expected one for --layers"),
         (["--layers", "12", "1", "--width", "3"], "--width is for --depth"),
@@ -354,10 +357,10 @@ def test_inputs_that_are_a_square_image_are_one(n_x, shape):
         (["--depth", "4", "--width", "99999999"], "GiB"),
         (["--depth", "4", "--layers", "3", "1"], "--depth draws networks and inputs of its own"),
         (["m.safetensors", "--depth", "4"], "--depth draws networks and inputs of its own"),
-        (["m.safetensors", "--plot", "none/p.png"], "none is no folder; expected one to write p.png to"),
+        (["m.safetensors", "--plot", "none/p.png"], "none is not a folder; expected one to write p.png to"),
         (["m.safetensors", "--plot", "."], "expected a file to draw to"),
-        (["m.safetensors", "--plot", "p.xyz"], "p.xyz ends in '.xyz'; expected an image's name: "),
-        (["m.safetensors", "--plot", "p"], "p ends in ''; expected an image's name: "),
+        (["m.safetensors", "--plot", "p.xyz"], "p.xyz ends in '.xyz'; expected the name of an image file: "),
+        (["m.safetensors", "--plot", "p"], "p ends in ''; expected the name of an image file: "),
     ],
 )
 def test_unusable_input_is_told(folder, arguments, message, capsys, no_shape_checks):
@@ -374,9 +377,9 @@ def test_unusable_input_is_told(folder, arguments, message, capsys, no_shape_che
     "arguments, message",
     [
         (["--layers", "12", "1", "a.npz"], "DATA goes before the options: jaxnet inspect a.npz ..."),
-        (["--layers", "12", "1", "--init", "He"], "'He' is none of he, lecun, xavier and no positive number"),
+        (["--layers", "12", "1", "--init", "He"], "'He' is neither one of he, lecun, xavier nor a positive number"),
         (["--layers", "12", "1", "--init", "-1"], "init"),
-        (["--layers", "0", "1"], "'0' is no positive whole number"),
+        (["--layers", "0", "1"], "'0' is not a positive whole number"),
     ],
 )
 def test_what_cannot_be_parsed_is_told(arguments, message, capsys):
