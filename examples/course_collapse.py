@@ -3,8 +3,8 @@
     python examples/course_collapse.py DIR
 
 DIR holds the course's train_catvnoncat.h5 and test_catvnoncat.h5. Prints, for weights of standard deviation 0.01 and
-for "he", how large signals are before training, and what 2,500 steps of rate 0.0075 make of it. With 0.01 the cost
-stays at 0.644, the entropy of 72 cats among 209 images; no image is called a cat, and test accuracy is 0.34.
+for "he", the sizes of the signals before training, and the result of 2,500 steps at rate 0.0075. With 0.01 the cost
+stays at 0.644, the entropy of 72 cats among 209 images; no image is classified as a cat, and test accuracy is 0.34.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def collapse(data: dict, init: str | float, seed: int = 1) -> dict:
 
 
 def entropy(share: float) -> float:
-    """-p log p - (1 - p) log(1 - p): the cost of one answer to every example, the best one, p."""
+    """-p log p - (1 - p) log(1 - p): the cost of the best constant answer, p."""
     return float(-share * np.log(share) - (1 - share) * np.log(1 - share))
 
 

@@ -51,7 +51,7 @@ def capped(slope: Outputs) -> Outputs:
 def equal_to_rounding(AL: Outputs, P: Outputs, units: float | Array = 0.75) -> Array:
     """|AL - P| <= units eps P, entry by entry."""
     # Two compilations of one sigmoid may differ in the last digit, which 1 - AL magnifies without bound; and AL may
-    # come from a coarser type. One eps would be too much: 1 - 1e-7, a favourite to clip at, is so far from 1.
+    # come from a coarser type. One eps would be too much: 1 - 1e-7, a popular value to clip at, is that far from 1.
     eps = max(jnp.finfo(AL.dtype).eps, jnp.finfo(P.dtype).eps)
     return jnp.abs(AL - P) <= units * float(eps) * jnp.abs(P)
 

@@ -11,7 +11,7 @@ from .output import add_output, check_output
 
 
 def add(commands: Any) -> None:
-    """What `jaxnet export` takes."""
+    """Adds the arguments of `jaxnet export`."""
     parser = commands.add_parser(
         "export",
         help="write a trained model for torch or NumPy",

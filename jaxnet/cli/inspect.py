@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DEPTHS, WIDTH, EXAMPLES = [4, 10, 30, 100], 256, 64
 DEPTH_INITS = ["he", "xavier", "lecun", 0.01, 1.0]  # the course's first number, and plain randn
 MOST_LAYERS = 1000
-LARGEST_SVD = 2048  # the shorter side of a matrix whose singular values take seconds
+LARGEST_SVD = 2048  # the shorter side, up to which the singular values of a matrix take only seconds
 
 
 def add(commands: Any) -> None:
@@ -185,7 +185,7 @@ def _drawn_profiles(
     drawn = [initialize_parameters_deep(dims, key=key, init=init) for init in inits]
     parameters = jax.tree.map(lambda *same: jnp.stack(same), *drawn)
     X, Y = drawn_examples(dims[0], dims[-1], m, network, jax.random.fold_in(key, 1))
-    # Not compiled as a whole, which would take ten seconds for a hundred layers; they share their operations.
+    # Compiling it as a whole would take ten seconds for a hundred layers, whose single operations are all alike.
     measured = jax.device_get(jax.vmap(lambda parameters: signal_sizes(X, Y, parameters, network))(parameters))
     one_by_one = (jax.tree.map(operator.itemgetter(i), measured) for i in range(len(inits)))
     return [with_theory(dims, network, root_mean_square(X), sizes) for sizes in one_by_one]

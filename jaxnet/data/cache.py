@@ -31,8 +31,8 @@ from .images import Decoded, content_of, quiet_decoders, try_image
 from .prefetch import prefetched
 
 
-FORMAT = 2  # raised when files are decoded in another way, or the entries look different
-TOGETHER = 16  # images hashed or decoded by a thread at a time, as handing one over costs as much as a tenth of it
+FORMAT = 2  # increased when files are decoded in another way, or entries have another layout
+TOGETHER = 16  # images hashed or decoded by a thread at a time, as handing one over costs a tenth of decoding it
 AHEAD = 2  # such groups for each thread
 MOST_WAITING = 2**29  # bytes of pixels that are decoded and not yet written
 BLOCK = 2**22  # bytes of rows that are hashed at a time by a thread
@@ -47,7 +47,7 @@ class Cached(NamedTuple):
     hashes: tuple[str, ...]  # of the pixels of each; empty where there are none
     problems: dict[int, str]  # why there are none
     sizes: tuple[int, int, int, int]  # of the files: least and most width, least and most height
-    damage: str = ""  # what was wrong with the entry that was here before
+    damage: str = ""  # what was wrong with the previous entry
 
 
 class _Damaged(Exception):

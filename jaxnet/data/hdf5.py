@@ -105,9 +105,7 @@ def _check_chunks(path: Path, name: str, dataset: Any, packed: bool) -> None:
     largest = math.prod(dataset.chunks) * dataset.dtype.itemsize
     if packed:
         stored = [0]
-        dataset.id.chunk_iter(
-            lambda chunk: stored.append(chunk.size)
-        )  # which stops where the callback returns something
+        dataset.id.chunk_iter(lambda chunk: stored.append(chunk.size))  # stops where the callback returns a value
         largest = max(largest, MOST_DEFLATED * max(stored))
     check_fits(path, f"the largest chunk of {name}", largest)
 
@@ -128,7 +126,7 @@ def _refuse_reference(path: Path, what: str) -> None:
 
 
 def _target(names: Any) -> str:
-    """What a link or a dataset names: a path, or a file and a path in it."""
+    """The target of a link or a dataset: a path, or a file and a path in it."""
     parts = names if isinstance(names, tuple) else (names,)
     texts = [part.decode(errors="replace") if isinstance(part, bytes) else str(part) for part in parts]
     return f"{', '.join(texts):.199}"
