@@ -1,16 +1,17 @@
-"""Akrout et al. 2019, "Deep learning without weight transport": their MNIST runs, beside what they published.
+"""Akrout et al. 2019, "Deep learning without weight transport": their MNIST runs, beside the published results.
 
     python examples/akrout_2019.py [MNIST] [--epochs 30] [--json akrout.json] [--plot akrout.png]
 
 MNIST is the folder of its four idx files (default: mnist in $JAXNET_DATA, or in ../shared/data). 784-500-10, sigmoid
-units, the sum of ten cross-entropies; weights, biases and feedback weights are those their NumPy drew. Backpropagation
-(BP), feedback alignment (FA), the weight mirror (WM) and Kolen-Pollack (KP), each at the rate they chose, in batches of
-128 in file order. Prints test accuracy and the angle of the hidden error to backpropagation's beside the published
-ones: over 30 epochs the accuracies of BP, FA and KP are theirs to the last digit, and those of WM, whose noise is drawn
-by JAX, within 0.06 points. It takes two minutes on two cores, half a minute for each rule.
+units, the sum of ten cross-entropies; weights, biases and feedback weights are drawn by NumPy as in their code. Trains
+by backpropagation (BP), feedback alignment (FA), the weight mirror (WM) and Kolen-Pollack (KP), each at the learning
+rate they chose, in batches of 128 in file order. Prints test accuracy and the angle of the hidden error to
+backpropagation's beside the published ones: over 30 epochs the accuracies of BP, FA and KP are theirs to the last
+digit, and those of WM, whose noise is drawn by JAX, within 0.06 points. It takes two minutes on two cores, half a
+minute for each rule.
 
-From their code, github.com/makrout/Deep-Learning-without-Weight-Transport: the mean gradient of the biases is divided
-by the batch size once more; the angle is that of the first training example.
+As in their code, github.com/makrout/Deep-Learning-without-Weight-Transport, the mean gradient of the biases is divided
+by the batch size once more, and the angle is that of the first training example.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from jaxnet.data import load_dataset, targets
 
 LAYERS, BATCH, SEED = (784, 500, 10), 128, 1111
 DATA = Path(os.environ.get("JAXNET_DATA", Path(__file__).parents[2] / "shared" / "data"))
-# Test accuracy in % after the epochs, of their results.json, and the angle in degrees.
+# Test accuracy in % after the epochs, from their results.json, and the angle in degrees.
 PUBLISHED_EPOCHS = (1, 5, 10, 20, 30)
 PUBLISHED = {
     "BP": (88.00, 91.84, 94.12, 96.23, 97.07),
@@ -48,7 +49,7 @@ RATES = {"BP": 0.2, "FA": 0.2, "WM": 0.05, "KP": 0.3}
 
 
 class Run(NamedTuple):
-    """What one rule came to: in %, in degrees, and in seconds."""
+    """The results of one rule: in %, in degrees, and in seconds."""
 
     accuracy: list[float]
     angle: list[float]
@@ -67,7 +68,7 @@ def drawn() -> tuple[jaxnet.FrozenDict, np.ndarray]:
 
 
 def networks(B2: np.ndarray) -> dict[str, jaxnet.Network]:
-    """A network for each of the rules, whose feedback weights start from B2."""
+    """One network per rule, with feedback weights that start from B2."""
 
     def draw(key, shape, dtype):
         del key, shape
@@ -91,7 +92,7 @@ def optimizer(rate: float) -> optax.GradientTransformation:
 
 @partial(jax.jit, static_argnames="optimizer")
 def run_epoch(state, rows, Y_rows, key, network, optimizer):
-    """One step for each of the batches (steps, BATCH, ...), in their order."""
+    """One step per batch of (steps, BATCH, ...), in order."""
 
     def step(state, given):
         X, Y, key = given

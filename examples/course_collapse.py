@@ -3,8 +3,8 @@
     python examples/course_collapse.py DIR
 
 DIR holds the course's train_catvnoncat.h5 and test_catvnoncat.h5. Prints, for weights of standard deviation 0.01 and
-for "he", how large signals are before training, and what 2,500 steps of rate 0.0075 make of it. With 0.01 the cost
-stays at 0.644, the entropy of 72 cats among 209 images; no image is called a cat, and test accuracy is 0.34.
+for "he", the sizes of the signals before training, and the result of 2,500 steps at rate 0.0075. With 0.01 the cost
+stays at 0.644, the entropy of 72 cats among 209 images; no image is classified as a cat, and test accuracy is 0.34.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def read(directory: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def collapse(data: dict, init: str | float, seed: int = 1) -> dict:
-    """What there is to say of one initialisation, before and after training."""
+    """The sizes, costs and accuracy under one initialisation, before and after training."""
     (X, Y), (test_X, test_Y) = data["train"], data["test"]
     start = jaxnet.initialize_parameters_deep(LAYER_DIMS, key=jax.random.key(seed), init=init)
     before = jax.jit(jaxnet.signal_sizes)(X, Y, start)
@@ -51,7 +51,7 @@ def collapse(data: dict, init: str | float, seed: int = 1) -> dict:
 
 
 def entropy(share: float) -> float:
-    """-p log p - (1 - p) log(1 - p): the cost of one answer to every example, the best one, p."""
+    """-p log p - (1 - p) log(1 - p): the cost of the best constant answer, p."""
     return float(-share * np.log(share) - (1 - share) * np.log(1 - share))
 
 
@@ -62,16 +62,16 @@ def main(arguments: list[str] | None = None) -> None:
     Y = data["train"][1]
     print(f"{int(Y.sum())} cats of {Y.size} images: entropy {entropy(float(Y.mean())):.4f}")
     for init in (0.01, "he"):
-        said = collapse(data, init)
+        seen = collapse(data, init)
         print(f"weights drawn with init={init!r}")
-        print(f"  before   Z_1 ... Z_4 of size {', '.join(f'{size:.1e}' for size in said['Z'])}")
-        print(f"           Z_4 varies between the examples by {said['spread']:.1e}")
-        print(f"           dZ_1 ... dZ_4 of size {', '.join(f'{size:.1e}' for size in said['dZ'])}")
-        print(f"  after    cost {said['cost']:.4f}, from {said['first cost']:.4f}")
+        print(f"  before   Z_1 ... Z_4 of size {', '.join(f'{size:.1e}' for size in seen['Z'])}")
+        print(f"           Z_4 varies between the examples by {seen['spread']:.1e}")
+        print(f"           dZ_1 ... dZ_4 of size {', '.join(f'{size:.1e}' for size in seen['dZ'])}")
+        print(f"  after    cost {seen['cost']:.4f}, from {seen['first cost']:.4f}")
         print(
-            f"           A_4 from {said['AL'][0]:.4f} to {said['AL'][1]:.4f}; Z_4 varies by {said['spread after']:.1e}"
+            f"           A_4 from {seen['AL'][0]:.4f} to {seen['AL'][1]:.4f}; Z_4 varies by {seen['spread after']:.1e}"
         )
-        print(f"           {said['called cats']} of 50 called cats; test accuracy {said['test accuracy']:.2f}")
+        print(f"           {seen['called cats']} of 50 called cats; test accuracy {seen['test accuracy']:.2f}")
 
 
 if __name__ == "__main__":

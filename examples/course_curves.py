@@ -6,7 +6,7 @@ DIR holds the course's train_catvnoncat.h5 and test_catvnoncat.h5, and published
 notebooks of the course print. Prints, for each network, the largest difference to a published cost and both
 accuracies: 8e-15 with 1.0 and 0.72 for 12288-7-1, 2e-16 with 0.98565 and 0.80 for 12288-20-7-5-1.
 
-The first weights are NumPy's, since no JAX key draws the numbers of `np.random.seed(1)`.
+The initial weights are drawn by NumPy, since no JAX key draws the numbers of `np.random.seed(1)`.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def read(directory: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def published_start(layer_dims: list[int]) -> jaxnet.FrozenDict:
-    """The course's first weights: times 0.01 in its two-layer network, over sqrt(n_prev) in its L-layer network."""
+    """The course's initial weights: times 0.01 in its 2-layer network, over sqrt(n_prev) in its L-layer network."""
     np.random.seed(1)
     parameters = {}
     for l in range(1, len(layer_dims)):

@@ -1,13 +1,13 @@
-"""The gradient noise scale along training on MNIST, and whether the batch size that it suggests is a good one.
+"""The gradient noise scale during training on MNIST, and whether the batch size that it suggests is a good one.
 
     python examples/gradient_noise_scale.py MNIST [--plot gradient_noise_scale.png]
 
 MNIST is the folder of its four idx files. 784-64-10 is trained by plain gradient descent on 10,000 digits until their
 cost is 0.15, with batches of 8 to 2,048, each at the best of learning rates a factor of sqrt(2) apart. McCandlish et
 al. 2018 (arXiv:1812.06162) expect S(B) = S_min (1 + B_crit / B) steps, and that B_simple = tr S / |G|^2, which costs
-next to nothing, tells B_crit beforehand. Prints the steps of each size, and both: B_simple is 20 in the first tenth of
-a run, 192 in the last and 70 over all of it, B_crit 81. Below, twice the batch is half the steps (2,120 at 8, 1,047 at
-16); far above it is nothing (187 at 1,024, 192 at 2,048). It takes two minutes on two cores.
+next to nothing, predicts B_crit. Prints the steps for each size, and both: B_simple is 20 in the first tenth of a run,
+192 in the last and 70 over all of it, B_crit is 81. Below, doubling the batch halves the steps (2,120 at 8, 1,047 at
+16); far above, it gains nothing (187 at 1,024, 192 at 2,048). It takes two minutes on two cores.
 """
 
 import argparse
@@ -32,7 +32,7 @@ RATES = [0.05 * 2 ** (k / 2) for k in range(16)]
 
 
 class Runs(NamedTuple):
-    """Trainings that differ in their seed: the mean of their steps, and the two estimates of every step of one."""
+    """Runs that differ in their seed: the mean number of steps, and the two estimates at every step of one run."""
 
     rate: float
     steps: float  # infinite where the target was not reached
@@ -41,7 +41,7 @@ class Runs(NamedTuple):
 
 @jax.jit
 def run_steps(parameters, X, Y, batches, rate):
-    """A step of gradient descent for each of the batches, the cost over all of X after them, and the noise scale."""
+    """One step of gradient descent per batch, the cost over all of X after them, and the noise scale."""
 
     def step(parameters, batch):
         pairs = readouts.record(X[:, batch], Y[:, batch], parameters, NETWORK)
@@ -53,7 +53,7 @@ def run_steps(parameters, X, Y, batches, rate):
 
 
 def train(X, Y, batch: int, rate: float, seed: int, most_steps: float) -> Runs:
-    """Steps until the cost, looked at every 320 / batch of them or every four, is that of the target."""
+    """The steps until the cost, measured every 320 / batch steps or every four, reaches the target."""
     parameters = jaxnet.initialize_parameters_deep(LAYERS, key=jax.random.key(seed), init="he")
     generator, every, steps, noise, cost = np.random.default_rng(seed), max(4, 320 // batch), 0, [], np.inf
     while cost > TARGET and steps < most_steps:
@@ -66,7 +66,7 @@ def train(X, Y, batch: int, rate: float, seed: int, most_steps: float) -> Runs:
 
 
 def tuned(X, Y, batch: int, rates: Sequence[float]) -> Runs:
-    """The runs with the fewest steps of those at rising rates, until two in a row are no better."""
+    """The runs with the fewest steps, trying rising rates until two in a row do not improve."""
     best, tries_since = None, 0
     for rate in rates:
         most_steps = 2 * best.steps if best else 10_000
@@ -80,13 +80,13 @@ def tuned(X, Y, batch: int, rates: Sequence[float]) -> Runs:
 
 
 def means(noise: readouts.NoiseScale, windows: int) -> list[readouts.NoiseScale]:
-    """The estimates over windows of a run: either averaged by itself, since |G|^2 of one batch can be negative."""
-    pieces = (np.array_split(estimates, windows) for estimates in noise)
-    return [readouts.NoiseScale(*map(np.mean, window)) for window in zip(*pieces, strict=True)]
+    """The estimates over windows of a run, each averaged separately, since |G|^2 of one batch can be negative."""
+    parts = (np.array_split(estimates, windows) for estimates in noise)
+    return [readouts.NoiseScale(*map(np.mean, window)) for window in zip(*parts, strict=True)]
 
 
 def critical_batch_size(steps: dict[int, float]) -> tuple[float, float]:
-    """S_min and B_crit of S = S_min (1 + B_crit / B), the line through S over 1 / B of least relative errors."""
+    """S_min and B_crit of S = S_min (1 + B_crit / B), the line through S over 1 / B with the least relative errors."""
     S = np.array(list(steps.values()))
     slope, S_min = np.polyfit(1 / np.array(list(steps)), S, 1, w=1 / S)
     return S_min, slope / S_min
@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs, rates = {}, RATES
     for batch in sorted({*options.batches, MEASURED}):
         best = runs[batch] = tuned(X, Y, batch, rates)
-        rates = [rate for rate in RATES if rate >= best.rate]  # larger batches bear no smaller rates
+        rates = [rate for rate in RATES if rate >= best.rate]  # larger batches tolerate rates at least as large
         print(f"batches of {batch}: {best.steps:.0f} steps, learning rate {best.rate:.2g}", flush=True)
     noise, steps = runs[MEASURED].noise, {batch: best.steps for batch, best in runs.items()}
     tenths = means(noise, 10)

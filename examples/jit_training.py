@@ -3,7 +3,7 @@
     python examples/jit_training.py
 
 Trains 625-50-20-1 to tell faces from other things, on the 200 photographs that come with scikit-image, for 60 epochs.
-Prints cost and test accuracy after every twentieth: 0.96 at the end.
+Prints cost and test accuracy after every twentieth epoch: 0.96 at the end.
 """
 
 import jax

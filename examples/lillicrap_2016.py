@@ -3,11 +3,12 @@
     python examples/lillicrap_2016.py [--plot lillicrap_2016.png] [--seeds 5]
 
 A linear network 30-20-10 without biases learns a linear map from 2,000 examples, all of them in each of 60 steps: by
-backpropagation, by feedback alignment, and with its first layer as it was drawn. W starts small and B large: what B
-sends to the hidden layer is at first across what W2^T would send, and W2 turns until it is not. Each has the learning
-rate at which it learns fastest, as in the paper, here the best of four; five seeds draw map, examples, W and B. Prints
-the squared error at the end over that at the start (geometric means: 1.9e-13, 1.7e-06 and 0.34) and the mean angle
-between B e and W2^T e: it falls from 89 to 28 degrees; to 22 to 33, by seed. It takes half a minute on two cores.
+backpropagation, by feedback alignment, and with its first layer left as it was drawn. W starts small and B large: what
+B sends to the hidden layer is at first orthogonal to what W2^T would send, and W2 turns until it is not. Each method
+has the learning rate at which it learns fastest, as in the paper, here the best of four; five seeds draw map, examples,
+W and B. Prints the squared error at the end over that at the start (geometric means: 1.9e-13, 1.7e-06 and 0.34) and the
+mean angle between B e and W2^T e: it falls from 89 to 28 degrees, or 22 to 33 by seed. It takes half a minute on two
+cores.
 """
 
 import argparse
@@ -29,10 +30,10 @@ LAYERS, EXAMPLES, STEPS = (30, 20, 10), 2000, 60
 
 
 class Curves(NamedTuple):
-    """Trainings from several seeds, a row each: what stood before every step."""
+    """Runs from several seeds, one row each: the values before every step."""
 
     rate: float
-    errors: np.ndarray  # squared, over the first
+    errors: np.ndarray  # squared, relative to the first
     angles: np.ndarray  # between B e and W2^T e, in degrees
 
 
@@ -57,7 +58,7 @@ def silent(B, crossing):
     return jnp.zeros_like(crossing.A_prev)
 
 
-RULES = {  # and the learning rates that are tried
+RULES = {  # and the learning rates to try
     "backpropagation": (feedback.backprop, (0.02, 0.04, 0.08, 0.16)),
     "feedback alignment": (feedback.feedback_alignment(uniform), (0.02, 0.04, 0.08, 0.16)),
     "last layer only": (feedback.backprop._replace(propagate=silent), (100, 200, 400, 800)),
@@ -65,24 +66,24 @@ RULES = {  # and the learning rates that are tried
 
 
 def biases(parameters):
-    """Which of the parameters are biases: the paper's network has none, so they are left at 0."""
+    """Marks the biases among the parameters: the paper's network has none, so they are left at 0."""
     return jax.tree_util.tree_map_with_path(lambda path, _: path[0].key[0] == "b", parameters)
 
 
 def train(rule: jaxnet.Rule, rate: float, seeds: int) -> Curves:
-    """One training for each of the seeds. Raises `NotFiniteError` where the learning rate is too large for one."""
+    """One run per seed. Raises `NotFiniteError` where the learning rate is too large for one of them."""
     optimizer = optax.chain(optax.sgd(rate), optax.masked(optax.set_to_zero(), biases))
     network, seen = jaxnet.Network("identity", "squared_error", rule), []
     for seed in range(seeds):
         given = {"optimizer": optimizer, "network": network, "key": jax.random.key(seed), "record_every": 1}
-        # One step more, since what is recorded stands before a step.
+        # One more step, since values are recorded before each step.
         seen.append(jaxnet.train(*task(seed), num_iterations=STEPS + 1, chunk=STEPS + 1, **given).alignment.values)
     costs = np.stack([values.cost for values in seen])
     return Curves(rate, costs / costs[:, :1], np.stack([values.angle_dZ[:, 0] for values in seen]))
 
 
 def tuned(rule: jaxnet.Rule, rates: Sequence[float], seeds: int) -> Curves:
-    """The curves of the rate whose largest error at the end is the smallest."""
+    """The curves for the rate whose largest final error is the smallest."""
     tried = []
     for rate in rates:
         try:

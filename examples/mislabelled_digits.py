@@ -1,14 +1,14 @@
-"""Which labels of MNIST are wrong? Self-influence, gradient norm and loss against 2,000 labels that were changed.
+"""Finding wrong labels in MNIST: self-influence, gradient norm and loss against 2,000 labels that were changed.
 
     python examples/mislabelled_digits.py MNIST [--plot mislabelled_digits.png]
 
 MNIST is the folder of its four idx files. A tenth of 20,000 training labels are changed to another digit, and
-784-128-64-10 is trained on them for 12 epochs. Wrong labels stand out until the network has learnt them by heart, so
-the checkpoints that count are those up to the epoch of the best accuracy on 5,000 more digits, whose labels are as
-wrong as the others. Prints which part of the 2,000 most suspicious labels are wrong: 0.84 by self-influence over those
+784-128-64-10 is trained on them for 12 epochs. Wrong labels stand out until the network has memorised them, so the
+checkpoints used are those up to the epoch with the best accuracy on 5,000 other digits, of whose labels a tenth are
+wrong too. Prints which fraction of the 2,000 most suspicious labels is wrong: 0.84 by self-influence over those
 checkpoints, 0.86 by the norm of the gradient at the last, 0.95 by the loss over all, 0.10 at random. The loss is the
-better guide here, and so is the norm of dZ3 alone, 0.95 (EL2N: Paul et al. 2021, arXiv:2107.07075): a gradient is long
-where the activations are, too, as in thick digits. It takes six seconds on two cores.
+better guide here, and so is the norm of dZ3 alone, 0.95 (EL2N: Paul et al. 2021, arXiv:2107.07075), since a gradient
+is also large where the activations are, as for thick digits. It takes six seconds on two cores.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def change_labels(labels: np.ndarray, generator: np.random.Generator) -> tuple[n
 
 
 def checkpoints(X, Y, X_held_out, labels_held_out: np.ndarray) -> list[jaxnet.FrozenDict]:
-    """The parameters after each epoch up to the one that is best on what was held out."""
+    """The parameters after each epoch, up to the one that is best on the held-out digits."""
     parameters, accuracies = [], []
 
     def on_chunk(progress: jaxnet.Progress) -> None:
@@ -76,7 +76,7 @@ def checkpoints(X, Y, X_held_out, labels_held_out: np.ndarray) -> list[jaxnet.Fr
 
 @jax.jit
 def suspicions(X, Y, parameters: list[jaxnet.FrozenDict]) -> tuple[jax.Array, ...]:
-    """How suspicious each example is, a measure for each of `NAMES`."""
+    """How suspicious each example is, by each of the measures `NAMES`."""
     records = [readouts.record(X, Y, at_checkpoint, NETWORK) for at_checkpoint in parameters]
     return (
         readouts.self_influence(records, [RATE] * len(records)),
@@ -88,12 +88,12 @@ def suspicions(X, Y, parameters: list[jaxnet.FrozenDict]) -> tuple[jax.Array, ..
 
 
 def precisions(suspicion: np.ndarray, changed: np.ndarray) -> np.ndarray:
-    """Which part of the k most suspicious labels are wrong, for every k."""
+    """The fraction of the k most suspicious labels that is wrong, for every k."""
     return np.cumsum(changed[np.argsort(-suspicion)]) / np.arange(1, len(changed) + 1)
 
 
 def plot(curves: dict[str, np.ndarray], images, given, true, file: Path) -> None:
-    """Precision against the number of labels looked at; `images` come first the most suspicious."""
+    """Precision against the number of labels inspected; `images` are the most suspicious, in order."""
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(1.15, 1))
     axes, wrong = left.subplots(), round(CHANGED * len(given))

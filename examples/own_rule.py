@@ -1,4 +1,4 @@
-"""A feedback rule of one's own: ten lines, and the library trains by it, records its angles, draws and checks it.
+"""A feedback rule of your own in ten lines, which the library trains with, records, draws and checks.
 
     python examples/own_rule.py [DATA] [--plot own_rule.png]
 

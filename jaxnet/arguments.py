@@ -1,4 +1,4 @@
-"""Is a single argument what its name says: a number, a count, a JAX key? Asked at no cost of what JAX traces."""
+"""Checks of single arguments: numbers, counts and JAX keys. They add nothing to a traced program."""
 
 import math
 import numbers
@@ -14,12 +14,12 @@ from .errors import InputError
 
 
 def check_number(name: str, value: Any, expected: str, fits: Callable[[Any], bool] = lambda number: True) -> None:
-    """Raises `InputError` unless the value is one finite real number that fits; of a tracer only the shape is known."""
+    """Raises `InputError` unless the value is one finite real number that fits; a tracer only for its shape."""
     if isinstance(value, jax.Array | np.ndarray) and value.shape != ():
         raise InputError(f"{name} has shape {value.shape}; expected {expected}")
     if isinstance(value, Tracer):
         return
-    # A boolean is an int to Python, and not a number to whoever passes one.
+    # To Python a boolean is an int, but whoever passes one does not mean a number.
     if _is_boolean(value) or not (isinstance(value, numbers.Real) or _is_real_scalar(value)):
         raise InputError(f"{name} is {_shown(value)}; expected {expected}")
     if not (_is_finite(value) and fits(value)):
@@ -27,7 +27,7 @@ def check_number(name: str, value: Any, expected: str, fits: Callable[[Any], boo
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Raises `InputError` unless the value is a whole number from `least` that a computer counts to."""
+    """Raises `InputError` unless the value is a whole number from `least` that fits in 63 bits."""
     expected = f"a whole number from {least}"
     if isinstance(value, float) and value.is_integer():
         raise InputError(f"{name} is {value}; expected {expected}: pass {int(value)}")
@@ -69,7 +69,7 @@ def _is_real_scalar(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    """A short value as it is written, anything else by its type and shape."""
+    """A short value as it is written, any other by its type and shape."""
     if isinstance(value, jax.Array | np.ndarray):
         return f"an array of shape {value.shape} and dtype {value.dtype}"
     is_plain = isinstance(value, str | bytes | bool | np.bool_ | numbers.Number | list | tuple | dict | None)

@@ -1,7 +1,7 @@
 """What an input must be: the types, dtypes, shapes and values of the arrays that people pass.
 
-Types, dtypes and shapes cost nothing under `jit`. Values are looked at in one pass, and only where they are there:
-of what is traced nothing is known, and nothing is added to the program.
+Types, dtypes and shapes are checked at no cost under `jit`. Values are checked in one pass, and only where they are
+known: nothing is known of traced values, and nothing is added to the program.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ from .parameters import layer_dims
 from .types import AnyArray, Grads, Inputs, Labels, Masks, Outputs, Parameters
 
 
-ROUNDING = 1e-6  # by which a label or a probability may leave [0, 1], and
-SUM_ROUNDING = 1e-3  # by which those of an example may miss 1
+ROUNDING = 1e-6  # by how much a label or a probability may leave [0, 1], and
+SUM_ROUNDING = 1e-3  # by how much the sum over an example may differ from 1
 
 
 def is_concrete(value: Any) -> bool:
-    """Are its numbers there, on this machine? Those of a tracer are not."""
+    """Whether the numbers of an array are known, on this machine. Those of a tracer are not."""
     if isinstance(value, Tracer):
         return False
     return not isinstance(value, jax.Array) or value.is_fully_addressable
@@ -46,7 +46,7 @@ def check_array(name: str, value: Any, hint: str = "") -> None:
 
 
 def check_floats(name: str, value: Any, row: str = "") -> None:
-    """Raises `InputError` unless the value is an array of floats that are finite, as far as they are there."""
+    """Raises `InputError` unless the value is an array of floats that are finite, as far as they are known."""
     check_array(name, value)
     check_float_dtype(name, value)
     check_finite(name, value, row)
@@ -70,7 +70,7 @@ def check_real(name: str, value: Any, expected: str = "floats") -> None:
 
 
 def check_finite(name: str, value: AnyArray, row: str = "") -> None:
-    """Raises `InputError` where a number that is there is NaN, infinite, or so in the dtype that JAX gives it."""
+    """Raises `InputError` where a known number is NaN or infinite, or would be in the dtype that JAX gives it."""
     if not is_concrete(value) or value.size == 0:
         return
     if isinstance(value, jax.Array) and value.is_deleted():
@@ -102,7 +102,7 @@ def check_parameters(parameters: Parameters) -> tuple[int, ...]:
 
 
 def check_gradient(name: str, grads: Grads, shape: tuple[int, ...]) -> None:
-    """Raises `InputError` unless `grads` hold an array of that name and shape; another one might broadcast."""
+    """Raises `InputError` unless `grads` holds an array with that name and shape; another one might broadcast."""
     if not isinstance(grads, Mapping):
         raise InputError(f"grads are of type {type(grads).__name__}; expected the mapping `L_model_backward` returns")
     if name not in grads:
@@ -114,7 +114,7 @@ def check_gradient(name: str, grads: Grads, shape: tuple[int, ...]) -> None:
 
 
 def check_inputs(X: Inputs, n_x: int) -> None:
-    """Raises `InputError` unless X is (n_x, m), of finite floats."""
+    """Raises `InputError` unless X holds finite floats and has shape (n_x, m)."""
     check_array("X", X, ", (n_x, m)")
     if X.ndim != 2 or X.shape[0] != n_x:
         hint = "; examples are columns: pass X.T" if X.ndim == 2 and X.shape[1] == n_x else ""
@@ -123,10 +123,10 @@ def check_inputs(X: Inputs, n_x: int) -> None:
 
 
 def as_targets(Y: Labels, AL: Outputs | jax.ShapeDtypeStruct, loss: Loss) -> Float[jax.Array, "n_L m"]:
-    """Y in the shape and dtype of AL. For one output (m,) and (m, 1) are reshaped, as in the course.
+    """Y in the shape and dtype of AL. With one output, (m,) and (m, 1) are reshaped, as in the course.
 
-    Raises `InputError` for any other shape: reshaping (m, n_L) would mix the examples; and where there are no examples,
-    since their mean would be NaN. Labels that are there must be finite numbers, and those of cross-entropies
+    Raises `InputError` for any other shape, since reshaping (m, n_L) would mix the examples, and where there are no
+    examples, since their mean would be NaN. Labels that are known must be finite numbers, and for the cross-entropies
     probabilities.
     """
     n_L, m = AL.shape
@@ -140,7 +140,7 @@ def as_targets(Y: Labels, AL: Outputs | jax.ShapeDtypeStruct, loss: Loss) -> Flo
             hint = "; examples are columns: pass Y.T"
         elif n_L > 1 and shape in [(m,), (1, m), (m, 1)]:
             hint = f"; for class indices pass jax.nn.one_hot(Y.ravel(), {n_L}).T"
-        raise InputError(f"Y has shape {shape}; expected {(n_L, m)}, one column an example{hint}")
+        raise InputError(f"Y has shape {shape}; expected {(n_L, m)}, one column per example{hint}")
     _check_label_values(Y, loss)
     return jnp.asarray(Y, AL.dtype).reshape(n_L, m)
 
@@ -152,7 +152,7 @@ def _as_labels(Y: Any) -> AnyArray:
             check_array("Y", Y)
         try:
             Y = np.asarray(Y)
-        except Exception as error:  # whatever conversion of others raises
+        except Exception as error:  # foreign conversions may raise anything
             raise InputError(
                 f"Y is of type {type(Y).__name__}, which is not an array: {error!s:.200}; expected labels"
             ) from None
@@ -183,11 +183,11 @@ def _check_label_values(Y: AnyArray, loss: Loss) -> None:
 
 
 def check_output(AL: Outputs, loss: Loss) -> None:
-    """Raises `InputError` unless AL is (n_L, m) of finite floats, and probabilities where the loss takes logarithms."""
+    """Raises `InputError` unless AL is (n_L, m) finite floats, and probabilities where the loss takes logarithms."""
     check_array("AL", AL)
     if AL.ndim != 2 or not _is_float(AL.dtype):
         raise InputError(
-            f"AL has shape {AL.shape} and dtype {_in_jax(AL.dtype)}; expected (n_L, m) floats, one column an example"
+            f"AL has shape {AL.shape} and dtype {_in_jax(AL.dtype)}; expected (n_L, m) floats, one column per example"
         )
     check_float_dtype("AL", AL)
     check_finite("AL", AL)
@@ -201,7 +201,7 @@ def check_output(AL: Outputs, loss: Loss) -> None:
 
 
 def check_masks(masks: Masks, shapes: Sequence[tuple[int, ...]]) -> None:
-    """Raises `InputError` unless there is a mask, or None, of the shape of each of A_0, ..., A_{L-1}."""
+    """Raises `InputError` unless there is a mask, or None, with the shape of each of A_0, ..., A_{L-1}."""
     if masks is None:
         return
     if not isinstance(masks, Sequence) or len(masks) != len(shapes):
@@ -223,7 +223,7 @@ def check_caches(caches: Sequence[tuple]) -> None:
             f"caches are of type {type(caches).__name__}; expected the list that `L_model_forward` returns"
         )
     if len(caches) == 0:
-        raise InputError("caches are empty; expected a cache for each layer, as `L_model_forward` returns them")
+        raise InputError("caches are empty; expected one cache per layer, as `L_model_forward` returns them")
     for l, cache in enumerate(caches, start=1):
         check_layer_cache(cache, f"layer {l}: ")
     shapes = [(np.shape(A_prev), np.shape(W), np.shape(Z)) for (A_prev, W, _), Z in caches]
@@ -243,7 +243,7 @@ def check_layer_cache(cache: Any, where: str = "") -> None:
     """Raises `InputError` unless the cache unpacks as ((A_prev, W, b), Z)."""
     if not (_is_tuple(cache, 2) and _is_tuple(cache[0], 3)):
         raise InputError(
-            f"{where}the cache is {_made_of(cache)}; expected ((A_prev, W, b), Z), as the forward returns it"
+            f"{where}the cache is {_made_of(cache)}; expected ((A_prev, W, b), Z), as the forward function returns it"
         )
 
 
@@ -292,12 +292,12 @@ def _is_float(dtype: Any) -> bool:
 
 
 def _in_jax(dtype: Any) -> Any:
-    """The dtype that JAX gives such an array, where it has one."""
+    """The dtype that JAX gives such an array, if it has one."""
     return jax.dtypes.canonicalize_dtype(dtype) if _is_real(dtype) else dtype
 
 
 def _is_real(dtype: Any) -> bool:
-    """Truth values, whole numbers and floats; a time is none, though NumPy counts it among the whole numbers."""
+    """Booleans, integers and floats; times are excluded, although NumPy counts them among the integers."""
     whole = jnp.issubdtype(dtype, jnp.integer) and not jnp.issubdtype(dtype, np.timedelta64)
     return jnp.issubdtype(dtype, jnp.bool_) or whole or _is_float(dtype)
 

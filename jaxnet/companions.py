@@ -1,6 +1,6 @@
-"""The functions of a loss that follow from its others, by JAX's autodiff, where it was made without them.
+"""Functions of a loss that are derived from its other functions by JAX's autodiff, where they are not given.
 
-Each is a value that holds the functions it is derived from: equal where those are equal, and hashable as they are.
+Each is a value that holds the functions it is derived from: equal where those are equal, and hashable where they are.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,22 +22,27 @@ Function = Callable[..., Array]
 
 
 def as_they_are(AL: Outputs) -> Outputs:
-    """AL, unchanged: the output of a network whose outputs are its logits, and the decision that decides nothing."""
+    """AL, unchanged: the output function of a network whose outputs are its logits, and the default decision.
+
+    Example:
+        >>> jaxnet.losses.as_they_are(jnp.array([[0.2, 0.7]]))
+        Array([[0.2, 0.7]], dtype=float32)
+    """
     return AL
 
 
 def logit(AL: Outputs) -> Outputs:
-    """ZL = log AL - log(1 - AL), the inverse of sigmoid; at AL = 0 and 1 a large number, since inf * 0 would be NaN."""
+    """ZL = log AL - log(1 - AL), the inverse of sigmoid; a large number at AL = 0 and 1, since inf * 0 would be NaN."""
     return capped(jnp.log(AL) - jnp.log1p(-AL))
 
 
-# Softmax has none: it forgets what is added to all logits, and a loss may look at that.
+# Softmax has none: it does not depend on what is added to all logits, while a loss may.
 INVERSES: dict[Function, Function] = {as_they_are: as_they_are, jax.nn.sigmoid: logit}
 
 
 def capped(slope: Outputs) -> Outputs:
-    """The slope, or a large number in the place of an infinite one."""
-    # Where AL is wrongly 0 or 1 the slope is infinite, and the layers below would make NaN of it, as inf - inf and
+    """The slope, with a large number in place of an infinite one."""
+    # Where AL is wrongly 0 or 1 the slope is infinite, which the layers below would turn into NaN, by inf - inf and
     # 0 * inf. The root of the largest number leaves them as many orders of magnitude again for products and sums.
     largest = float(jnp.finfo(slope.dtype).max) ** 0.5
     return jnp.clip(slope, -largest, largest)
@@ -46,13 +51,13 @@ def capped(slope: Outputs) -> Outputs:
 def equal_to_rounding(AL: Outputs, P: Outputs, units: float | Array = 0.75) -> Array:
     """|AL - P| <= units eps P, entry by entry."""
     # Two compilations of one sigmoid may differ in the last digit, which 1 - AL magnifies without bound; and AL may
-    # come from a coarser type. One eps would be too much: 1 - 1e-7, a favourite to clip at, is so far from 1.
+    # come from a coarser type. One eps would be too much: 1 - 1e-7, a popular value to clip at, is that far from 1.
     eps = max(jnp.finfo(AL.dtype).eps, jnp.finfo(P.dtype).eps)
     return jnp.abs(AL - P) <= units * float(eps) * jnp.abs(P)
 
 
 def per_example(value: Function, ZL: Outputs, Y: Outputs) -> PerExample:
-    """value(ZL, Y). Raises `InputError` unless that is a floating-point number for each example."""
+    """value(ZL, Y). Raises `InputError` unless it is one floating-point number for each example."""
     losses = value(ZL, Y)
     if not isinstance(losses, jax.Array | np.ndarray):
         raise InputError(f"the loss's value is of type {type(losses).__name__}; expected an array, a loss per example")
@@ -69,7 +74,7 @@ def per_example(value: Function, ZL: Outputs, Y: Outputs) -> PerExample:
 
 @dataclass(frozen=True)
 class Gradient:
-    """dZL = the derivative of `value`, in reverse mode: about as much again as `value` itself."""
+    """dZL = the derivative of `value`, in reverse mode, at about the cost of `value` itself."""
 
     value: Function
 
@@ -80,21 +85,21 @@ class Gradient:
 
 @dataclass(frozen=True)
 class HessianProduct:
-    """H RZL = the derivative of `gradient`, times RZL: twice or three times the cost of `gradient`."""
+    """H RZL = the derivative of `gradient`, times RZL, at two or three times the cost of `gradient`."""
 
     gradient: Function
 
     def __call__(self, ZL: Outputs, Y: Outputs, RZL: Outputs) -> Outputs:
-        # In reverse mode, which also goes through a `jax.custom_vjp`; H is symmetric.
+        # Reverse mode, since it also works for a `jax.custom_vjp`; H is symmetric.
         return jax.vjp(lambda ZL: self.gradient(ZL, Y), ZL)[1](RZL)[0]
 
 
 @dataclass(frozen=True)
 class HessianRoot:
-    """S = U sqrt(D) with H = U D U^T: n_L Hessian-vector products, and eigenvalues for each example.
+    """S = U sqrt(D) with H = U D U^T, from n_L Hessian-vector products and the eigenvalues of H for each example.
 
-    A loss that is not convex in the logits has an H with negative eigenvalues, and no root there: `InputError`, or,
-    under `jit`, NaN.
+    A loss that is not convex in the logits has an H with negative eigenvalues, which has no real root: `InputError`, or
+    NaN under `jit`.
     """
 
     product: Function
@@ -103,15 +108,15 @@ class HessianRoot:
         n_L, m = ZL.shape
         H = self._hessians(ZL, Y)
         D, U = jnp.linalg.eigh((H + H.swapaxes(1, 2)) / 2)
-        # At confident logits all of H may be lost in the rounding of numbers as large as they are at logits of 0.
+        # At confident logits all of H may be lost in the roundoff of numbers as large as those at logits of 0.
         size = jnp.maximum(jnp.max(jnp.abs(D)), jnp.max(jnp.abs(self._hessians(jnp.zeros_like(ZL), Y))))
         negative = D < -16 * n_L * float(jnp.finfo(D.dtype).eps) * size
         if not isinstance(negative, Tracer) and negative.any():
             i = int(jnp.argmax(jnp.any(negative, axis=1)))
             raise InputError(
                 f"the loss is not convex in the logits: its Hessian has the eigenvalue {float(D[i].min()):.3g} for "
-                f"example {i}, and so no real root; use hessian_vector_product, or give a root of what should stand "
-                "in its place: loss._replace(hessian_root=...)"
+                f"example {i}, and so no real root; use hessian_vector_product, or give a root of what should take "
+                "its place: loss._replace(hessian_root=...)"
             )
         S = U * jnp.where(negative, jnp.nan, jnp.sqrt(jnp.maximum(D, 0)))[:, None, :]
         return S.transpose(1, 2, 0).reshape(n_L, n_L * m)
@@ -123,7 +128,7 @@ class HessianRoot:
 
 @dataclass(frozen=True)
 class ValueFromAL:
-    """value(ZL, Y) at the ZL whose output is AL. It has the digits that AL has: near 1, few."""
+    """value(ZL, Y) at the ZL whose output is AL. It has as many digits as AL has: few near 1."""
 
     value: Function
     inverse: Function
@@ -134,9 +139,9 @@ class ValueFromAL:
 
 @dataclass(frozen=True)
 class GradientFromAL:
-    """gradient(ZL, Y) where AL is output(ZL) to rounding, else J_output(ZL)^T dAL with dAL that of `value_from_AL`.
+    """gradient(ZL, Y) where AL is output(ZL) up to roundoff, else J_output(ZL)^T dAL with dAL that of `value_from_AL`.
 
-    Without `value_from_AL` nothing tells dAL: `InputError` for another AL, or, under `jit`, NaN.
+    Without `value_from_AL` the slope dAL is unknown: `InputError` for another AL, or NaN under `jit`.
     """
 
     output: Function
@@ -149,19 +154,19 @@ class GradientFromAL:
             dAL = capped(Gradient(self.value_from_AL)(AL, Y))
             same = jnp.all(equal_to_rounding(AL, P), axis=0, keepdims=True)
             return jnp.where(same, self.gradient(ZL, Y), transpose(dAL.astype(P.dtype))[0])
-        # ZL may have been rounded since, which moves P by as many units as ZL is large.
+        # ZL may have been rounded since, which moves P by a number of units proportional to ZL.
         same = equal_to_rounding(AL, P, 16 + 4 * jnp.max(jnp.abs(ZL), axis=0, keepdims=True))
         same = jnp.all(same, axis=0, keepdims=True)
         if not isinstance(same, Tracer) and not same.all():
             raise InputError(
                 f"AL is not the output of the cached ZL, first for example {int(jnp.argmin(same[0]))}, and this loss "
-                "does not tell its derivative there; give it: loss._replace(value_from_AL=...), or use "
+                "has no derivative there; give it: loss._replace(value_from_AL=...), or use "
                 "`cost_and_grads`"
             )
         return jnp.where(same, self.gradient(ZL, Y), jnp.nan)
 
 
-# What each is made from, those first that others are made from. `decide` and `sample` cannot be derived.
+# What each is made from, in an order in which sources come first. `decide` and `sample` cannot be derived.
 SOURCES = {
     "gradient": ("value",),
     "value_from_AL": ("output", "value"),
@@ -174,7 +179,7 @@ SOURCES = {
 
 
 def outdated(replaced: Iterable[str]) -> set[str]:
-    """The members that were made from one that is replaced and are not replaced themselves."""
+    """The members that were made from a replaced one and are not replaced themselves."""
     given, changed = set(replaced), set(replaced)
     for name, sources in SOURCES.items():
         changed |= {name} if changed & set(sources) else set()
@@ -182,7 +187,7 @@ def outdated(replaced: Iterable[str]) -> set[str]:
 
 
 def derived(members: dict[str, Any]) -> dict[str, Any]:
-    """The members of a loss, each that is None in the place of one that can be derived, from those it follows from."""
+    """The members of a loss, where each None that can be derived is replaced by what follows from the others."""
     output, value = members["output"], members["value"]
     gradient = members["gradient"] or Gradient(value)
     product = members["hessian_product"] or HessianProduct(gradient)

@@ -1,4 +1,4 @@
-"""The error that a user's mistake raises."""
+"""The error that is raised for a user's mistake."""
 
 from .text import printable_lines
 
@@ -6,7 +6,7 @@ from .text import printable_lines
 class InputError(ValueError):
     """An input that cannot be used. The message says what was got, what was expected and what to do.
 
-    What a terminal would act on, such as an escape sequence in the name of a file, is written out.
+    Anything that a terminal would act on, such as an escape sequence in the name of a file, is written out.
     """
 
     def __init__(self, message: str):

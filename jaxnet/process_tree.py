@@ -1,8 +1,8 @@
 """python -I -S process_tree.py COMMAND ...: runs a command and ends every process that it leaves behind.
 
-The command is ended, with all that it started, when the standard input closes: whoever started it has died, or has had
-enough. This process exits as the command did, with its code or by its signal, so it can stand in for it.
-The standard library alone, to start in milliseconds.
+The command, with everything it started, is ended when the standard input closes, which means that whoever started it
+has died or does not need it any more. This process exits as the command did, with its code or by its signal, so it can
+stand in for it. It uses only the standard library, so that it starts in milliseconds.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from pathlib import Path
 
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36  # linux/prctl.h
-PATIENCE = 5.0  # seconds: killed processes are gone in milliseconds, but for those that wait for a device
+PATIENCE = 5.0  # seconds: killed processes are gone in milliseconds, unless they wait for a device
 
 
 def main(command: list[str]) -> int:
-    """The exit code of the command."""
-    _control(PR_SET_DUMPABLE, 0)  # a crash that is passed on leaves no core
+    """Runs the command and returns its exit code."""
+    _control(PR_SET_DUMPABLE, 0)  # a crash that is passed on does not dump core
     _control(PR_SET_CHILD_SUBREAPER, 1)  # orphans below become children of this process, where they can be found
-    # A session of its own: what the command does to its group does not reach this process.
+    # In a session of its own, so that what the command does to its group does not reach this process.
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True) as process:
         signal.signal(signal.SIGTERM, lambda *_: process.kill())
         follow_parent(signal.SIGTERM)  # the pipe does not close where a fork of the parent still holds it
@@ -39,14 +39,14 @@ def main(command: list[str]) -> int:
 
 
 def follow_parent(number: signal.Signals) -> None:
-    """Asks for this signal when the parent dies (Linux; elsewhere nothing happens)."""
+    """Requests this signal for when the parent dies (Linux; a no-op elsewhere)."""
     _control(PR_SET_PDEATHSIG, number)
 
 
 def end_below(pid: int) -> None:
-    """Kills what is left of the tree below this process: on Linux all of it, elsewhere the group of `pid`.
+    """Kills whatever is left of the tree below this process: on Linux all of it, elsewhere the group of `pid`.
 
-    By group too: a process that forks and exits, again and again, is never where it was seen, but keeps its group.
+    Groups are killed too: a process that keeps forking and exiting is never where it was seen, but keeps its group.
     """
     if not sys.platform.startswith("linux"):
         if hasattr(os, "killpg"):
@@ -92,7 +92,7 @@ def _kill_at_end_of_input(process: subprocess.Popen) -> None:
 
 
 def _control(option: int, value: int) -> None:
-    """prctl(2), where there is one."""
+    """prctl(2), where it exists."""
     if sys.platform.startswith("linux"):
         import ctypes
 

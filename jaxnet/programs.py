@@ -1,21 +1,21 @@
-"""Compiled programs are let go of in time, so that a process may train, check and record without end.
+"""Compiled programs are dropped in time, so that a process may train, check and record without end.
 
-JAX keeps thousands of programs, and each keeps a megabyte and a few memory maps, of which Linux allows a process
-65,530: beyond, it ends in a segmentation fault. A loop over optimizers, widths or feedback rules compiles anew in every
-turn and gets there. So where something long begins, `let_go` empties JAX's caches if many programs were made since it
-last did. What is used again is then compiled again: one more compilation, at most, for every one that led there.
+JAX keeps thousands of programs. Each takes a megabyte and a few memory maps, of which Linux allows a process 65,530;
+beyond that the process ends in a segmentation fault. A loop over optimizers, widths or feedback rules compiles anew in
+every turn, and gets there. So `let_go`, called where something long begins, empties JAX's caches if many programs were
+compiled since it last did. What is used again is then compiled again: at most one more compilation for each of those.
 """
 
 import jax
 
 
 PROGRAMS = 512  # compiled between two clearings
-MAPS = 2**14  # or so many memory maps more than after the last clearing
+MAPS = 2**14  # or this many more memory maps than after the last clearing
 LOOKS = 32  # programs compiled between two looks at the maps, each of which takes a millisecond
 
 
 class _Count:
-    """What the process compiled."""
+    """What the process has compiled so far."""
 
     since_clearing = 0
     since_look = 0
@@ -33,7 +33,7 @@ jax.monitoring.register_event_duration_secs_listener(_count)
 
 
 def let_go() -> None:
-    """Calls `jax.clear_caches()` where `PROGRAMS` were compiled, or `MAPS` were taken, since it last did."""
+    """Calls `jax.clear_caches()` if `PROGRAMS` were compiled, or `MAPS` were taken, since it last did."""
     if _Count.since_look < LOOKS:
         return
     _Count.since_look = 0
@@ -43,7 +43,7 @@ def let_go() -> None:
 
 
 def memory_maps() -> int:
-    """How many the process has; 0 where the system does not list them."""
+    """The number of memory maps of this process; 0 where the system does not list them."""
     try:
         with open("/proc/self/maps", "rb") as file:
             return sum(1 for _ in file)

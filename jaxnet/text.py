@@ -1,6 +1,6 @@
-"""Text that somebody else wrote, made safe to show: in a terminal, and in a table that a spreadsheet opens."""
+"""Foreign text, made safe to show: in a terminal, and in a table that a spreadsheet opens."""
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so is computed; OWASP, "CSV injection"
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet computes a cell that begins with one; OWASP, "CSV injection"
 
 
 def printable(text: str) -> str:
@@ -14,6 +14,6 @@ def printable_lines(text: str) -> str:
 
 
 def cell(text: str) -> str:
-    """The text as a cell of a CSV file: with an apostrophe in front where a spreadsheet would compute it."""
+    """The text as a cell of a CSV file, with an apostrophe in front where a spreadsheet would compute it."""
     text = printable(text)
     return f"'{text}" if text.startswith(FORMULA) else text

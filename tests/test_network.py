@@ -309,12 +309,12 @@ def test_labels_of_one_output_may_be_flat_or_a_column_and_of_any_dtype(shape, dt
 @pytest.mark.parametrize(
     "shape, n_L, hint",
     [
-        ((5,), 1, ", one column an example$"),
+        ((5,), 1, ", one column per example$"),
         ((4, 2), 2, "examples are columns: pass Y.T"),
         ((4,), 2, r"for class indices pass jax.nn.one_hot\(Y.ravel\(\), 2\).T"),
         ((1, 4), 3, r"for class indices pass jax.nn.one_hot\(Y.ravel\(\), 3\).T"),
         ((4, 1), 3, r"for class indices pass jax.nn.one_hot\(Y.ravel\(\), 3\).T"),
-        ((), 1, ", one column an example$"),
+        ((), 1, ", one column per example$"),
     ],
 )
 def test_labels_of_another_shape_are_told_what_to_do(shape, n_L, hint):

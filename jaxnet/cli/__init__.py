@@ -1,4 +1,4 @@
-"""The command `jaxnet`: what is typed and printed. JAX is imported by the commands, so that --help need not wait."""
+"""The command `jaxnet`: what is typed and printed. The commands import JAX themselves, so that --help is instant."""
 
 import argparse
 import sys
@@ -18,12 +18,12 @@ OF_THE_EXTRA = ("filelock", "tomli_w", "tqdm")  # what commands need and `import
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code: 0 done, 1 it failed, 2 unusable input, 128 + n ended by signal n."""
+    """Runs one command and returns its exit code: 0 done, 1 failed, 2 unusable input, 128 + n ended by signal n."""
     with tolerant() as out, stopping() as stop:
         try:
             code = _run(arguments, stop)
             out.flush()
-        except KeyboardInterrupt:  # when all was done
+        except KeyboardInterrupt:  # after everything was done
             code = stop.exit_code
         if out.error is not None and out.error.errno not in GONE:
             _print_error(f"the output cannot be written: {out.error}")
@@ -36,7 +36,7 @@ def _run(arguments: Sequence[str] | None, stop: Stop) -> int:
         options = build_parser().parse_args(arguments, argparse.Namespace(stop=stop))
         start.prepare()
         return options.command(options)
-    except BrokenPipeError:  # whoever read the output has all that was wanted
+    except BrokenPipeError:  # the reader of the output has seen enough
         return DONE
     except (InputError, OSError) as error:  # OSError: a name too long, a folder that may not be read, a full disk
         if stop.signal is None:
@@ -55,7 +55,7 @@ def _run(arguments: Sequence[str] | None, stop: Stop) -> int:
     except Exception:
         if stop.signal is None:
             raise
-        print(f"jaxnet: {stop.name}", file=sys.stderr)  # what it has interrupted may raise anything
+        print(f"jaxnet: {stop.name}", file=sys.stderr)  # interrupted code may raise anything
         return stop.exit_code
 
 

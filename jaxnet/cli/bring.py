@@ -1,4 +1,4 @@
-"""jaxnet import, in a file of another name since `import` is a word of the language"""
+"""jaxnet import, in a file with another name since `import` is a keyword."""
 
 import argparse
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Any) -> None:
-    """What `jaxnet import` takes."""
+    """Adds the arguments of `jaxnet import`."""
     parser = commands.add_parser(
         "import",
         help="make a model of a dense network that another library trained",
@@ -27,12 +27,12 @@ def add(commands: Any) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="a .safetensors or .npz file; pickles are not read")
     add_output(parser, "the model to write, MODEL.safetensors", required=True)
     network = parser.add_argument_group("network")
-    network.add_argument("--hidden", choices=ACTIVATIONS, help="of the hidden layers (default: relu)")
+    network.add_argument("--hidden", choices=ACTIVATIONS, help="activation of the hidden layers (default: relu)")
     network.add_argument(
         "--loss", choices=LOSSES, help="default: binary_cross_entropy for one output, softmax_cross_entropy for more"
     )
     network.add_argument(
-        "--layers", nargs="+", metavar="NAME", help="the layers in order, where their names do not tell"
+        "--layers", nargs="+", metavar="NAME", help="the layers in order, where their names do not sort so"
     )
     network.add_argument("--classes", nargs="+", metavar="NAME", help="default: 0 1 ...")
     inputs = parser.add_argument_group("inputs")
@@ -52,12 +52,14 @@ def add(commands: Any) -> None:
     inputs.add_argument(
         "--pixel-scale", type=positive_float, metavar="S", help="what pixels from 0 to 255 are multiplied by (1/255)"
     )
-    inputs.add_argument("--mean", nargs="+", type=float, metavar="M", help="subtracted then, one or one a channel")
-    inputs.add_argument("--std", nargs="+", type=positive_float, metavar="S", help="and divided by")
+    inputs.add_argument("--mean", nargs="+", type=float, metavar="M", help="then subtracted, one or one per channel")
+    inputs.add_argument(
+        "--std", nargs="+", type=positive_float, metavar="S", help="and divided by, one or one per channel"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Writes the model and says what it was taken for."""
+    """Writes the model and prints how the file was understood."""
     from ..model import described, load_torch, save_model
 
     check_output(options.out, options.overwrite)
@@ -72,9 +74,9 @@ def run(options: argparse.Namespace) -> int:
         layers=options.layers,
     )
     save_model(options.out, model)
-    said, _ = described(model)
+    settings, _ = described(model)
     print(f"saved    {printable(str(options.out))}")
-    print(f"network  {'-'.join(map(str, said['layer_dims']))}, {said['hidden']}, {said['loss']}")
+    print(f"network  {'-'.join(map(str, settings['layer_dims']))}, {settings['hidden']}, {settings['loss']}")
     print(f"inputs   {'x'.join(map(str, model.input_shape))}, classes {', '.join(model.classes)}")
     if len(model.input_shape) == 1:
         print("         (for images pass --input-shape HEIGHT WIDTH, or HEIGHT WIDTH 3)")
@@ -92,12 +94,12 @@ def _preprocessing(options: argparse.Namespace) -> "Preprocessing | None":
     if options.mean is None and options.std is None:
         return Preprocessing(scale)
     if options.input_shape is None or len(options.input_shape) == 1:
-        raise InputError("--mean and --std are about the channels of images: pass --input-shape too")
+        raise InputError("--mean and --std are for the channels of images: pass --input-shape too")
     channels = options.input_shape[2] if len(options.input_shape) == 3 else 1
     mean, std = options.mean or [0.0], options.std or [1.0]
     if len(mean) not in (1, channels) or len(std) not in (1, channels):
         raise InputError(
-            f"there are {len(mean)} --mean and {len(std)} --std; expected one, or {channels}, one a channel"
+            f"there are {len(mean)} --mean and {len(std)} --std; expected one, or {channels}, one per channel"
         )
     shape = tuple(options.input_shape) if channels > 1 else (*options.input_shape[:2], 1)
     statistics = (np.broadcast_to(np.asarray(values, np.float32), shape).reshape(-1, 1) for values in (mean, std))

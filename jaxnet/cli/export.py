@@ -11,7 +11,7 @@ from .output import add_output, check_output
 
 
 def add(commands: Any) -> None:
-    """What `jaxnet export` takes."""
+    """Adds the arguments of `jaxnet export`."""
     parser = commands.add_parser(
         "export",
         help="write a trained model for torch or NumPy",
@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Writes the file and says how to use it."""
+    """Writes the file and prints how to use it."""
     from ..model import about_torch, load_model, save_npz, save_torch
 
     model = load_model(options.model)

@@ -1,4 +1,4 @@
-"""The image files that are meant by names of files and folders, and their pixels, many at a time."""
+"""The image files that names of files and folders stand for, and their pixels, many at a time."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -18,9 +18,9 @@ MOST_THREADS = 8
 
 
 def find_images(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The files named, and those in the folders named that are images by their suffix; and what was closed to us.
+    """The files named, the images in the folders named, by their suffix, and what could not be searched.
 
-    Hidden ones are passed over; links are followed, but into no folder twice. Raises `InputError` for no images.
+    Hidden files are skipped; links are followed, but into no folder twice. Raises `InputError` if there are no images.
     """
     from ..data import SUFFIXES
 
@@ -34,7 +34,9 @@ def find_images(names: Sequence[str]) -> tuple[list[str], list[str]]:
         elif os.path.isfile(name):
             paths.append(name)
         else:
-            raise InputError(f"{printable(name) or 'an empty name'} is no file; expected an image, or a folder of them")
+            raise InputError(
+                f"{printable(name) or 'an empty name'} is not a file; expected an image, or a folder of them"
+            )
     if not paths and not closed:
         where = ", ".join(map(printable, names))
         raise InputError(f"no images in {where:.199}; expected files that end in {', '.join(sorted(SUFFIXES))}")
@@ -50,7 +52,7 @@ def _in_folder(top: str, closed: list[str]) -> Iterator[str]:
     entered = {os.path.realpath(top)}
     for folder, subfolders, files in os.walk(top, followlinks=True, onerror=refused):
         places = {name: os.path.realpath(os.path.join(folder, name)) for name in sorted(subfolders)}
-        subfolders.clear()  # which tells os.walk where to go on
+        subfolders.clear()  # os.walk goes on with what is left in it
         for name, place in places.items():
             if not is_of_the_system(name) and place not in entered:
                 entered.add(place)
@@ -63,7 +65,7 @@ def _in_folder(top: str, closed: list[str]) -> Iterator[str]:
 def read_batches(
     paths: Sequence[str], input_shape: tuple[int, ...], size: int
 ) -> Iterator[list[tuple[str, "np.ndarray | str"]]]:
-    """`size` paths at a time, each with its pixels, or with why it has none; a batch is decoded by several threads."""
+    """`size` paths at a time, each with its pixels or the reason why it has none; several threads decode a batch."""
     from ..data import quiet_decoders, try_image
 
     def read(path: str) -> "np.ndarray | str":

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 
 DEPTHS, WIDTH, EXAMPLES = [4, 10, 30, 100], 256, 64
-DEPTH_INITS = ["he", "xavier", "lecun", 0.01, 1.0]  # the course's first number, and what randn draws by itself
+DEPTH_INITS = ["he", "xavier", "lecun", 0.01, 1.0]  # the course's first number, and plain randn
 MOST_LAYERS = 1000
-LARGEST_SVD = 2048  # the shorter side of a matrix whose singular values are found within seconds
+LARGEST_SVD = 2048  # the shorter side, up to which the singular values of a matrix take only seconds
 
 
 def add(commands: Any) -> None:
-    """What `jaxnet inspect` takes."""
+    """Adds the arguments of `jaxnet inspect`."""
     parser = commands.add_parser(
         "inspect",
-        help="do signals vanish or explode on their way through the layers",
+        help="show whether signals vanish or explode on their way through the layers",
         description="Shows how large signals are in every layer, forward and back, beside what theory expects: of a "
         "trained MODEL, of a network drawn for --layers, or of networks of several depths, --depth.",
         epilog="Exit codes: 0 done, whatever the verdict, 2 unusable input. MODEL and DATA go before the options.",
@@ -71,7 +71,9 @@ def add(commands: Any) -> None:
         help=f"how the first weights are drawn: {', '.join(INITS)}, or their standard deviation, such as 0.01 "
         f"(default: he; with --depth {' '.join(map(written, DEPTH_INITS))})",
     )
-    drawn.add_argument("--hidden", choices=ACTIVATIONS + STRAIGHT_THROUGH, help="of the hidden layers (default: relu)")
+    drawn.add_argument(
+        "--hidden", choices=ACTIVATIONS + STRAIGHT_THROUGH, help="activation of hidden layers (default: relu)"
+    )
     drawn.add_argument(
         "--loss", choices=LOSSES, help="over the output (default: binary, or softmax for --layers with several outputs)"
     )
@@ -83,7 +85,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the sizes and what they mean, and draws them."""
+    """Prints the sizes and what they mean, and draws them on request."""
     if options.plot is not None:
         _check_plot(options.plot)
     title, profiles = (_inspect_network if options.depth is None else _inspect_depths)(options)
@@ -97,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _check_plot(path: Path) -> None:
     if not path.parent.is_dir():
-        raise InputError(f"{path.parent} is no folder; expected one to write {path.name} to")
+        raise InputError(f"{path.parent} is not a folder; expected one to write {path.name} to")
     if path.is_dir():
         raise InputError(f"{path} is a folder; expected a file to draw to, such as signals.png")
     try:
@@ -119,7 +121,7 @@ def _inspect_network(options: argparse.Namespace) -> tuple[str, dict[str, "Profi
     parameters, network = subject.parameters, subject.network
     inputs, dims = inputs_for(options, subject, data), layer_dims(parameters)
     if not inputs.X.any():
-        raise InputError(f"X is 0 everywhere, so there is no signal to follow: {inputs.description}")
+        raise InputError(f"X is 0 everywhere, so nothing can be followed through the layers: {inputs.description}")
     measure = jax.jit(lambda X, Y, parameters: (root_mean_square(X), signal_sizes(X, Y, parameters, network)))
     X_size, measured = measure(inputs.X, inputs.Y, parameters)
     profile = with_theory(dims, network, X_size, measured)
@@ -160,7 +162,7 @@ def _inspect_depths(options: argparse.Namespace) -> tuple[str, dict[str, "Profil
 
 
 def _different(inits: Sequence[str | float], width: int) -> dict[str, str | float]:
-    """A name for each standard deviation: where all layers are of one width, xavier draws what lecun draws."""
+    """A name for each different standard deviation: where all layers have one width, xavier draws what lecun draws."""
     from ..parameters import INITS as RULES
 
     names: dict[str, list[str | float]] = {}
@@ -173,7 +175,7 @@ def _different(inits: Sequence[str | float], width: int) -> dict[str, str | floa
 def _drawn_profiles(
     dims: list[int], inits: list[str | float], network: "Network", m: int, key: "PRNGKeyArray"
 ) -> "list[Profile]":
-    """One for each init of the same draw."""
+    """One profile per init of the same draw."""
     import jax
     import jax.numpy as jnp
 
@@ -183,14 +185,14 @@ def _drawn_profiles(
     drawn = [initialize_parameters_deep(dims, key=key, init=init) for init in inits]
     parameters = jax.tree.map(lambda *same: jnp.stack(same), *drawn)
     X, Y = drawn_examples(dims[0], dims[-1], m, network, jax.random.fold_in(key, 1))
-    # Not compiled as a whole: that takes ten seconds for a hundred layers, whose operations are those of one.
+    # Compiling it as a whole would take ten seconds for a hundred layers, whose single operations are all alike.
     measured = jax.device_get(jax.vmap(lambda parameters: signal_sizes(X, Y, parameters, network))(parameters))
     one_by_one = (jax.tree.map(operator.itemgetter(i), measured) for i in range(len(inits)))
     return [with_theory(dims, network, root_mean_square(X), sizes) for sizes in one_by_one]
 
 
 def with_theory(dims: Sequence[int], network: "Network", X_size: Any, measured: "SignalSizes") -> "Profile":
-    """The sizes beside those that theory expects of drawn weights as large as these."""
+    """The sizes beside those that theory expects of random weights with the same norms."""
     import jax
     import numpy as np
 
@@ -199,7 +201,7 @@ def with_theory(dims: Sequence[int], network: "Network", X_size: Any, measured: 
     measured = jax.tree.map(np.asarray, measured)
     roots = [math.sqrt(n_prev * n) for n_prev, n in itertools.pairwise(dims)]
     start = float(measured.dZ[-1])
-    # In float64, whose range holds what has left that of float32.
+    # In float64, whose range holds what has left the range of float32.
     with jax.enable_x64(True):
         expected = expected_sizes(
             dims,
@@ -220,7 +222,9 @@ def _drawn(options: argparse.Namespace) -> tuple[Subject, str | None]:
 
     dims, loss = options.layers, options.loss
     if options.data is not None:
-        raise InputError(f"with --layers there is no MODEL, but {options.what} and {options.data}; expected DATA only")
+        raise InputError(
+            f"--layers takes the place of MODEL, but got {options.what} and {options.data}; expected DATA only"
+        )
     if not 2 <= len(dims) <= MOST_LAYERS + 1:
         raise InputError(f"--layers is {dims}; expected the inputs and 1 to {MOST_LAYERS} layers: --layers 12288 20 1")
     inits = options.init or ["he"]
@@ -255,7 +259,7 @@ def _saved(options: argparse.Namespace) -> tuple[Subject, str | None]:
 
 
 def _size(text: str) -> int:
-    """A whole number from 1. The list takes all that follows, names of files too."""
+    """A whole number from 1. The option takes everything that follows, names of files too."""
     try:
         return positive_int(text)
     except argparse.ArgumentTypeError as error:
@@ -265,19 +269,19 @@ def _size(text: str) -> int:
 
 
 def _init(text: str) -> str | float:
-    """A rule's name, or a standard deviation."""
+    """The name of an init, or a standard deviation."""
     if text in INITS:
         return text
     try:
         return positive_float(text)
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is none of {', '.join(INITS)} and no positive number, the standard deviation; DATA goes "
-            "before the options"
+            f"{text!r} is neither one of {', '.join(INITS)} nor a positive number, the standard deviation; DATA "
+            "goes before the options"
         ) from None
 
 
 def _chain(dims: Sequence[int]) -> str:
-    """12288-20-7-5-1; of a deep network the ends."""
+    """12288-20-7-5-1; the ends only, where a network is deep."""
     shown = [*map(str, dims)] if len(dims) <= 12 else [*map(str, dims[:4]), "...", *map(str, dims[-3:])]
     return "-".join(shown) + (f" ({len(dims) - 1} layers)" if len(dims) > 12 else "")

@@ -1,4 +1,4 @@
-"""What a network that is inspected is fed, and what is said of it."""
+"""The network that is inspected, and the inputs it is given."""
 
 import argparse
 import math
@@ -23,14 +23,14 @@ ARRAYS = (".h5", ".hdf5", ".npz")
 
 
 class Subject(NamedTuple):
-    """A network with its parameters: what is inspected."""
+    """The network to inspect, with its parameters."""
 
     name: str
     activation: str
     network: "Network"
     parameters: "Parameters"
-    init: str | float | None = None  # of a drawn one
-    model: "Model | None" = None  # where it is a saved one
+    init: str | float | None = None  # of a drawn network
+    model: "Model | None" = None  # a saved one
 
 
 class Inputs(NamedTuple):
@@ -42,7 +42,7 @@ class Inputs(NamedTuple):
 
 
 def inputs_for(options: argparse.Namespace, subject: Subject, data: str | None) -> Inputs:
-    """Examples of DATA, or drawn ones: at most --examples. Raises `InputError` for what the network cannot be fed."""
+    """Examples of DATA, or drawn ones: at most --examples. Raises `InputError` for DATA that do not fit the network."""
     import jax
 
     from ..data import is_idx
@@ -60,7 +60,7 @@ def inputs_for(options: argparse.Namespace, subject: Subject, data: str | None) 
 
 
 def drawn_examples(n_x: int, n_L: int, m: int, network: "Network", key: "PRNGKeyArray") -> tuple[Any, Any]:
-    """Standard normal X, and labels that are drawn, each as likely as any other."""
+    """Standard normal X, and labels drawn with equal probabilities."""
     import jax
     import jax.numpy as jnp
 
@@ -115,8 +115,8 @@ def _images(data: str, subject: Subject, dims: tuple[int, ...], m: int, key: "PR
     shape = _image_shape(dims[0]) if subject.model is None else subject.model.input_shape
     if len(shape) == 1:
         raise InputError(
-            f"the network takes {dims[0]} numbers that are no square image, so {printable(data)} cannot be shown to "
-            "it; expected an .npz file of X and Y"
+            f"the network takes {dims[0]} numbers, which do not make a square image, so {printable(data)} cannot be "
+            "shown to it; expected an .npz file of X and Y"
         )
     paths, _ = find_images([data])
     chosen = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, min(m, len(paths))).astype(int))]
@@ -131,7 +131,7 @@ def _images(data: str, subject: Subject, dims: tuple[int, ...], m: int, key: "PR
 
 
 def _image_shape(n_x: int) -> tuple[int, ...]:
-    """(64, 64, 3) for 12288, (28, 28) for 784, and (n_x,) for numbers that are no square image's."""
+    """(64, 64, 3) for 12288, (28, 28) for 784, and (n_x,) for numbers that do not make a square image."""
     side = math.isqrt(n_x // 3)
     if 3 * side * side == n_x:
         return (side, side, 3)

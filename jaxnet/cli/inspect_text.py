@@ -1,4 +1,4 @@
-"""What `jaxnet inspect` says: tables of sizes, and verdicts in words."""
+"""The text of `jaxnet inspect`: tables of sizes, and verdicts in words."""
 
 import itertools
 import math
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from ..signals import Profile, SingularValues
 
 
-GONE, HUGE = 1e-3, 1e3  # of what started: less has vanished, more has exploded
-SAME = 1e-3  # logits that differ by less give every example the same probability, to three digits
-FLAT = 0.9  # of a layer's entries: more is said
+GONE, HUGE = 1e-3, 1e3  # shares of the start: below the first it has vanished, above the second exploded
+SAME = 1e-3  # logits that differ by less mean the same probability for every example, to three digits
+FLAT = 0.9  # of a layer's entries; a larger share is reported
 MOST_ROWS = 12
 WIDTH = 110  # of the text
 
 
 class Course(NamedTuple):
-    """How a size goes on its way, from where it starts to where it ends."""
+    """How a size changes on its way, from its start to its end."""
 
-    share: float  # what ends, of what started; 0 where it underflowed, inf where it overflowed
-    factor: float  # a layer, as far as it can be measured; NaN where it cannot
-    lost: int | None  # the step after which it is 0, or no finite number
+    share: float  # the end over the start; 0 where it underflowed, inf where it overflowed
+    factor: float  # per layer, as far as it can be measured; NaN where it cannot
+    lost: int | None  # the step from which it is 0 or not finite
 
 
 def written(init: str | float) -> str:
-    """As it is typed after --init."""
+    """An init as it is typed after --init."""
     return init if isinstance(init, str) else f"{init:g}"
 
 
 def course_of(sizes: Sequence[float]) -> Course:
-    """Share and factor of sizes in the order of travel."""
+    """Share and factor of sizes, given in the order of travel."""
     steps = len(sizes) - 1
     lost = next((i for i, size in enumerate(sizes) if not 0 < size < math.inf), None)
     last = steps if lost is None else lost - 1
@@ -51,12 +51,12 @@ def course_of(sizes: Sequence[float]) -> Course:
 
 
 def forward_course(profile: "Profile") -> Course:
-    """X, Z_1, ..., Z_L."""
+    """The course of X, Z_1, ..., Z_L."""
     return course_of([float(profile.X), *map(float, profile.measured.Z)])
 
 
 def backward_course(profile: "Profile") -> Course:
-    """dZ_L, ..., dZ_1."""
+    """The course of dZ_L, ..., dZ_1."""
     return course_of([*map(float, profile.measured.dZ)][::-1])
 
 
@@ -67,7 +67,7 @@ def network_text(
     values: "SingularValues | None",
     map_values: "np.ndarray | None",
 ) -> str:
-    """A row a layer, and the verdicts. Without singular values where the matrices are too large for them."""
+    """One row per layer, and the verdicts. Without singular values where the matrices are too large for them."""
     weights = "drawn weights as large" if subject.model else "weights drawn so"
     about = [
         ("network", subject.name),
@@ -85,7 +85,7 @@ def network_text(
 
 
 def paragraphs(named: Sequence[tuple[str, str]]) -> list[str]:
-    """Lines of text beside the names of what they are about."""
+    """Lines of text, with the name of its subject beside each paragraph."""
     return [
         line
         for name, text in named
@@ -116,14 +116,14 @@ def _table(subject: Subject, profile: "Profile", values: "SingularValues | None"
 
 
 def _shown(L: int) -> list[int]:
-    """All layers, or as many as fit on a screen, the first and the last among them."""
+    """All layers, or as many as fit on a screen, including the first and the last."""
     if L <= MOST_ROWS:
         return list(range(1, L + 1))
     return sorted({1 + round(i * (L - 1) / (MOST_ROWS - 1)) for i in range(MOST_ROWS)})
 
 
 def number(x: Any) -> str:
-    """Two digits; 0 and what is no number as they are."""
+    """Two digits; 0, infinity and NaN as symbols."""
     x = float(x)
     if x == 0 or not math.isfinite(x):
         return {0.0: "0", math.inf: "inf"}.get(x, "-")
@@ -140,21 +140,21 @@ def _verdicts(subject: Subject, profile: "Profile") -> list[tuple[str, str]]:
     measured = profile.measured
     L, dtype = len(measured.Z), str(measured.Z.dtype)
     forward, backward = forward_course(profile), backward_course(profile)
-    said = [("forward", _said(forward, f"Z_{L} is {{}} times X", dtype, _lost_forward(profile, forward)))]
+    verdicts = [("forward", _described(forward, f"Z_{L} is {{}} times X", dtype, _lost_forward(profile, forward)))]
     if math.isnan(backward.share):
         lost = f"dZ_{L} is 0" if measured.dZ[-1] == 0 else f"the forward pass has left the range of {dtype}"
-        said.append(("backward", f"nothing comes back: {lost}"))
+        verdicts.append(("backward", f"nothing comes back: {lost}"))
     elif L > 1:
         end = "what reaches layer 1 is {} times what started"
-        said.append(("backward", _said(backward, end, dtype, _lost_backward(profile, backward))))
+        verdicts.append(("backward", _described(backward, end, dtype, _lost_backward(profile, backward))))
     spread = float(measured.spread[-1])
     if spread < SAME:
         text = f"the same for every example: Z_{L} varies by {number(spread)} between them. So what is learnt first is "
-        said.append(("output", f"{text}b_{L}, one answer to all of them"))
+        verdicts.append(("output", f"{text}b_{L}, one answer to all of them"))
     share, l = flattest(profile)
     if share > FLAT and forward.lost is None:
-        said.append(("slopes", f"in layer {l}, {share:.0%} of Z lies where {subject.activation} is flat"))
-    return said
+        verdicts.append(("slopes", f"in layer {l}, {share:.0%} of Z lies where {subject.activation} is flat"))
+    return verdicts
 
 
 def _to_do(subject: Subject, profile: "Profile") -> list[tuple[str, str]]:
@@ -188,7 +188,7 @@ def word(course: Course) -> str:
     return "vanishes" if course.share < GONE else "explodes" if course.share > HUGE else "alive"
 
 
-def _said(course: Course, end: str, dtype: str, lost: str) -> str:
+def _described(course: Course, end: str, dtype: str, lost: str) -> str:
     factor = "" if math.isnan(course.factor) else f"a layer multiplies it by {number(course.factor)}; "
     if course.lost is None:
         return f"{word(course)}: {factor}{end.format(number(course.share))}"
@@ -215,7 +215,7 @@ def _lost_forward(profile: "Profile", course: Course) -> str:
 
 
 def _lost_backward(profile: "Profile", course: Course) -> str:
-    """Where the error was lost, if it ever was there; step i of the way is dZ_{L-i}."""
+    """Where the error was lost, if it was; step i of the way is dZ_{L-i}."""
     if not course.lost:
         return ""
     l = len(profile.measured.Z) - course.lost
@@ -237,7 +237,7 @@ def advice_for(
     X_size: float = 1.0,
     drawn_with: str | float | None = None,
 ) -> str:
-    """The rule under which theory expects sizes to change least, and what else to do where there is none."""
+    """The init under which theory expects sizes to change least, and what else to do where there is none."""
     best = best_init(X_size, dims, network)
     if best is None:
         return (
@@ -247,7 +247,7 @@ def advice_for(
     init, forward, backward = best
     if init == drawn_with:
         return f"another --seed, or wider layers: theory expects {init} to keep sizes, on average over the draws"
-    back = "" if math.isnan(backward) else f", by {backward:.3g} back"  # one layer: none to go back through
+    back = "" if math.isnan(backward) else f", by {backward:.3g} back"  # one layer has no way back
     return f"--init {init}: theory expects a layer to multiply by {forward:.3g} forward{back}"
 
 
@@ -256,7 +256,7 @@ def _units(subject: Subject) -> list[int]:
 
 
 def best_init(X_size: float, dims: Sequence[int], network: "Network") -> tuple[str, float, float] | None:
-    """The rule under which theory expects sizes to change least, and its factors a layer, forward and back.
+    """The init under which theory expects sizes to change least, and its factors per layer, forward and back.
 
     None where they vanish or explode under all of them.
     """
@@ -266,7 +266,7 @@ def best_init(X_size: float, dims: Sequence[int], network: "Network") -> tuple[s
     from ..signals import expected_sizes
 
     found = []
-    for init in ("he", "xavier", "lecun"):  # of two that draw the same, the one that names it more often
+    for init in ("he", "xavier", "lecun"):  # of two that draw the same, the better known name comes first
         stds = [RULES[init](n, n_prev) for n_prev, n in itertools.pairwise(dims)]
         with jax.enable_x64(True):
             expected = expected_sizes(dims, stds, network, X_size=X_size)
@@ -278,7 +278,7 @@ def best_init(X_size: float, dims: Sequence[int], network: "Network") -> tuple[s
 
 
 def depth_text(name: str, inputs: str, advice: str, profiles: Mapping[str, Mapping[int, "Profile"]]) -> str:
-    """One row per init: what arrives at each depth, and the verdicts."""
+    """One row per init, with what arrives at each depth, and the verdicts."""
     some = next(iter(profiles.values()))
     deepest, dtype = max(some), str(some[max(some)].measured.Z.dtype)
     shares = [["init", *itertools.chain.from_iterable((f"Z_{L}", "dZ_1") for L in some)]]
@@ -319,5 +319,5 @@ def _depth_verdict(profile: "Profile", dtype: str) -> list[str]:
 
 
 def factor(course: Course) -> str:
-    """Three digits, since a hundred layers take it to its hundredth power."""
+    """Three digits, since a hundred layers raise it to its hundredth power."""
     return "-" if math.isnan(course.factor) else f"{course.factor:.3g}"

@@ -1,4 +1,4 @@
-"""What several commands have in common: exit codes, the names they offer, and how their numbers are read."""
+"""Shared by the commands: exit codes, the names they offer, and how they read numbers."""
 
 import argparse
 
@@ -27,14 +27,14 @@ DONE, FAILED, UNUSABLE_INPUT, INCONCLUSIVE = 0, 1, 2, 3
 def positive_int(text: str) -> int:
     """A whole number from 1."""
     if not text.isdecimal() or len(text) > 9 or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number of at most nine digits")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number of at most nine digits")
     return int(text)
 
 
 def seed(text: str) -> int:
     """A whole number from 0."""
     if not text.isdecimal() or len(text) > 9:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to 999999999")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 999999999")
     return int(text)
 
 
@@ -42,7 +42,7 @@ def positive_float(text: str) -> float:
     """A number above 0."""
     value = _number(text)
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive number")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return value
 
 
@@ -50,7 +50,7 @@ def from_zero(text: str) -> float:
     """A number from 0."""
     value = _number(text)
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0")
     return value
 
 
@@ -58,7 +58,7 @@ def fraction(text: str) -> float:
     """A number between 0 and 1."""
     value = _number(text)
     if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number between 0 and 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
     return value
 
 
@@ -66,7 +66,7 @@ def probability(text: str) -> float:
     """A number above 0, up to 1."""
     value = _number(text)
     if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0 and up to 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and up to 1")
     return value
 
 

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from ..model import Model
 
 
-BATCH = 256  # images at a time,
-BATCH_VALUES = 2**26  # or fewer large ones: so many values are a quarter of a GiB in float32
+BATCH = 256  # images at a time, or
+BATCH_VALUES = 2**26  # fewer large ones: this many values take a quarter of a GiB in float32
 
 
 class Prediction(NamedTuple):
-    """What the network says of one image."""
+    """What the network predicts for one image."""
 
     path: str
     label: str
@@ -36,18 +36,18 @@ class Prediction(NamedTuple):
 
     @property
     def probability(self) -> float:
-        """That of the label."""
+        """The probability of the label."""
         return max(self.probabilities)
 
 
 class Failure(NamedTuple):
-    """Why there is nothing to say of an image."""
+    """The reason why there is no prediction for an image."""
 
     reason: str
 
 
 def add(commands: Any) -> None:
-    """What `jaxnet predict` takes."""
+    """Adds the arguments of `jaxnet predict`."""
     parser = commands.add_parser(
         "predict",
         help="classify image files with a trained model",
@@ -65,7 +65,7 @@ def add(commands: Any) -> None:
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
-        "--json", action="store_true", help="a JSON object a line: path, class, probability, probabilities"
+        "--json", action="store_true", help="one JSON object per line: path, class, probability, probabilities"
     )
     form.add_argument(
         "--csv", action="store_true", help="a table: path, class, probability, and a column for each class"
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     if options.out is not None:
         check_output(options.out, options.overwrite)
     line = _line(options, model.classes, paths)
-    # A bar on a terminal where there are many, unless the results run over it.
+    # A progress bar on a terminal, if there are many images and the results do not appear on the same terminal.
     hidden = len(paths) <= BATCH or not sys.stderr.isatty() or (options.out is None and sys.stdout.isatty())
     left_out = len(closed)
     with _output(options.out) as file, tqdm(total=len(paths), unit=" images", disable=hidden) as bar:
@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
                 else:
                     print(line(result), file=file)
             file.flush()
-            if isinstance(file, Tolerant) and file.error is not None:  # the rest would be for nobody
+            if isinstance(file, Tolerant) and file.error is not None:  # nobody would read the rest
                 raise BrokenPipeError
             bar.update(len(results))
     if left_out and len(paths) > 1:
@@ -117,13 +117,13 @@ def _check_probabilities(path: Path, model: "Model") -> None:
     if len(model.input_shape) == 1:
         raise InputError(f"{path} was trained on columns of {model.input_shape[0]} numbers, not on images")
     if model.network.loss == squared_error:
-        raise InputError(f"{path} was trained on squared_error, so its outputs are no probabilities of classes")
+        raise InputError(f"{path} was trained on squared_error, so its outputs are not probabilities of classes")
     if model.network.loss == softmax_cross_entropy and layer_dims(model.parameters)[-1] == 1:
-        raise InputError(f"{path} has a softmax of one output, which is always 1 and tells no class from another")
+        raise InputError(f"{path} has a softmax of one output, which is always 1 and cannot tell classes apart")
 
 
 def _predictions(paths: Sequence[str], model: "Model") -> Iterator[list[Prediction | Failure]]:
-    """What there is to say of each image, a batch at a time."""
+    """The prediction for each image, or the reason why there is none, a batch at a time."""
     import numpy as np
 
     from ..runs import class_probabilities
@@ -131,7 +131,7 @@ def _predictions(paths: Sequence[str], model: "Model") -> Iterator[list[Predicti
     n_x, dtype = math.prod(model.input_shape), str(model.parameters["W1"].dtype)
     size = min(len(paths), BATCH, max(1, BATCH_VALUES // n_x))
     for batch in read_batches(paths, model.input_shape, size):
-        # The last batch is filled up too, and gaps stay: for another number of columns all would be compiled anew.
+        # The last batch is padded, and gaps stay: another number of columns would mean another compilation.
         rows = np.zeros((size, n_x), np.uint8)
         for i, (_, pixels) in enumerate(batch):
             if not isinstance(pixels, str):
@@ -151,7 +151,7 @@ def _prediction(path: str, column: Any, classes: Sequence[str]) -> Prediction | 
 
 
 def _output(path: Path | None) -> Any:
-    # A name that is no text is written as it is shown on a terminal, so that the file can be read as UTF-8.
+    # A name that is not valid text is written as a terminal shows it, so that the file is valid UTF-8.
     return (
         nullcontext(sys.stdout)
         if path is None
@@ -160,24 +160,24 @@ def _output(path: Path | None) -> Any:
 
 
 def _line(options: argparse.Namespace, classes: Sequence[str], paths: Sequence[str]) -> Callable[[Prediction], str]:
-    """Prediction -> the line that is written for it."""
+    """A function from a prediction to the line that is written for it."""
     if options.json:
-        return lambda said: json.dumps(
+        return lambda p: json.dumps(
             {
-                "path": said.path,
-                "class": said.label,
-                "probability": said.probability,
-                "probabilities": dict(zip(classes, said.probabilities, strict=True)),
+                "path": p.path,
+                "class": p.label,
+                "probability": p.probability,
+                "probabilities": dict(zip(classes, p.probabilities, strict=True)),
             }
         )
     if options.csv:
-        return lambda said: _csv_line([said.path, said.label, said.probability, *said.probabilities])
+        return lambda p: _csv_line([p.path, p.label, p.probability, *p.probabilities])
     width = max(map(len, map(printable, paths)), default=0)
-    return lambda said: f"{printable(said.path):{width}}  {said.label}  {said.probability:.4f}"
+    return lambda p: f"{printable(p.path):{width}}  {p.label}  {p.probability:.4f}"
 
 
 def _csv_line(cells: Sequence[Any]) -> str:
     text = io.StringIO()
-    # What a spreadsheet would compute or a terminal act on is written out; --json has the names as they are.
+    # What a spreadsheet would compute or a terminal would act on is written out; --json keeps the names as they are.
     csv.writer(text).writerow([cell(value) if isinstance(value, str) else value for value in cells])
     return text.getvalue().removesuffix("\r\n")

@@ -1,4 +1,4 @@
-"""Signals that end a command, as an exception: what there is can then be saved."""
+"""Signals that end a command, as an exception, so that the results so far can be saved."""
 
 import signal
 import sys
@@ -12,44 +12,44 @@ from typing import Any
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 HAS_TIMER = hasattr(signal, "setitimer")
-AGAIN = 0.05  # seconds until a signal that could not be acted on is looked at again
-TOGETHER = 0.1  # seconds: `timeout` and a shell that loses its terminal send a signal twice, one right after the other
+AGAIN = 0.05  # seconds until a signal that could not be acted on is delivered again
+TOGETHER = 0.1  # seconds: `timeout`, and a shell that loses its terminal, send a signal twice in a row
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal came. It is raised wherever the main thread is, as Python does for Ctrl-C."""
+    """A signal has arrived. It is raised wherever the main thread is, as Python does for Ctrl-C."""
 
 
 class Stop:
-    """Whether a signal has come, and which.
+    """Whether a signal has arrived, and which.
 
-    Its exception may be lost where code forgives any error, so what takes long calls `check` now and then.
+    The exception may be lost in code that suppresses every error, so whatever takes long calls `check` now and then.
     """
 
     signal: int | None = None
 
     def check(self) -> None:
-        """Raises `Stopped` again if a signal has come."""
+        """Raises `Stopped` again if a signal has arrived."""
         if self.signal is not None:
             _again_in(0)
             raise Stopped
 
     @property
     def name(self) -> str:
-        """What to call it on the screen."""
+        """How the signal is named on the screen."""
         return "interrupted" if self.signal in (None, signal.SIGINT) else f"ended by {signal.Signals(self.signal).name}"
 
     @property
     def exit_code(self) -> int:
-        """As a shell has it: 130, 143, 129."""
+        """The code that a shell reports: 130, 143, 129."""
         return 128 + (self.signal or signal.SIGINT)
 
 
 @contextmanager
 def stopping() -> Iterator[Stop]:
-    """For the length of the block, the first signal raises `Stopped`, and a second one ends the process at once.
+    """Within the block the first signal raises `Stopped`, and a second one ends the process at once.
 
-    A signal that is ignored, as `nohup` has it, stays so. Only the main thread can be told.
+    A signal that is ignored, as under `nohup`, stays ignored. Only the main thread can receive signals.
     """
     stop, before = Stop(), {}
     if threading.current_thread() is not threading.main_thread():
@@ -66,7 +66,7 @@ def stopping() -> Iterator[Stop]:
         deliver(number, frame)
 
     def deliver(number: int, frame: FrameType | None) -> None:
-        if _is_importing(frame) and HAS_TIMER:  # half a module raises anything, or has it printed
+        if _is_importing(frame) and HAS_TIMER:  # a half-imported module may raise anything, or print it
             _again_in(AGAIN)
         else:
             raise Stopped
@@ -92,7 +92,7 @@ def stopping() -> Iterator[Stop]:
 
 
 def _again_in(seconds: float) -> None:
-    """Has the signal looked at again; 0: no more."""
+    """Has the signal delivered again after so many seconds; 0 cancels that."""
     if HAS_TIMER:
         signal.setitimer(signal.ITIMER_REAL, seconds)
 

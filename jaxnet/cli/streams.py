@@ -1,4 +1,4 @@
-"""Standard output and error that may be closed, or have nobody who reads them: a command goes on without them."""
+"""Standard output and error that may be closed, or that nobody reads: a command goes on without them."""
 
 import errno
 import io
@@ -9,23 +9,23 @@ from contextlib import contextmanager
 from typing import Any
 
 
-GONE = {errno.EPIPE, errno.EBADF, errno.EIO}  # a reader, a descriptor or a terminal, which is no fault of the command
+GONE = {errno.EPIPE, errno.EBADF, errno.EIO}  # of a reader, a descriptor or a terminal: not the command's fault
 
 
 class Tolerant:
-    """A stream that is written to until that fails; `error` says why it did, and what comes then goes nowhere."""
+    """A stream that is written to until that fails; `error` is the reason, and later writes are discarded."""
 
     def __init__(self, stream: Any):
         self._stream = stream
         self.error: OSError | None = None
 
     def write(self, text: str) -> int:
-        """Of a stream."""
+        """Writes the text, as a stream does."""
         self._try(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        """Of a stream."""
+        """Flushes, as a stream does."""
         self._try(self._stream.flush)
 
     def _try(self, action: Callable[[], object]) -> None:
@@ -41,11 +41,11 @@ class Tolerant:
 
 @contextmanager
 def tolerant() -> Iterator[Tolerant]:
-    """`sys.stdout` and `sys.stderr` are `Tolerant` for the length of the block; it is given the first of them."""
+    """Within the block `sys.stdout` and `sys.stderr` are `Tolerant`; yields the first of them."""
     _open_closed()
     before: list[Any] = [sys.stdout, sys.stderr]
     for stream in before:
-        if isinstance(stream, io.TextIOWrapper):  # a name the terminal cannot show is no reason to stop
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show should not end the command
             stream.reconfigure(errors="backslashreplace")
     streams: list[Any] = [Tolerant(stream) for stream in before]
     sys.stdout, sys.stderr = streams
@@ -60,7 +60,10 @@ def tolerant() -> Iterator[Tolerant]:
 
 
 def _open_closed() -> None:
-    """Opens descriptors 0 to 2: else the next files opened would have their numbers, and C code would print to them."""
+    """Opens descriptors 0 to 2 where they are closed: otherwise the next files opened would get their numbers, and C
+           code would
+    print into them.
+    """
     for number in range(3):
         try:
             os.fstat(number)
@@ -70,7 +73,7 @@ def _open_closed() -> None:
 
 
 def _discard(number: int) -> None:
-    """What Python still keeps for the descriptor, and would fail to write at its end, goes nowhere."""
+    """Discards what Python still buffers for the descriptor, and would fail to write at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, number)
     os.close(nowhere)

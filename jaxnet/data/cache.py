@@ -1,13 +1,13 @@
-"""Images decoded once: rows of uint8 pixels in a file on disk, found again by all that they were made from.
+"""Images decoded once: rows of uint8 pixels in a file on disk, found again by everything that they were made from.
 
     CACHE/<key>/rows, manifest.json         key = sha256 of names, labels, contents, size, and FORMAT
 
 An entry is written to a folder beside it, under a lock that ends with its process, and renamed when it is complete and
-on disk. It is filed under the contents that were decoded, also where files changed meanwhile.
+on disk. It is filed under the contents that were decoded, even where files changed meanwhile.
 
-When it is opened, every row is compared with its hash, and the manifest with its own: a disk or a person may have
-changed either. That reads the whole entry once, at about 1 GB/s and processor, less than hashing the files it is made
-of; reading them again later is then from the system's memory.
+When an entry is opened, every row is compared with its hash, and the manifest with its own, since a disk or a person
+may have changed either. That reads the whole entry once, at about 1 GB/s per processor, which takes less time than
+hashing the files it is made of; later the rows are read from the system's memory.
 """
 
 import contextlib
@@ -31,8 +31,8 @@ from .images import Decoded, content_of, quiet_decoders, try_image
 from .prefetch import prefetched
 
 
-FORMAT = 2  # raised when files are decoded in another way, or the entries look different
-TOGETHER = 16  # images hashed or decoded by a thread at a time, as handing one over costs as much as a tenth of it
+FORMAT = 2  # increased when files are decoded in another way, or entries have another layout
+TOGETHER = 16  # images hashed or decoded by a thread at a time, as handing one over costs a tenth of decoding it
 AHEAD = 2  # such groups for each thread
 MOST_WAITING = 2**29  # bytes of pixels that are decoded and not yet written
 BLOCK = 2**22  # bytes of rows that are hashed at a time by a thread
@@ -47,15 +47,15 @@ class Cached(NamedTuple):
     hashes: tuple[str, ...]  # of the pixels of each; empty where there are none
     problems: dict[int, str]  # why there are none
     sizes: tuple[int, int, int, int]  # of the files: least and most width, least and most height
-    damage: str = ""  # what was wrong with the entry that was here before
+    damage: str = ""  # what was wrong with the previous entry
 
 
 class _Damaged(Exception):
-    """An entry that is not what was once written."""
+    """An entry that is not what was written."""
 
 
 def cache_folder(cache: Path | None) -> Path:
-    """Where decoded images are kept: `cache`, or JAXNET_CACHE, or the user's cache folder."""
+    """The folder for decoded images: `cache`, or JAXNET_CACHE, or the user's cache folder."""
     chosen = cache or os.environ.get("JAXNET_CACHE")
     if chosen:
         return Path(chosen)
@@ -73,10 +73,7 @@ def cached_images(
     cache: Path,
     on_image: Callable[[int, int], None] | None = None,
 ) -> Cached:
-    """The pixels of `files`, from the cache, or decoded now; `on_image(done, total)` is called as that goes on.
-
-    Raises `InputError` where the cache cannot be written, of which nothing then stays.
-    """
+    """The pixels of `files`, from the cache or decoded now; meanwhile `on_image(done, total)` is called."""
     key = _key(files, input_shape, _contents(folder, files.names))
     damage = ""
     try:
@@ -152,7 +149,7 @@ def _decode(
     entry: Path,
     on_image: Callable[[int, int], None],
 ) -> tuple[dict[str, Any], list[str]]:
-    """Writes the rows; what there is to know of them, and the contents that they were made from."""
+    """Writes the rows; returns what the manifest says of them, and the contents that they were made from."""
     blank, hashes, problems, sizes, contents = bytes(math.prod(input_shape)), [], {}, [], []
     with quiet_decoders(), open(entry / "rows", "wb") as file:
         for done, image in enumerate(_decoded(folder, names, input_shape)):
@@ -172,7 +169,7 @@ def _decode(
 
 
 def _decoded(folder: Path, names: Sequence[str], input_shape: tuple[int, ...]) -> Iterator[Decoded]:
-    """All images in order, by as many threads as there are processors: the decoders leave Python's lock."""
+    """All images in order, decoded by as many threads as there are processors: decoders release Python's lock."""
 
     def decode(group: Sequence[str]) -> list[Decoded]:
         return [try_image(folder / name, input_shape) for name in group]
@@ -189,19 +186,19 @@ def _rename(partial: Path, entry: Path, key: str, input_shape: tuple[int, ...]) 
         os.rename(partial, entry)
     except OSError:
         with contextlib.suppress(_Damaged):
-            if _opened(entry, key, input_shape) is not None:  # another run was first, and made the same
+            if _opened(entry, key, input_shape) is not None:  # another run was first, and wrote the same
                 return
         shutil.rmtree(entry, ignore_errors=True)
         os.rename(partial, entry)
 
 
 def _opened(entry: Path, key: str, input_shape: tuple[int, ...]) -> Cached | None:
-    """The entry, if it is there. Raises `_Damaged` where it is not what was written."""
+    """The entry, if there is one. Raises `_Damaged` where it is not what was written."""
     if not os.path.exists(entry):
         return None
     try:
-        said, text = (entry / "manifest.json").read_bytes().split(b"\n", 1)
-        if said.decode() != _hash(text):
+        stored, text = (entry / "manifest.json").read_bytes().split(b"\n", 1)
+        if stored.decode() != _hash(text):
             raise _Damaged("its manifest has changed")
         manifest = json.loads(text)
         if manifest["key"] != key:
@@ -247,7 +244,7 @@ def _partial(cache: Path, key: str) -> Iterator[Path]:
 
 
 def _sweep(cache: Path) -> None:
-    """Removes what runs left that were killed: the locks of those that write are held, whatever their machine."""
+    """Removes what killed runs left behind: the locks of those still writing are held, whatever their machine."""
     from filelock import FileLock, Timeout
 
     for leftover in cache.glob(f"*{PARTIAL}{LOCK}"):

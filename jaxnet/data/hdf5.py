@@ -41,7 +41,7 @@ def read_h5(path: Path, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray 
             return _values(path, h5, f"{split}_set_x"), _values(path, h5, f"{split}_set_y"), names
     except InputError:
         raise
-    except Exception as error:  # damaged files fail in every way there is
+    except Exception as error:  # damaged files can fail in any way
         refuse(path, "an HDF5 file", error)
 
 
@@ -89,9 +89,11 @@ def _texts(path: Path, name: str) -> np.ndarray:
 
 def _check_filters(path: Path, name: str, layout: Any) -> None:
     for i in range(layout.get_nfilters()):
-        number, _, _, said = layout.get_filter(i)
+        number, _, _, name_of_filter = layout.get_filter(i)
         if number not in FILTERS:
-            shown = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+            shown = (
+                name_of_filter.decode(errors="replace") if isinstance(name_of_filter, bytes) else str(name_of_filter)
+            )
             raise InputError(
                 f"{path}: {name} is packed by filter {number} {shown:.60}, which HDF5 would load from a shared "
                 f"library; expected {', '.join(FILTERS.values())}, or no filter"
@@ -103,7 +105,7 @@ def _check_chunks(path: Path, name: str, dataset: Any, packed: bool) -> None:
     largest = math.prod(dataset.chunks) * dataset.dtype.itemsize
     if packed:
         stored = [0]
-        dataset.id.chunk_iter(lambda chunk: stored.append(chunk.size))  # which ends where something is returned
+        dataset.id.chunk_iter(lambda chunk: stored.append(chunk.size))  # stops where the callback returns a value
         largest = max(largest, MOST_DEFLATED * max(stored))
     check_fits(path, f"the largest chunk of {name}", largest)
 
@@ -124,7 +126,7 @@ def _refuse_reference(path: Path, what: str) -> None:
 
 
 def _target(names: Any) -> str:
-    """What a link or a dataset names: a path, or a file and a path in it."""
+    """The target of a link or a dataset: a path, or a file and a path in it."""
     parts = names if isinstance(names, tuple) else (names,)
     texts = [part.decode(errors="replace") if isinstance(part, bytes) else str(part) for part in parts]
     return f"{', '.join(texts):.199}"

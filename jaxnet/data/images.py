@@ -24,10 +24,10 @@ from ..text import printable
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # and no other: fewer parsers to attack, none that runs code
 MOST_PIXELS = 2**26  # of a file, by its header: beyond, decoding would fill the memory
 MOST_BYTES = 2**30  # of a file as it is: MOST_PIXELS of any kind take less
-HASHED = 2**18  # bytes of a file at a time
-MOST_IN_FLIGHT = 2**30  # bytes for all that is being decoded at a time, whatever the number of processors
-COPIES = 16  # bytes a pixel: at most four copies are alive at once, of four bytes each
-COEFFICIENTS = 8  # bytes a pixel: up to four channels of 16-bit coefficients
+HASHED = 2**18  # bytes of a file are hashed at a time
+MOST_IN_FLIGHT = 2**30  # bytes for everything being decoded at a time, whatever the number of processors
+COPIES = 16  # bytes per pixel: at most four copies are alive at once, of four bytes each
+COEFFICIENTS = 8  # bytes per pixel: up to four channels of 16-bit coefficients
 OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that are not the image's fault
 DRAFT = 2  # JPEG files are decoded at the smallest scale of at least this many times the size wanted
 
@@ -36,7 +36,7 @@ class Decoded(NamedTuple):
     """The outcome of decoding an image file."""
 
     pixels: UInt8[np.ndarray, " n_x"] | None  # row after row
-    size: tuple[int, int]  # width and height that the file had
+    size: tuple[int, int]  # width and height of the file
     content: str  # the file's SHA-256, or why it could not be read
     problem: str = ""  # the reason, where there are no pixels
 

@@ -14,7 +14,7 @@ from .examples import Dataset, Examples, fingerprint_of, held_out
 from .folders import Found, Labelled, find_images
 
 
-SHOWN = 3  # names of files in a note; the rest is counted
+SHOWN = 3  # names of files in a note; the others are counted
 LARGEST_SIZE = 4096
 
 

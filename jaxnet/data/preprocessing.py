@@ -8,8 +8,8 @@ from jaxtyping import Float, Shaped
 
 PIXEL_SCALE = 1 / 255  # pixels are whole numbers from 0 to 255
 BLOCK = 1024  # rows at a time, and
-BLOCK_SIZE = 2**24  # no more numbers than that
-SMALLEST_VARIANCE = 1e-12  # below, an input is a constant and rounding
+BLOCK_SIZE = 2**24  # at most this many numbers
+SMALLEST_VARIANCE = 1e-12  # below, an input is constant up to roundoff
 
 
 class Preprocessing(NamedTuple):

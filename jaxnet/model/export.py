@@ -1,4 +1,4 @@
-"""Out: the state dict of a torch.nn.Sequential of linear layers, and plain .npz files.
+"""Export: the state dict of a torch.nn.Sequential of linear layers, and plain .npz files.
 
 torch's `Linear` keeps its weight as (n_l, n_{l-1}), which is W_l, and its bias as (n_l,). Torch itself is not needed.
 """
@@ -44,10 +44,16 @@ def to_torch(model: Model, *, fold_preprocessing: bool = False, channels_first: 
     """`0.weight`, `0.bias`, `2.weight`, ...: the state dict of Sequential(Linear, ReLU, Linear, ..., Linear).
 
     The module takes rows of n_x values, preprocessed as `model.preprocessing` says, and returns logits, which is what
-    torch's losses expect. With `fold_preprocessing` its first layer does the preprocessing, and images go in as pixels
-    from 0 to 255.
-    A row is an image in the order (height, width, channel); with `channels_first` in torch's, (C, H, W).
-    Raises `InputError` for what the model has not got: images, or room for the preprocessing in float32.
+    torch's losses expect.
+
+    Args:
+        model: The model to export.
+        fold_preprocessing: Whether the first layer does the preprocessing, so that images go in as pixels from 0 to
+            255.
+        channels_first: Whether images are flattened as torch has them, (C, H, W), rather than as (H, W, C).
+
+    Raises:
+        InputError: where the model is not of images, or its preprocessing would overflow float32.
     """
     state = {}
     for l in range(1, len(layer_dims(model.parameters))):
@@ -87,27 +93,27 @@ def save_torch(
 ) -> None:
     """A file for `torch.nn.Sequential(...).load_state_dict(safetensors.torch.load_file(path))`, see `to_torch`.
 
-    Its metadata says what the module, its inputs and its outputs are, and `load_torch` reads it again. Raises
-    `InputError` for a model or a path that cannot be used.
+    Its metadata describes the module, its inputs and its outputs, and `load_torch` reads it again. Raises `InputError`
+    for a model or a path that cannot be used.
     """
     _check_suffix(path, ".safetensors")
     choices = {"fold_preprocessing": fold_preprocessing, "channels_first": channels_first}
     settings, _ = described(model)
     state = to_torch(model, **choices)
-    said: dict[str, Any] = {name: settings[name] for name in SETTINGS} | {"channels_first": channels_first}
+    stated: dict[str, Any] = {name: settings[name] for name in SETTINGS} | {"channels_first": channels_first}
     if fold_preprocessing:
-        said["scale"] = 1.0 if len(model.input_shape) > 1 else model.preprocessing.pixel_scale
+        stated["scale"] = 1.0 if len(model.input_shape) > 1 else model.preprocessing.pixel_scale
     elif model.preprocessing.mean is not None and model.preprocessing.std is not None:
         order = channels_first_order(model.input_shape) if channels_first else slice(None)
         statistics = (model.preprocessing.mean, model.preprocessing.std)
-        said |= {name: array[order, 0].tolist() for name, array in zip(STATISTICS, statistics, strict=True)}
+        stated |= {name: array[order, 0].tolist() for name, array in zip(STATISTICS, statistics, strict=True)}
     metadata = {"format": "pt", "jaxnet_version": version("jaxnet"), **about_torch(model, **choices)}
-    metadata |= {name: json.dumps(value) for name, value in said.items()}
+    metadata |= {name: json.dumps(value) for name, value in stated.items()}
     replace_file(path, tensors.encode(state, metadata))
 
 
 def save_npz(path: str | os.PathLike, model: Model) -> None:
-    """W1, b1, ..., WL, bL, layer_dims, hidden, loss, input_shape, classes, scale; input_mean and input_std if there.
+    """W1, b1, ..., WL, bL, layer_dims, hidden, loss, input_shape, classes, scale; input_mean and input_std if present.
 
     `np.load(path)` reads them all. Raises `InputError` for a model or a path that cannot be used.
     """
@@ -119,7 +125,7 @@ def save_npz(path: str | os.PathLike, model: Model) -> None:
 
 
 def of_a_known_type(array: Any) -> np.ndarray:
-    """float64 as it is, bfloat16 and float16 as float32, which NumPy's files and every torch module know."""
+    """float64 unchanged; bfloat16 and float16 as float32, which NumPy's files and every torch module know."""
     array = np.asarray(array)
     coarse = jnp.issubdtype(array.dtype, jnp.floating) and array.dtype != np.float64
     return array.astype(np.float32) if coarse else array
@@ -142,7 +148,7 @@ def _first_layer(W: Any, b: Any, model: Model, fold_preprocessing: bool, channel
 
 
 def channels_first_order(input_shape: Sequence[int]) -> np.ndarray:
-    """Where each value of an image flattened as (C, H, W) stands in one flattened as (H, W, C)."""
+    """The places that the values of an image flattened as (C, H, W) have in one flattened as (H, W, C)."""
     if len(input_shape) == 1:
         raise InputError(f"channels_first is about images, but the inputs are rows of {input_shape[0]} numbers")
     height, width = input_shape[:2]

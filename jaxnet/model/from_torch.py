@@ -1,4 +1,4 @@
-"""In: dense networks that others trained, from a safetensors file of a state dict or an .npz file. Never a pickle."""
+"""Import: dense networks trained elsewhere, from a safetensors state dict or an .npz file, never from a pickle."""
 
 import itertools
 import json
@@ -34,16 +34,26 @@ def load_torch(
     channels_first: bool | None = None,
     layers: Sequence[str] | None = None,
 ) -> Model:
-    """The dense network in a safetensors file of a state dict, or in an .npz file, as a model of jaxnet.
+    """The dense network in a safetensors file of a state dict, or in an .npz file, as a `Model`.
 
-    Weights and biases come in pairs, `0.weight` and `0.bias`, `fc1.weight` ..., or W1 and b1; a bias that is not there
-    is 0. The layers stand in the order of their names, numbers as numbers, or in that of `layers`.
-    What is not given is as `save_torch` or `save_npz` wrote it to the file; else relu, binary cross-entropy for one
-    output and softmax cross-entropy for more, classes 0, 1, ..., rows of n_x numbers, and pixels / 255.
-    Raises `InputError` for anything else, with what was found.
+    Weights and biases come in pairs: `0.weight` and `0.bias`, `fc1.weight` ..., or W1 and b1; a missing bias is 0. What
+    is not given is taken from the file if `save_torch` or `save_npz` wrote it there, or else from the defaults below.
+
+    Args:
+        path: The file.
+        hidden: The activation of the hidden layers. Default: relu.
+        loss: Default: binary cross-entropy for one output, softmax cross-entropy for more.
+        classes: Their names. Default: 0, 1, ...
+        input_shape: `(height, width)`, `(height, width, 3)` or `(n_x,)`. Default: rows of n_x numbers.
+        preprocessing: What is done to the inputs before layer 1. Default: pixels / 255.
+        channels_first: Whether images were flattened as (C, H, W). Default: False.
+        layers: The names of the layers in order. Default: sorted, with numbers as numbers.
+
+    Raises:
+        InputError: for anything else in the file, with what was found.
     """
     path = Path(path)
-    arrays, said = _read_npz(path) if path.suffix.lower() == ".npz" else _read_safetensors(path)
+    arrays, stored = _read_npz(path) if path.suffix.lower() == ".npz" else _read_safetensors(path)
     given = {
         "hidden": hidden,
         "loss": loss,
@@ -53,9 +63,9 @@ def load_torch(
     }
     try:
         parameters = _chained(arrays, layers)
-        settings = said | {name: value for name, value in given.items() if value is not None}
+        settings = stored | {name: value for name, value in given.items() if value is not None}
         settings = _defaults(layer_dims(parameters)) | settings
-        model = model_of(settings, parameters | _statistics(said))
+        model = model_of(settings, parameters | _statistics(stored))
         if type(settings["channels_first"]) is not bool:
             raise InputError(f"channels_first says {settings['channels_first']!r:.99}; expected true or false")
         if settings["channels_first"]:
@@ -80,15 +90,15 @@ def _defaults(dims: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def _statistics(said: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def _statistics(stored: Mapping[str, Any]) -> dict[str, np.ndarray]:
     try:
-        return {name: np.asarray(said[name], np.float32).reshape(-1, 1) for name in STATISTICS if name in said}
+        return {name: np.asarray(stored[name], np.float32).reshape(-1, 1) for name in STATISTICS if name in stored}
     except (ValueError, TypeError, OverflowError) as error:
-        raise InputError(f"its {' or '.join(STATISTICS)} is no list of numbers: {error}") from error
+        raise InputError(f"its {' or '.join(STATISTICS)} is not a list of numbers: {error}") from error
 
 
 def _channels_last(model: Model) -> Model:
-    """The model of images that are flattened as jaxnet does, (H, W, C), from one of torch's (C, H, W)."""
+    """The model of images that are flattened as in jaxnet, (H, W, C), from one of torch's (C, H, W)."""
     order = np.argsort(channels_first_order(model.input_shape))
     preprocessing = model.preprocessing
     if preprocessing.mean is not None and preprocessing.std is not None:
@@ -124,12 +134,12 @@ def _chained(arrays: Mapping[str, np.ndarray], layers: Sequence[str] | None) -> 
 
 
 def _pairs(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """The W and b of each layer by its name."""
+    """The W and b of each layer by the layer's name."""
     pairs: dict[str, dict[str, np.ndarray]] = {}
     for name, array in arrays.items():
         match = NAME.fullmatch(name)
         if match is None:
-            raise InputError(f"{name!r:.99} is no weight or bias of a linear layer; {_found(arrays)}")
+            raise InputError(f"{name!r:.99} is not a weight or bias of a linear layer; {_found(arrays)}")
         kind = match["letter"] or {"weight": "W", "bias": "b"}[match["kind"]]
         layer = pairs.setdefault(match["number"] or match["module"] or "", {})
         if kind in layer:
@@ -153,14 +163,14 @@ def _found(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays of the file, and what jaxnet said of them in its metadata if it wrote the file."""
+    """The arrays of the file, and what jaxnet stored of them in its metadata if it wrote the file."""
     if path.suffix.lower() in PICKLES:
         raise InputError(
             f"{path} is a pickle by its name, which may run any code when it is read, so jaxnet does not; save the "
             "network with safetensors.torch.save_file(module.state_dict(), 'network.safetensors')"
         )
     if not path.is_file():
-        raise InputError(f"{path} is no file; expected a .safetensors file of a state dict, or an .npz file")
+        raise InputError(f"{path} is not a file; expected a .safetensors file of a state dict, or an .npz file")
     arrays, metadata, _ = tensors.read(path)
     if "jaxnet_format" in metadata:
         raise InputError(f"{path} is a model of jaxnet already: read it with load_model, or as MODEL of a command")
@@ -175,6 +185,6 @@ def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]
 def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The weights and biases of the file, and what else `save_npz` writes."""
     arrays = read_npz(path)
-    said = {name: arrays.pop(name).tolist() for name in READ if name in arrays}
+    stored = {name: arrays.pop(name).tolist() for name in READ if name in arrays}
     arrays.pop("layer_dims", None)  # the arrays say the same
-    return arrays, said
+    return arrays, stored

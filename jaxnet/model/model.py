@@ -23,14 +23,22 @@ from ..storage import durable, tensors
 from ..types import Parameters
 
 
-FORMAT = 2  # raised when an older jaxnet could not read the file rightly
-PLAIN_FORMAT = 1  # of files without STATISTICS, which every jaxnet reads
+FORMAT = 2  # increased when an older jaxnet could not read the file correctly
+PLAIN_FORMAT = 1  # for files without STATISTICS, which every jaxnet reads
 SMALLEST, LARGEST = (float(x) for x in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 STATISTICS = ("input_mean", "input_std")  # tensors beside the parameters, where inputs are standardised
 
 
 class Model(NamedTuple):
-    """Parameters, the functions they belong to, and what their inputs and outputs mean."""
+    """Parameters, the functions they belong to, and what their inputs and outputs mean.
+
+    Args:
+        parameters: `W1, b1, ..., WL, bL`.
+        network: The functions of the layers.
+        input_shape: Of one example: `(height, width)`, `(height, width, 3)` or `(n_x,)`.
+        classes: The names of the classes.
+        preprocessing: What is done to an image's pixels, or to a row of floats, before layer 1. Default: pixels / 255.
+    """
 
     parameters: Parameters
     network: Network
@@ -42,9 +50,16 @@ class Model(NamedTuple):
 
 
 def save_model(path: str | os.PathLike, model: Model) -> None:
-    """Writes the model; a file that is there is replaced at once or not at all.
+    """Writes the model to one file; an existing file is replaced at once or not at all.
 
     Raises `InputError` for a model that could not be loaded again, and where the file cannot be written.
+
+    Example:
+        >>> parameters = jaxnet.initialize_parameters_deep((4, 1), key=jax.random.key(0))
+        >>> model = jaxnet.Model(parameters, jaxnet.Network(), (2, 2), ("cat", "dog"))
+        >>> jaxnet.save_model("model.safetensors", model)
+        >>> jaxnet.load_model("model.safetensors").classes
+        ('cat', 'dog')
     """
     settings, arrays = described(model)
     settings = {
@@ -56,9 +71,10 @@ def save_model(path: str | os.PathLike, model: Model) -> None:
 
 
 def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What is said of a model in words and numbers that JSON can hold, and its arrays, input_mean and input_std too.
+    """A model's settings, as words and numbers that JSON can hold, and its arrays, with input_mean and input_std if
+       present.
 
-    Raises `InputError` for a model that could not be made of them again.
+    Raises `InputError` for a model that could not be made from them again.
     """
     if not isinstance(model.preprocessing, Preprocessing):
         raise InputError(
@@ -92,16 +108,24 @@ def replace_file(path: str | os.PathLike, content: bytes) -> None:
 def load_model(path: str | os.PathLike) -> Model:
     """The model in a file that `save_model` wrote, or in a run folder.
 
-    Raises `InputError` for a file that is missing, damaged, no safetensors, not of jaxnet, or of a newer jaxnet.
+    Raises `InputError` for a file that is missing, damaged, not a safetensors file, not from jaxnet, or from a newer
+    jaxnet.
+
+    Example:
+        >>> parameters = jaxnet.initialize_parameters_deep((4, 1), key=jax.random.key(0))
+        >>> model = jaxnet.Model(parameters, jaxnet.Network(), (2, 2), ("cat", "dog"))
+        >>> jaxnet.save_model("model.safetensors", model)
+        >>> jaxnet.load_model("model.safetensors").input_shape
+        (2, 2)
     """
     path = Path(path)
     if path.is_dir():
         path = path / "model.safetensors"
     if not path.is_file():
-        raise InputError(f"{path} is no file; expected a model.safetensors, or the run folder that holds one")
+        raise InputError(f"{path} is not a file; expected a model.safetensors, or the run folder that holds one")
     arrays, metadata, _ = tensors.read(path)
     if "jaxnet_format" not in metadata:
-        raise InputError(f"{path} is a safetensors file, but no model of jaxnet: its metadata has no jaxnet_format")
+        raise InputError(f"{path} is a safetensors file, but not a model of jaxnet: its metadata has no jaxnet_format")
     try:
         settings = _settings(metadata)
         if settings["jaxnet_format"] > PLAIN_FORMAT and not set(STATISTICS) <= set(arrays):
@@ -129,7 +153,7 @@ def _settings(metadata: dict[str, str]) -> dict[str, Any]:
 
 
 def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Model:
-    """The model, once what is said of it fits the arrays and itself: whoever wrote the file may have meant harm."""
+    """The model, once its settings fit its arrays and each other: whoever wrote the file may be hostile."""
     given = {name: array for name, array in arrays.items() if name not in STATISTICS}
     dims = layer_dims(given)
     if settings["layer_dims"] != list(dims):
@@ -150,7 +174,7 @@ def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> M
     if not is_names or len(classes) != max(2, dims[-1]) or len(set(classes)) < len(classes):
         raise InputError(f"classes says {classes!r:.99}; expected {max(2, dims[-1])} printable names, all different")
     if not isinstance(settings["hidden"], str) or not isinstance(settings["loss"], str):
-        raise InputError("hidden and loss are no names")
+        raise InputError("hidden and loss are not names")
     network = Network(settings["hidden"], settings["loss"])
     return Model(parameters, network, tuple(shape), tuple(classes), _preprocessing(settings["scale"], arrays, dims[0]))
 

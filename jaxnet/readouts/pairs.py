@@ -29,9 +29,9 @@ class Record(NamedTuple):
     """The pairs of all layers, and the loss of each example. Readouts contract the pairs; columns carry no 1/m."""
 
     A: tuple[Float[Array, "n_prev m"], ...]  # A_0 = X, A_1, ..., A_{L-1}
-    dZ: tuple[Float[Array, "n Cm"], ...]  # dZ_1, ..., dZ_L; C = 1 unless the seed has more
+    dZ: tuple[Float[Array, "n Cm"], ...]  # dZ_1, ..., dZ_L; C = 1 unless the seed makes more columns
     loss: Float[Array, " m"]
-    sample_weight: Float[Array, " m"] | None = None  # which dZ and loss hold already
+    sample_weight: Float[Array, " m"] | None = None  # already contained in dZ and loss
 
     @property
     def examples(self) -> int:

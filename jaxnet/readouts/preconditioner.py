@@ -95,7 +95,7 @@ def damped_inverses(factors: KroneckerFactors, damping: float | Float[Array, ""]
 
 
 def _mean_eigenvalue(S: Symmetric) -> Float[Array, ""]:
-    # A factor of nothing but zeros, as of units that are all dead, would make pi 0 or infinite.
+    # A factor of zeros only, as where all units are dead, would make pi 0 or infinite.
     return jnp.maximum(jnp.trace(S) / len(S), jnp.finfo(S.dtype).tiny ** 0.5)
 
 

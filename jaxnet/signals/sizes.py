@@ -38,7 +38,7 @@ class SignalSizes(NamedTuple):
     dZ: PerLayer
     dA_prev: PerLayer  # dA_{l-1}, which layer l passes on
     W: PerLayer  # the norm ||W_l||_F
-    dW: PerLayer  # the norm ||dW_l||_F, of a mean over the examples
+    dW: PerLayer  # the norm ||dW_l||_F, where dW_l is a mean over the examples
     ratio: PerLayer  # ||dW_l||_F / ||W_l||_F: by how much of itself a step of rate 1 moves W_l
     closed: PerHiddenLayer  # the share of Z_l's entries at which |g'| is below `CLOSED` of its largest
     dead: PerHiddenLayer  # the share of the units with g'(Z) = 0 for every example: see `dead_share`
@@ -142,7 +142,7 @@ def expected_sizes(
             f"stds are of type {type(stds).__name__}; expected one number for each of {len(dims) - 1} layers"
         )
     if len(stds) != len(dims) - 1:
-        raise InputError(f"there are {len(stds)} stds, but {len(dims) - 1} layers; expected one a layer")
+        raise InputError(f"there are {len(stds)} stds, but {len(dims) - 1} layers; expected one per layer")
     for std in stds:
         check_number("a standard deviation", std, "a number from 0", lambda std: std >= 0)
     std = jnp.asarray(stds, float)

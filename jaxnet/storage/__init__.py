@@ -1,4 +1,4 @@
-"""Files, safely: written whole or not at all, read only after their headers have been checked."""
+"""Safe handling of files: written whole or not at all, and read only after their headers have been checked."""
 
 from .durable import sync as sync
 from .machine import memory as memory, processors as processors

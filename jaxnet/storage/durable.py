@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, whatever ends the process or the machine."""
+"""Files that exist as a whole or not at all, whatever ends the process or the machine."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from pathlib import Path
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields the name of a file to write beside `path`; at the end of the block it is synced and renamed to `path`.
 
-    Until then `path` is what it was. A block that raises leaves nothing behind.
+    Until then `path` is unchanged. A block that raises leaves nothing behind.
     """
     path = Path(path)
     beside = path.with_name(f".{path.name[:200]}.{os.getpid()}")
@@ -21,7 +21,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException as error:
         beside.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in (None, str(beside)):
-            error.filename = str(path)  # which a full disk is not reported with
+            error.filename = str(path)  # the error of a full disk lacks it
         raise
     sync(path.parent)
 

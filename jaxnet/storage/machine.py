@@ -1,10 +1,10 @@
-"""What this machine has: memory and processors."""
+"""The memory and the processors of this machine."""
 
 import os
 
 
 def memory() -> int | None:
-    """Bytes of it in all, or None where the system does not tell."""
+    """The machine's memory in bytes, or None where the system does not report it."""
     try:
         pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
@@ -13,5 +13,5 @@ def memory() -> int | None:
 
 
 def processors() -> int:
-    """Those that this process may use."""
+    """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Arrays and words about them in one safetensors file, which shows when a bit of it has changed."""
+"""Arrays, and text about them, in one safetensors file that shows when a bit of it has changed."""
 
 import hashlib
 import json
@@ -20,11 +20,11 @@ DIGEST = "sha256"  # of all else in the file, in its metadata
 
 
 class Tensors(NamedTuple):
-    """What a file holds."""
+    """The contents of a file."""
 
     arrays: dict[str, np.ndarray]
     metadata: dict[str, str]
-    verified: bool  # against its own digest; files that others wrote have none
+    verified: bool  # against its own digest, which foreign files lack
 
 
 def encode(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
@@ -32,7 +32,7 @@ def encode(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> byt
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     words = {**metadata, DIGEST: _digest(arrays, metadata)}
     content = save(arrays, words)
-    # safetensors writes the metadata in the order of a hash table, another in every process.
+    # safetensors writes the metadata in the order of a hash table, which differs from process to process.
     start = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:start])
     header["__metadata__"] = dict(sorted(words.items()))
@@ -42,7 +42,7 @@ def encode(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> byt
 
 
 def read(path: str | os.PathLike[str]) -> Tensors:
-    """Reads the file. Raises `InputError` where it is cut off, of another format, or not what was written."""
+    """Reads the file. Raises `InputError` where it is cut off, has another format, or is not what was written."""
     path = Path(path)
     try:
         with open_file(path) as file:
@@ -52,7 +52,7 @@ def read(path: str | os.PathLike[str]) -> Tensors:
             arrays = {name: _array(path, name, tensors) for name in tensors.keys()}
     except InputError:
         raise
-    except Exception as error:  # damaged files fail in every way there is
+    except Exception as error:  # damaged files can fail in any way
         refuse(path, "a safetensors file, or is cut off", error)
     digest = metadata.pop(DIGEST, None)
     if digest is not None and digest != _digest(arrays, metadata):

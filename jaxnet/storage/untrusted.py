@@ -1,4 +1,4 @@
-"""Files that somebody else wrote: nothing in them is run, nothing outside of them is read, and no more than fits.
+"""Foreign files: nothing in them is run, nothing outside of them is read, and no more is read than fits in memory.
 
 Whatever their headers declare is compared with what is there before anything is allocated.
 """
@@ -25,8 +25,8 @@ _ONE_HEADER = threading.Lock()  # NumPy parses headers by `ast`, which fails in 
 
 
 def open_file(path: str | os.PathLike[str]) -> BufferedReader:
-    """The file, opened to be read. Raises `OSError` for a pipe, a device or a socket, which might never end."""
-    # A pipe that nobody writes to would be waited for, unless it is opened without blocking.
+    """The file, opened for reading. Raises `OSError` for a pipe, a device or a socket, which might never end."""
+    # Opening a pipe that nobody writes to would wait forever, unless it does not block.
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return file
@@ -45,14 +45,14 @@ def check_fits(path: Path, what: str, declared: int) -> None:
 
 
 def refuse(path: Path, kind: str, error: Exception) -> NoReturn:
-    """Raises the `InputError` for a file that is not, or no longer, one of its kind."""
+    """Raises the `InputError` for a file that is not, or no longer, of its kind."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     shown = " ".join(reason.split()) or type(error).__name__
     raise InputError(f"{path} cannot be read as {kind}: {shown:.300}") from error
 
 
 def listed(names: Sequence[str]) -> str:
-    """The names as one line, of which a hostile file may have millions."""
+    """The names as one line; a hostile file may have millions of them."""
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(f"{name:.60}" for name in names[:LISTED]) + more
 
@@ -70,7 +70,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
                 return {name: _array(archive, member) for name, member in members.items()}
     except InputError:
         raise
-    except Exception as error:  # damaged archives fail in every way there is
+    except Exception as error:  # damaged archives can fail in any way
         refuse(path, "an .npz file of plain arrays", error)
 
 
@@ -87,7 +87,7 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
 
 
 def _declared(path: Path, name: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
-    """The bytes of an array by its header, which must be those that the archive has of it."""
+    """The size of an array in bytes by its header, which must agree with the archive."""
     with archive.open(member) as file:
         readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         version = np.lib.format.read_magic(file)

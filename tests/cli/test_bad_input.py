@@ -94,7 +94,7 @@ PYTHON = {
         lambda: jaxnet.L_layer_model(X.tolist(), Y, DIMS),
         "X is of type list; expected an array",
     ),
-    "no caches": (lambda: jaxnet.L_model_backward(Y / 2, Y, []), "caches are empty; expected a cache for each layer"),
+    "no caches": (lambda: jaxnet.L_model_backward(Y / 2, Y, []), "caches are empty; expected one cache per layer"),
     "no caches for a seed": (lambda: jaxnet.backpropagate(Y / 2, []), "caches are empty; expected a cache"),
     "no examples in the cost": (
         lambda: jaxnet.compute_cost(np.ones((1, 0)), Y[:, :0]),
@@ -119,11 +119,11 @@ PYTHON = {
     ),
     "too few labels": (
         lambda: jaxnet.cost_and_grads(X, Y[:, :5], start()),
-        "Y has shape (1, 5); expected (1, 6), one column an example",
+        "Y has shape (1, 5); expected (1, 6), one column per example",
     ),
     "labels in rows": (
         lambda: jaxnet.compute_cost(np.full((3, 6), 1 / 3), np.ones((6, 3)), SOFTMAX),
-        "Y has shape (6, 3); expected (3, 6), one column an example; examples are columns: pass Y.T",
+        "Y has shape (6, 3); expected (3, 6), one column per example; examples are columns: pass Y.T",
     ),
     "class indices for softmax": (
         lambda: train(Y=np.arange(6) % 3, parameters=start((4, 3)), network=SOFTMAX),
@@ -411,7 +411,10 @@ COMMANDS = {
         lambda d: ["train", "--batch-size", "151"],
         "batch_size is 151; expected 1 to 150",
     ),
-    "no such model": (lambda d: ["predict", d / "m", text(d / "a.png")], "m is no file; expected a model.safetensors"),
+    "no such model": (
+        lambda d: ["predict", d / "m", text(d / "a.png")],
+        "m is not a file; expected a model.safetensors",
+    ),
     "a model cut off": (
         lambda d: ["predict", truncated(saved_model(d)), text(d / "a.png")],
         "cannot be read as a safetensors file, or is cut off",
@@ -422,7 +425,7 @@ COMMANDS = {
     ),
     "a safetensors file of something else": (
         lambda d: ["predict", (save_file({"x": X}, d / "m.safetensors"), d / "m.safetensors")[1], text(d / "a.png")],
-        "no model of jaxnet: its metadata has no jaxnet_format",
+        "not a model of jaxnet: its metadata has no jaxnet_format",
     ),
     "a model of a newer jaxnet": (
         lambda d: ["predict", saved_model(d, {"jaxnet_format": 99, "jaxnet_version": "7.0"}), text(d / "a.png")],
@@ -442,13 +445,13 @@ COMMANDS = {
     ),
     "a model without probabilities": (
         lambda d: ["predict", saved_model(d, {"loss": "squared_error"}), text(d / "a.png")],
-        "was trained on squared_error, so its outputs are no probabilities of classes",
+        "was trained on squared_error, so its outputs are not probabilities of classes",
     ),
     "a softmax of one output": (
         lambda d: ["predict", softmax_of_one(d), text(d / "a.png")],
-        "has a softmax of one output, which is always 1 and tells no class from another",
+        "has a softmax of one output, which is always 1 and cannot tell classes apart",
     ),
-    "no such image": (lambda d: ["predict", saved_model(d), d / "a.png"], "a.png is no file; expected an image"),
+    "no such image": (lambda d: ["predict", saved_model(d), d / "a.png"], "a.png is not a file; expected an image"),
     "a check without a layer": (lambda d: ["check", "--layers", "3"], "expected the inputs and at least one layer"),
 }
 
@@ -471,17 +474,17 @@ def test_mistake_on_the_command_line(name, tmp_path, capsys, monkeypatch, no_sha
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["train", "--layers", "20", "0"], "'0' is no positive whole number"),
+        (["train", "--layers", "20", "0"], "'0' is not a positive whole number"),
         (["train", "--layers", "2", "3", "a.npz"], "DATA goes before --layers: jaxnet train a.npz --layers ..."),
-        (["train", "--learning-rate", "-1"], "'-1' is no positive number"),
-        (["train", "--test-fraction", "1"], "'1' is no number between 0 and 1"),
-        (["train", "--keep-prob", "0"], "'0' is no number above 0 and up to 1"),
-        (["train", "--learning-rate", "nan"], "'nan' is no positive number"),
+        (["train", "--learning-rate", "-1"], "'-1' is not a positive number"),
+        (["train", "--test-fraction", "1"], "'1' is not a number between 0 and 1"),
+        (["train", "--keep-prob", "0"], "'0' is not a number above 0 and up to 1"),
+        (["train", "--learning-rate", "nan"], "'nan' is not a positive number"),
         (["train", "--hidden", "swish"], "invalid choice: 'swish'"),
         (["predict", "model"], "the following arguments are required: IMAGE"),
-        (["train", "--layers", "99999999999"], "'99999999999' is no positive whole number of at most nine digits"),
-        (["train", "--seed", "-5"], "'-5' is no whole number from 0 to 999999999"),
-        (["check", "--seed", "99999999999999999999"], "is no whole number from 0 to 999999999"),
+        (["train", "--layers", "99999999999"], "'99999999999' is not a positive whole number of at most nine digits"),
+        (["train", "--seed", "-5"], "'-5' is not a whole number from 0 to 999999999"),
+        (["check", "--seed", "99999999999999999999"], "is not a whole number from 0 to 999999999"),
         (["fly"], "invalid choice: 'fly'"),
         ([], "the following arguments are required: COMMAND"),
     ],

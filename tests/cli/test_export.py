@@ -99,13 +99,13 @@ def test_an_import_of_rows_says_how_to_make_them_images(folder, capsys):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["export", "none", "--to", "npz", "--out", "a.npz"], "none is no file; expected a model.safetensors"),
+        (["export", "none", "--to", "npz", "--out", "a.npz"], "none is not a file; expected a model.safetensors"),
         (
             ["export", "m.safetensors", "--to", "torch", "--out", "m.safetensors"],
             "m.safetensors exists; choose another",
         ),
         (["export", "m.safetensors", "--to", "torch", "--out", "a.pt"], "expected one that ends in .safetensors"),
-        (["export", "m.safetensors", "--to", "npz", "--out", "none/a.npz"], "none/a.npz is a folder or in none"),
+        (["export", "m.safetensors", "--to", "npz", "--out", "none/a.npz"], "none/a.npz is a folder, or not in one"),
         (["export", "m.safetensors", "--to", "npz", "--fold", "--out", "a.npz"], "are for --to torch"),
         (["export", "rows", "--to", "torch", "--channels-first", "--out", "a.safetensors"], "is about images"),
         (["import", "m.safetensors", "--out", "a.safetensors"], "m.safetensors is a model of jaxnet already"),
@@ -114,7 +114,7 @@ def test_an_import_of_rows_says_how_to_make_them_images(folder, capsys):
         (["import", "other.safetensors", "--out", "a.safetensors", "--mean", "0.5"], "pass --input-shape too"),
         (
             ["import", "other.safetensors", "--out", "a.safetensors", "--input-shape", "2", "2", "--mean", "1", "2"],
-            "there are 2 --mean and 1 --std; expected one, or 1, one a channel",
+            "there are 2 --mean and 1 --std; expected one, or 1, one per channel",
         ),
         (
             ["import", "other.safetensors", "--out", "a.safetensors", "--input-shape", "2", "2", "--mean", "nan"],

@@ -99,7 +99,7 @@ def test_help_names_every_member():
 
 def test_python_m_jaxnet():
     answer = subprocess.run([sys.executable, "-m", "jaxnet", "predict", "none", "none"], capture_output=True, text=True)
-    assert answer.returncode == 2 and answer.stderr.startswith("jaxnet: error: none is no file")
+    assert answer.returncode == 2 and answer.stderr.startswith("jaxnet: error: none is not a file")
 
 
 def test_ctrl_c_in_training_keeps_the_model_so_far(tmp_path, capsys, monkeypatch):

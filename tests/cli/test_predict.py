@@ -234,11 +234,11 @@ def test_outputs_that_are_not_finite_are_no_class(folder, capsys):
     "arguments, message",
     [
         (["-"], "- is the standard input; expected names of image files"),
-        (["none.png"], "none.png is no file; expected an image, or a folder of them"),
-        ([""], "an empty name is no file"),
+        (["none.png"], "none.png is not a file; expected an image, or a folder of them"),
+        ([""], "an empty name is not a file"),
         (["empty"], "no images in empty; expected files that end in .bmp, .gif"),
-        (["a.png", "--out", "none/p.txt"], "none/p.txt is a folder or in none"),
-        (["a.png", "--out", "empty"], "empty is a folder or in none"),
+        (["a.png", "--out", "none/p.txt"], "none/p.txt is a folder, or not in one"),
+        (["a.png", "--out", "empty"], "empty is a folder, or not in one"),
         (["a.png", "--out", "a.png"], "a.png exists; choose another --out, or pass --overwrite"),
     ],
 )

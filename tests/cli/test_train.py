@@ -63,10 +63,10 @@ def test_iterations_that_are_typed_win_over_epochs_in_a_file(tmp_path, data, cap
 @pytest.mark.parametrize(
     "content, message",
     [
-        ("learning-rate = -1", "argument --learning-rate: '-1' is no positive number"),
+        ("learning-rate = -1", "argument --learning-rate: '-1' is not a positive number"),
         ('optimizer = "lion"', "argument --optimizer: invalid choice: 'lion'"),
-        ("layers = [0]", "argument --layers: '0' is no positive whole number"),
-        ("keep-prob = 1.5", "argument --keep-prob: '1.5' is no number above 0 and up to 1"),
+        ("layers = [0]", "argument --layers: '0' is not a positive whole number"),
+        ("keep-prob = 1.5", "argument --keep-prob: '1.5' is not a number above 0 and up to 1"),
         ("lr = 1", "has lr; expected options of `jaxnet train`"),
         ("epochs = 3\nnum-iterations = 3", "3 iterations and 3 epochs"),
         ("size = true", "a.toml: size is True; expected one value"),
@@ -82,8 +82,8 @@ def test_iterations_that_are_typed_win_over_epochs_in_a_file(tmp_path, data, cap
         ("size = 1979-05-27", "a.toml: size is datetime.date(1979, 5, 27); expected one value"),
         ("size.a.b.c = 1", "a.toml: size is {'a': {'b': {'c': 1}}}; expected one value"),
         (f"size{'.a' * 3000} = 1", "expected one value, a number or a name"),
-        ("size = 64.0", "argument --size: '64.0' is no positive whole number"),
-        ("learning-rate = nan", "argument --learning-rate: 'nan' is no positive number"),
+        ("size = 64.0", "argument --size: '64.0' is not a positive whole number"),
+        ("learning-rate = nan", "argument --learning-rate: 'nan' is not a positive number"),
         ("data = ['a.npz']", "a.toml: data is ['a.npz']; expected a path"),
         ('hidden = "--grey"', "argument --hidden: invalid choice: '--grey'"),
     ],
@@ -213,7 +213,7 @@ def test_a_sign_activation_trains_and_no_check_of_its_gradient_is_claimed(tmp_pa
     "arguments, message",
     [
         (["--feedback", "fa"], "argument --feedback: invalid choice: 'fa'"),
-        (["--record-every", "0"], "argument --record-every: '0' is no positive whole number"),
+        (["--record-every", "0"], "argument --record-every: '0' is not a positive whole number"),
     ],
 )
 def test_a_rule_or_interval_that_is_none_is_told(tmp_path, data, capsys, arguments, message):

@@ -248,7 +248,6 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path, capsys, monkeypatch)
 
 
 def test_ctrl_c_where_the_step_has_its_checkpoint_is_no_error(tmp_path, capsys, monkeypatch):
-    from jaxnet import runs
 
     _, out = interrupted_run(tmp_path, monkeypatch)
 
