@@ -180,9 +180,7 @@ def test_the_reference_of_the_crosscheck_knows_nothing_of_the_backward_pass_unde
     reference = tree("crosscheck.backprop.reference")
     names = {node.id for node in ast.walk(reference) if isinstance(node, ast.Name)}
     assert not names & {"L_model_backward", "backpropagate", "linear_backward", "cost_and_grads"}
-    gradients = {
-        node.attr for node in ast.walk(reference) if isinstance(node, ast.Attribute)
-    }
+    gradients = {node.attr for node in ast.walk(reference) if isinstance(node, ast.Attribute)}
     assert not gradients & {"gradient", "gradient_from_AL"}
 
 

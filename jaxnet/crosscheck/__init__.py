@@ -6,7 +6,7 @@ good_point       a point at which every known error of a backward pass shows
 """
 
 from .backprop.check import check_backward as check_backward
-from .backprop.points import good_point as good_point
+from .backprop.power import good_point as good_point
 from .coursework.files import FileReport as FileReport, check_file as check_file
 from .foreign import error_text as error_text, location as location
 from .function.check import (
@@ -18,8 +18,8 @@ from .report import (
     Finding as Finding,
     LeafCheck as LeafCheck,
     Power as Power,
-    ProtocolCheck as ProtocolCheck,
+    Property as Property,
     Report as Report,
-    Triangle as Triangle,
+    ThreeWay as ThreeWay,
     Verdict as Verdict,
 )

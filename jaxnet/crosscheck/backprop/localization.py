@@ -1,16 +1,17 @@
 """Where is it wrong: every step of a backward pass judged by itself, for the signal that it was given."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ..compare import ROUNDOFF
-from ..report import Finding, LeafCheck, Verdict
-from .answers import Answer, judge_leaf
-from .explain import explain
+from ..foreign import Absent
+from ..report import Cause, Finding, LeafCheck, Place, Verdict
+from .answers import Answer, judge_leaves
+from .explain import explain, made
 from .reference import Reference
-from .steps import place, sizes
+from .steps import RIGHT, Step
 
 
 def find(answer: Answer, reference: Reference) -> list[Finding]:
@@ -23,32 +24,31 @@ def find(answer: Answer, reference: Reference) -> list[Finding]:
     signal: np.ndarray | None = None
     for l in range(len(reference.layers), 0, -1):
         step = reference.step(l, _usable(signal, reference, l))
+        below = step.place("dA")
         if not np.isfinite(step.dZ).all():  # the step cannot be judged; those below it can, for a signal of the user's
-            findings.extend(_missing(answer, reference, l))
-            signal = answer.grads.get(f"dA{l - 1}")
+            findings.extend(_missing(answer, step))
+            signal = answer.grads.get(below)
             continue
-        got = {name: answer.grads[place(name, l)] for name in ("dW", "db", "dA") if place(name, l) in answer.grads}
-        u = max((answer.roundoff[place(name, l)] for name in got), default=ROUNDOFF["float64"])
+        places = {kind: step.place(kind) for kind in RIGHT if step.place(kind) in answer.grads}
+        u = max((answer.roundoff[place] for place in places.values()), default=ROUNDOFF["float64"])
         size = reference.dZ_size[l - 1] if step.is_head else reference.slope_size[l - 1] * np.abs(step.dA)
-        A_size = np.abs(step.layer.A_prev)
-        size = {name: float(np.max(value)) for name, value in sizes(step, size, A_size).items()}
-        found = explain(step, got, size, reference.bound, u)
-        findings.extend(found.findings)
-        findings.extend(_missing(answer, reference, l))
-        signal = answer.grads.get(f"dA{l - 1}", step.layer.W.T @ found.dZ)
+        got = {kind: answer.grads[place] for kind, place in places.items()}
+        found = explain(step, made(step, got, size, reference.bound, u))
+        findings.extend([*found.findings, *_missing(answer, step)])
+        signal = answer.grads.get(below, step.W.T @ found.dZ)
     return findings
 
 
-def _missing(answer: Answer, reference: Reference, l: int) -> list[Finding]:
-    """The outputs of layer l that are no arrays of numbers, and the gradients of its parameters that are not there."""
+def _missing(answer: Answer, step: Step) -> list[Finding]:
+    """The outputs of a step that are not arrays of numbers, and the gradients of its parameters that are not there."""
     findings = []
-    for n in (f"dW{l}", f"db{l}", f"dA{l - 1}"):
-        is_parameter, reason = not n.startswith("dA"), answer.unusable.get(n)
-        if reason is not None and (is_parameter or reason != "None"):
-            text = f"{n} is {reason}; expected an array of shape {reference.grads[n].shape}"
-            findings.append(Finding(n, "no-numbers", text, f'grads["{n}"]'))
-        elif is_parameter and n not in answer.grads:
-            findings.append(Finding(n, "missing", f"{n} was not returned", f'grads["{n}"]'))
+    for kind in RIGHT:
+        place, reason = step.place(kind), answer.unusable.get(step.place(kind))
+        if reason is not None and not (kind == "dA" and isinstance(reason, Absent)):
+            text = f"{place} is {reason}; expected an array of shape {step.grads[place].shape}"
+            findings.append(Finding(place, "no-numbers", text, f'grads["{place}"]'))
+        elif reason is None and kind != "dA" and place not in answer.grads:
+            findings.append(Finding(place, "missing", f"{place} was not returned", f'grads["{place}"]'))
     return findings
 
 
@@ -58,39 +58,38 @@ def _usable(signal: np.ndarray | None, reference: Reference, l: int) -> np.ndarr
     return signal if np.isfinite(signal).all() and signal.any() else None
 
 
-def kink_convention(answer: Answer, reference: Reference) -> tuple[list[LeafCheck], str] | None:
+def kink_convention(answer: Answer, reference: Reference) -> tuple[dict[Place, LeafCheck], str] | None:
     """The leaves against a reference that takes another of the one-sided slopes at kinks, if that makes them agree."""
     at_kinks = [np.abs(right - left) > 1e-6 for left, right in reference.one_sided]
     count = sum(int(np.count_nonzero(kink)) for kink in at_kinks)
-    if not count:
-        return None
     for weight, words in ((1.0, "the one from the right"), (0.0, "the one from the left"), (0.5, "half of both")):
-        slopes = {
-            l: np.where(kink, weight * right + (1 - weight) * left, reference.layers[l - 1].slope)
-            for l, (kink, (left, right)) in enumerate(zip(at_kinks, reference.one_sided, strict=True), start=1)
-        }
-        layers = tuple(replace(c, slope=slopes.get(l, c.slope)) for l, c in enumerate(reference.layers, start=1))
-        other = reference._replace(layers=layers, grads=reference.backward(slopes))
-        leaves = [judge_leaf(name, answer, other) for name in reference.leaves if name in answer.grads]
-        if all(leaf.agrees for leaf in leaves) and not find(answer, other):
+        if not count:
+            break
+        hidden = [
+            replace(layer, slope=np.where(kink, weight * right + (1 - weight) * left, layer.slope))
+            for layer, kink, (left, right) in zip(reference.layers[:-1], at_kinks, reference.one_sided, strict=True)
+        ]
+        other = reference.by_right_lines((*hidden, reference.layers[-1]))
+        leaves = judge_leaves(answer, other)
+        if all(leaf.agrees for leaf in leaves.values()) and not find(answer, other):
             return leaves, (
                 f"at {count} entries Z is exactly 0, where the activation has two slopes: yours takes {words}, "
-                "which is a convention and no error"
+                "which is a convention, not an error"
             )
     return None
 
 
-def with_findings(leaves: Sequence[LeafCheck], findings: Sequence[Finding]) -> list[LeafCheck]:
+def with_findings(leaves: Mapping[Place, LeafCheck], findings: Sequence[Finding]) -> dict[Place, LeafCheck]:
     """A leaf that agrees although its own step is wrong disagrees: judged by itself the step leaves rounding less room.
     One that disagrees although its own step is right carries an error down from above."""
     at_fault = {finding.place for finding in findings}
-    for finding in findings:
-        if finding.place.startswith("dZ"):
-            at_fault |= {place(name, int(finding.place[2:])) for name in ("dW", "db", "dA")}
-    judged = []
-    for leaf in leaves:
-        if leaf.agrees and leaf.name in {finding.place for finding in findings}:
-            leaf = replace(leaf, verdict=Verdict.DISAGREE, reason="its step is further off than rounding explains")
-        carried = leaf.verdict is Verdict.DISAGREE and bool(findings) and leaf.name not in at_fault
-        judged.append(replace(leaf, carried=carried))
+    wrong_dZ = {place.layer for place in at_fault if place.kind == "dZ"}
+    judged = {}
+    for place, leaf in leaves.items():
+        if leaf.agrees and place in at_fault:
+            text = "its step is further off than rounding explains"
+            leaf = replace(leaf, verdict=Verdict.DISAGREE, reason=text, cause=Cause.STEP)
+        own = place in at_fault or place.made_in in wrong_dZ
+        carried = leaf.verdict is Verdict.DISAGREE and bool(findings) and not own
+        judged[place] = replace(leaf, carried=carried)
     return judged

@@ -28,8 +28,9 @@ from ...parameters import FrozenDict, layer_dims
 from ...types import Inputs, Labels, Parameters
 from ...weighting import SampleWeight, as_sample_weight, weighted
 from ..compare import ROUNDOFF
+from ..report import Place
 from .slopes import SLOPES
-from .steps import RIGHT, Layer, Step, place, sizes
+from .steps import RIGHT, Layer, Step, sizes
 from .undefined import activation_slopes, loss_slopes
 
 
@@ -46,10 +47,10 @@ class Reference(NamedTuple):
     AL: np.ndarray
     Y: np.ndarray
     dZ: tuple[np.ndarray, ...]  # of layer 1 ... L
-    grads: dict[str, np.ndarray]  # dA_l, dW_l, db_l, as `L_model_backward` returns them
-    S: dict[str, np.ndarray]
+    grads: Mapping[str, np.ndarray]  # dA_l, dW_l, db_l, as `L_model_backward` returns them
+    S: Mapping[str, np.ndarray]
     dZ_size: tuple[np.ndarray, ...]  # S of dZ
-    slope_size: tuple[np.ndarray, ...]  # what a slope may be off by, in roundings of the cached Z; of layer 1 ... L - 1
+    slope_size: tuple[np.ndarray, ...]  # what a slope may be off by, in units of roundoff of the cached Z
     one_sided: tuple[tuple[np.ndarray, np.ndarray], ...]  # slopes just left and right of Z; of layer 1 ... L - 1
     network: Network
     undefined: int = 0  # slopes of activations and of the loss at which autodiff is not finite
@@ -73,51 +74,47 @@ class Reference(NamedTuple):
 
     @property
     def bound(self) -> float:
-        """The roundings, in units of u S, that correct code may be off."""
+        """The units of roundoff, u S, that correct code may be off."""
         widths = [self.layers[0].A_prev.shape[0], *(len(c.W) for c in self.layers)]
         return SAFETY * (len(self.layers) + float(np.log2(max(*widths, self.m))))
 
     @property
-    def leaves(self) -> list[str]:
-        """The names of the grads in the order in which a backward pass makes them, from the output down."""
-        return [place(name, l) for l in range(len(self.layers), 0, -1) for name in ("dW", "db", "dA")]
+    def leaves(self) -> list[Place]:
+        """The grads in the order in which a backward pass makes them, from the output down."""
+        steps = range(len(self.layers), 0, -1)
+        return [place for l in steps for place in (Place("dW", l), Place("db", l), Place("dA", l - 1))]
 
     def step(self, l: int, dA: np.ndarray | None = None) -> Step:
         """The backward of layer l from `dA`; from the reference's own signal unless given."""
+        layer, at_head = self.layers[l - 1], l == len(self.layers)
+        dZ = self.dZ[l - 1] if dA is None or at_head else layer.slope * dA
+        if dA is None or at_head:
+            dA = self.dZ[-1] if at_head else self.grads[Place("dA", l)]
         hidden = _known_by("forward", self.network.hidden, ACTIVATIONS)
-        if dA is None or l == len(self.layers):
-            dA, dZ = (self.dZ[-1] if l == len(self.layers) else self.grads[f"dA{l}"]), self.dZ[l - 1]
-        else:
-            dZ = self.layers[l - 1].slope * dA
+        loss = _known_by("value", self.network.loss, LOSSES)
         slope_at = SLOPES[hidden] if hidden else partial(_numpy_slope_of, self.network.hidden.forward)
-        loss, head = _known_by("value", self.network.loss, LOSSES), self._head()
         # The errors that are known by name are those of a head without weights.
-        loss = loss if self.sample_weight is None else ""
-        return Step(l, self.layers, self.Y, dA, dZ, loss, head, hidden, slope_at, self.grads)
+        known = loss if self.sample_weight is None else ""
+        return Step(
+            **vars(layer), l=l, layers=self.layers, Y=self.Y, dA=dA, dZ=dZ, loss=known, head=self._head(loss),
+            hidden=hidden, slope_at=slope_at, grads=self.grads,
+        )  # fmt: skip
 
-    def _head(self) -> str:
+    def _head(self, loss: str) -> str:
         """The right line of dZ_L."""
         L = len(self.layers)
-        entropy = f"A{L} - Y"
-        lines = {
-            "binary_cross_entropy": entropy,
-            "softmax_cross_entropy": entropy,
-            "squared_error": f"Z{L} - Y",
-            "": f"(the derivative of each example's loss with respect to Z{L})",
-        }
-        line = lines[_known_by("value", self.network.loss, LOSSES)]
+        own = f"(the derivative of each example's loss with respect to Z{L})"
+        line = {"": own, "squared_error": f"Z{L} - Y"}.get(loss, f"A{L} - Y")
         return f"dZ{L} = {line}" if self.sample_weight is None else f"dZ{L} = ({line.strip('()')}) * sample_weight"
 
-    def backward(self, slopes: Mapping[int, np.ndarray]) -> dict[str, np.ndarray]:
-        """The grads with other slopes in some layers, by the right lines of `steps`."""
-        grads: dict[str, np.ndarray] = {}
-        for l in range(len(self.layers), 0, -1):
-            step = self.step(l)
-            if l < len(self.layers):
-                dA = grads[f"dA{l}"]
-                step = step.given(slopes.get(l, self.layers[l - 1].slope) * dA)
-            grads |= {place(name, l): line(step) for name, line in RIGHT.items()}
-        return grads
+    def by_right_lines(self, layers: tuple[Layer, ...]) -> "Reference":
+        """The same with the slopes of these layers, by the lines of `steps` instead of autodiff."""
+        other, grads = self._replace(layers=layers), {}
+        for l in range(len(layers), 0, -1):
+            step = other.step(l, grads.get(Place("dA", l)))
+            grads |= {step.place(kind): step.right(kind) for kind in RIGHT}
+        hidden = [layer.slope * grads[Place("dA", l)] for l, layer in enumerate(layers[:-1], start=1)]
+        return other._replace(grads=grads, dZ=(*hidden, self.dZ[-1]))
 
 
 def make_reference(
@@ -186,48 +183,33 @@ def _assemble(X, Y, parameters, network, found, weight) -> Reference:
     Zs, As, AL, grads, slopes, hessian = found
     L, A_prevs = len(Zs), [X, *As]
     dZ = [grads.pop(f"dZ{l}") for l in range(1, L + 1)]
-    asked = [dZ[-1], *(slope for slope, *_ in slopes)]
+    undefined = sum(int(np.count_nonzero(~np.isfinite(s))) for s in (dZ[-1], *(slope for slope, *_ in slopes)))
     with np.errstate(all="ignore"):
         dZ[-1], dZL_bar = loss_slopes(network.loss.value, Zs[-1], Y, dZ[-1], weight)
-        told = [activation_slopes(network.hidden.forward, Z, s) for Z, (s, *_) in zip(Zs[:-1], slopes, strict=True)]
-    undefined, unknown = (
-        sum(int(np.count_nonzero(~np.isfinite(s))) for s in some) for some in (asked, [dZ[-1], *(s for s, _ in told)])
-    )
+        filled = [activation_slopes(network.hidden.forward, Z, s) for Z, (s, *_) in zip(Zs[:-1], slopes, strict=True)]
+    unknown = sum(int(np.count_nonzero(~np.isfinite(s))) for s in (dZ[-1], *(slope for slope, _ in filled)))
+    outputs, all_slopes = [*As, AL], [*(slope for slope, _ in filled), np.ones_like(AL)]
     layers = tuple(
-        Layer(
-            A_prevs[l - 1],
-            parameters[f"W{l}"],
-            parameters[f"b{l}"],
-            Zs[l - 1],
-            AL if l == L else As[l - 1],
-            np.ones_like(AL) if l == L else told[l - 1][0],
-        )
+        Layer(A_prevs[l - 1], parameters[f"W{l}"], parameters[f"b{l}"], Zs[l - 1], outputs[l - 1], all_slopes[l - 1])
         for l in range(1, L + 1)
     )
     one_sided = tuple(
         (np.where(np.isfinite(left), left, slope), np.where(np.isfinite(right), right, slope))
-        for (_, left, right, _), (slope, _) in zip(slopes, told, strict=True)
+        for (_, left, right, _), (slope, _) in zip(slopes, filled, strict=True)
     )
     reference = Reference(layers, AL, Y, tuple(dZ), grads, {}, (), (), one_sided, network, undefined, unknown, weight)
-    if undefined:
-        reference = _by_right_lines(reference)
-    # Where a slope is told by differences, so is how far it may be off, in roundings.
-    bars = [bar / ROUNDOFF["float64"] for bar in (dZL_bar, *(bar for _, bar in told))]
+    if undefined:  # one slope that is NaN spoils all of autodiff's
+        reference = reference.by_right_lines(layers)
+    # Where differences tell a slope, they also tell how far it may be off, here in units of roundoff.
+    bars = [bar / ROUNDOFF["float64"] for bar in (dZL_bar, *(bar for _, bar in filled))]
     with np.errstate(all="ignore"):
         return _with_magnitudes(reference, [curvature for *_, curvature in slopes], hessian, bars)
-
-
-def _by_right_lines(reference: Reference) -> Reference:
-    """The grads from the slopes by the lines of `steps`, where one slope that is NaN spoils all of autodiff's."""
-    grads = reference.backward({})
-    hidden = [layer.slope * grads[f"dA{l}"] for l, layer in enumerate(reference.layers[:-1], start=1)]
-    return reference._replace(grads=grads, dZ=(*hidden, reference.dZ[-1]))
 
 
 def _with_magnitudes(
     reference: Reference, curvatures: list[np.ndarray], hessian: np.ndarray, bars: list[np.ndarray]
 ) -> Reference:
-    """S of every leaf. |W| |A| + |b| is also how far, in roundings, Z may be off, layer upon layer; a step that is
+    """S of every leaf. |W| |A| + |b| is also how many units of roundoff Z may be off, layer upon layer; a step that is
     judged by itself starts from the cached Z, which is off by one rounding only."""
     A_sizes, slope_sizes, own = [np.abs(reference.layers[0].A_prev)], [], []
     known = [np.where(np.isfinite(c), c, 0.0) for c in curvatures] if reference.undefined else curvatures
@@ -249,9 +231,10 @@ def _with_magnitudes(
     S, dZ_size = {}, []
     for l in range(len(reference.layers), 0, -1):
         if l < len(reference.layers):
-            size = slope_sizes[l - 1] * S[f"dA{l}"]
+            size = slope_sizes[l - 1] * S[Place("dA", l)]
         dZ_size.insert(0, size)
-        S |= {place(name, l): value for name, value in sizes(reference.step(l), size, A_sizes[l - 1]).items()}
+        step = reference.step(l)
+        S |= {step.place(kind): value for kind, value in sizes(step, size, A_sizes[l - 1]).items()}
     return reference._replace(S=S, dZ_size=tuple(dZ_size), slope_size=tuple(own))
 
 

@@ -11,14 +11,20 @@ def sigmoid(Z: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(Z, -700, 700)))
 
 
+def softmax(Z: np.ndarray, axis: int) -> np.ndarray:
+    """e^Z / sum of e^Z along the axis."""
+    E = np.exp(Z - np.max(Z, axis=axis, keepdims=True))
+    return E / np.sum(E, axis=axis, keepdims=True)
+
+
 def normal_distribution(Z: np.ndarray) -> np.ndarray:
     """Phi(Z)."""
     return np.vectorize(lambda z: 0.5 * math.erfc(-z / math.sqrt(2)), otypes=[float])(Z)
 
 
-def normal_density(Z: np.ndarray) -> np.ndarray:
-    """phi(Z)."""
-    return np.exp(-Z * Z / 2) / math.sqrt(2 * math.pi)
+def gelu_slope(Z: np.ndarray) -> np.ndarray:
+    """Phi(Z) + Z phi(Z)."""
+    return normal_distribution(Z) + Z * np.exp(-Z * Z / 2) / math.sqrt(2 * math.pi)
 
 
 def gelu_tanh_slope(Z: np.ndarray) -> np.ndarray:
@@ -30,8 +36,7 @@ def gelu_tanh_slope(Z: np.ndarray) -> np.ndarray:
 
 def gelu_sigmoid_slope(Z: np.ndarray) -> np.ndarray:
     """The derivative of Z sigmoid(1.702 Z)."""
-    S = sigmoid(1.702 * Z)
-    return S + 1.702 * Z * S * (1 - S)
+    return silu_slope(1.702 * Z)
 
 
 def silu_slope(Z: np.ndarray) -> np.ndarray:
@@ -45,12 +50,15 @@ SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "leaky_relu": lambda Z: np.where(Z >= 0, 1.0, 0.01),
     "sigmoid": lambda Z: sigmoid(Z) * sigmoid(-Z),
     "tanh": lambda Z: 1 - np.tanh(Z) ** 2,
-    "gelu": lambda Z: normal_distribution(Z) + Z * normal_density(Z),
+    "gelu": gelu_slope,
     "silu": silu_slope,
     "softplus": sigmoid,
     "elu": lambda Z: np.exp(np.minimum(Z, 0)),
     "identity": np.ones_like,
 }
+GELU_APPROXIMATIONS = {"sigmoid": gelu_sigmoid_slope, "tanh": gelu_tanh_slope}
+# g0 of an activation Z g0(Z), whose derivative is g0(Z) + Z g0'(Z).
+FIRST_FACTORS = {"silu": sigmoid, "gelu": normal_distribution}
 
 # g' in terms of A (and, where it needs it, of Z): what is to be evaluated at A and not at Z.
 OF_A: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {

@@ -17,39 +17,23 @@ ENTRIES = 400  # that differences look at, of one array
 
 def activation_slopes(g: Callable[[Any], Any], Z: np.ndarray, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """g'(Z) and its error bars: `slopes` where they are finite, else by differences, where these settle."""
-
-    def line(i: int, j: int) -> Callable[[float], float]:
-        return lambda t: _number(g(np.array([[Z[i, j] + t]])))
-
-    return _filled(line, slopes)
+    return _filled(lambda i, j, t: g(np.array([[Z[i, j] + t]])), slopes)
 
 
 def loss_slopes(
-    value: Callable[[Any, Any], Any],
-    ZL: np.ndarray,
-    Y: np.ndarray,
-    slopes: np.ndarray,
-    weight: np.ndarray | None,
+    value: Callable[[Any, Any], Any], ZL: np.ndarray, Y: np.ndarray, slopes: np.ndarray, weight: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """dZL, the same of the loss of each example, times its weight."""
     w = np.ones(ZL.shape[1]) if weight is None else weight
-
-    def line(i: int, j: int) -> Callable[[float], float]:
-        unit = np.eye(len(ZL))[:, i : i + 1]
-        return lambda t: w[j] * _number(value(ZL[:, j : j + 1] + t * unit, Y[:, j : j + 1]))
-
-    return _filled(line, slopes)
+    units = np.eye(len(ZL))[:, :, None]
+    return _filled(lambda i, j, t: w[j] * value(ZL[:, j : j + 1] + t * units[i], Y[:, j : j + 1]), slopes)
 
 
-def _filled(line: Callable[[int, int], Callable[[float], float]], slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _filled(f: Callable[[int, int, float], Any], slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     filled, bars = np.array(slopes), np.zeros_like(slopes)
     with jax.enable_x64(True):
-        for i, j in np.argwhere(~np.isfinite(slopes))[:ENTRIES]:
-            found = derivative(line(int(i), int(j)))
+        for i, j in np.argwhere(~np.isfinite(slopes))[:ENTRIES].tolist():
+            found = derivative(lambda t, i=i, j=j: float(np.asarray(f(i, j, t)).reshape(())))
             if np.isfinite(found).all():
                 filled[i, j], bars[i, j] = found
     return filled, bars
-
-
-def _number(array: Any) -> float:
-    return float(np.asarray(array).reshape(()))

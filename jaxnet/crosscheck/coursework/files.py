@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 
 from ...errors import InputError
 from ...text import printable, printable_lines
-from ..report import Finding, FunctionReport, Verdict, explained, grouped, kind_of, overall, plain, said
+from ..report import Finding, Place, Verdict, explained, grouped, overall, plain, reported
 from .supervision import answers_of
+from .trying import FunctionReport
 
 
 LARGEST = 64 * 2**20  # bytes of source code, with the figures that a notebook holds
@@ -53,19 +54,20 @@ class FileReport:
     def _function_by_function(self) -> list[str]:
         lines: list[str] = []
         wide = max(len(function.name) for function in self.functions)
-        told: dict[tuple[str, str], str] = {}  # where each error was told first
+        first: dict[tuple[str, str], str] = {}  # where each error was reported first
         for function in self.functions:
-            errors = [(kind_of(finding.place), finding.code) for finding in function.findings]
-            before = dict.fromkeys(told[error] for error in errors if error in told)
-            repeated = errors and all(error in told for error in errors)
-            as_before = f", as `{'`, `'.join(before)}` does" if repeated else ""
-            lines.append(f"{function.name:{wide}}  {said(function.verdict)}{as_before}")
+            errors = [(finding.place.kind, finding.code) for finding in function.findings]
+            repeated = errors and all(error in first for error in errors)
+            before = "`, `".join(dict.fromkeys(first[error] for error in errors)) if repeated else ""
+            lines.append(
+                f"{function.name:{wide}}  {reported(function.verdict)}" + (f", as `{before}` does" if repeated else "")
+            )
             if function.verdict is not Verdict.AGREE and not function.findings:
                 lines.append(f"  {function.reason}")
             for finding in [] if repeated else grouped(function.findings):
                 lines += explained(finding)
             lines += [f"  note: {note}" for note in function.notes]
-            told |= {error: function.name for error in errors if error not in told}
+            first = dict.fromkeys(errors, function.name) | first
         return lines
 
 
@@ -84,7 +86,7 @@ def check_file(path: str | os.PathLike, *, time_limit: float = 60.0) -> FileRepo
     if not 0 < time_limit < math.inf:
         raise InputError(f"time_limit is {time_limit}; expected seconds, more than 0")
     messages, end = answers_of(path.resolve(), time_limit)
-    results: dict[str, FunctionReport | None] = {}  # None until it is told
+    results: dict[str, FunctionReport | None] = {}  # None until it is reported
     notes, importing, finished = [], "import", False
     for message in messages:
         match message:
@@ -119,13 +121,13 @@ def _functions(results: Mapping[str, FunctionReport | None], end: str) -> tuple[
 
 
 def _check_source(path: Path, name: str) -> None:
-    """Raises `InputError`, before any process is started, for what is no source of Python code."""
+    """Raises `InputError`, before any process is started, for what is not Python source code."""
     expected = "expected a Python file with functions of the course, or a notebook"
     try:
         if path.is_dir():
             raise InputError(f"{name} is a folder; {expected}")
         if not path.is_file():
-            raise InputError(f"{name} is no file; {expected}")
+            raise InputError(f"{name} is not a file; {expected}")
         if path.suffix.lower() not in (".py", ".ipynb"):
             raise InputError(f"{name} does not end in .py or .ipynb; {expected}")
         size = path.stat().st_size
@@ -140,11 +142,18 @@ def _function(result: dict[str, Any]) -> dict[str, FunctionReport]:
     """What the process wrote, as a record again, by name."""
     try:
         findings = tuple(
-            Finding(**finding | {"rivals": tuple(finding["rivals"]), "residual": float(finding["residual"])})
+            Finding(
+                **finding
+                | {
+                    "place": Place.read(finding["place"]),
+                    "rivals": tuple(finding["rivals"]),
+                    "residual": float(finding["residual"]),
+                }
+            )
             for finding in result["findings"]
         )
         verdict, notes = Verdict(result["verdict"]), tuple(result["notes"])
         found = FunctionReport(result["name"], verdict, result["reason"], findings, notes, result["table"])
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return {}
     return {found.name: found}

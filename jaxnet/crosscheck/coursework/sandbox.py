@@ -21,11 +21,12 @@ from typing import Any, NoReturn
 
 from ...errors import InputError
 from ..foreign import CELL, cut, error_text, line_of, location
-from ..report import FunctionReport, Verdict, plain
+from ..report import Verdict, plain
 from .course import CHECKS, checks
 from .notebook import code_cells
 from .process_tree import follow_parent
 from .supervision import UNHEARD
+from .trying import FunctionReport
 
 
 MEMORY, FILE_SIZE = 4 * 2**30, 2**30  # bytes, of a process and of a file that it writes

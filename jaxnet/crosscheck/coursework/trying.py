@@ -1,9 +1,9 @@
-"""Somebody's function, called with right inputs, and what it returns held against what it should."""
+"""Somebody's function, called with right inputs, and what it returns compared with what it should."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,17 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...network import Network
-from ..backprop.points import good_point
+from ..backprop.power import good_point
 from ..backprop.reference import Reference, make_reference
 from ..backprop.steps import Step
 from ..compare import ROUNDOFF
-from ..fits import Array, fitted, residual
 from ..foreign import NotNumbers, as_numbers, error_text, kind_of_value, location, source_of
-from ..report import Finding, FunctionReport, Verdict, overall
+from ..hypotheses import Array, Hypothesis, diagnose, residual
+from ..report import Finding, Place, Verdict, overall
 
 
 Functions = Mapping[str, Any]  # what a file defines
-Slips = Mapping[str, tuple[str, Callable[[], Any]]]  # code -> (what is wrong, what it gives)
 
 
 class Refused(Exception):
@@ -30,7 +29,19 @@ class Refused(Exception):
 
 
 class NotDeterministic(Refused):
-    """It returned something else when it was called again: no other word about its values would be true."""
+    """It returned something else when it was called again: nothing else about its values would be true."""
+
+
+@dataclass(frozen=True)
+class FunctionReport:
+    """What was found of one function of a file."""
+
+    name: str
+    verdict: Verdict
+    reason: str
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    table: str = ""  # of the chain: every gradient, a line each
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,8 @@ class Point:
 
     def step(self, activation: str) -> Step:
         """The backward of layer 2, whose dZ has several units and several examples."""
-        return (self.relu if activation == "relu" else self.sigmoid).step(2)
+        reference = self.relu if activation == "relu" else self.sigmoid
+        return replace(reference.step(2), numbered=False)
 
 
 @lru_cache(maxsize=8)
@@ -52,12 +64,11 @@ def make_point(dims: tuple[int, ...], m: int) -> Point:
     return Point(make_reference(X, Y, parameters, Network()), make_reference(X, Y, parameters, Network("sigmoid")))
 
 
-def worst(name: str, found: list[FunctionReport]) -> FunctionReport:
-    """The first point at which the function is wrong, else the first."""
+def worst(found: list[FunctionReport]) -> FunctionReport:
+    """The first try in which the function is wrong, else the first, with the notes of all."""
     verdict = overall(check.verdict for check in found)
     chosen = next(check for check in found if check.verdict is verdict)
-    notes = tuple(dict.fromkeys(note for check in found for note in check.notes))
-    return FunctionReport(name, verdict, chosen.reason, chosen.findings, notes, chosen.table)
+    return replace(chosen, notes=tuple(dict.fromkeys(note for check in found for note in check.notes)))
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -123,29 +134,30 @@ def _arrays_in(value: Any) -> Iterator[np.ndarray]:
         yield from _arrays_in(item)
 
 
+def _read(returned: Any, kind: Any, how: Callable[[Any], Any], expected: str) -> Any:
+    """What a function returned, if it is of a kind that can be read as expected."""
+    if not isinstance(returned, kind):
+        raise Refused(f"it returned {kind_of_value(returned)}; {expected}")
+    try:
+        return how(returned)
+    except Exception as error:  # a subclass of somebody's own
+        raise Refused(f"the {kind_of_value(returned)} that it returned cannot be read: {error_text(error)}") from None
+
+
 def parts(returned: Any, names: str) -> tuple:
     """The things that a function returned, if they are as many as expected: "Z, cache"."""
     count = len(names.split(", "))
     expected = f"expected {('two', 'three')[count - 2]} things: {names}"
-    if not isinstance(returned, tuple | list):
-        raise Refused(f"it returned {kind_of_value(returned)}; {expected}")
-    try:
-        found = tuple(returned)
-    except Exception as error:  # a subclass of somebody's own
-        raise Refused(f"the {kind_of_value(returned)} that it returned cannot be read: {error_text(error)}") from None
+    found = _read(returned, tuple | list, tuple, expected)
     if len(found) != count:
         raise Refused(f"it returned {len(found)} thing{'s' if len(found) != 1 else ''}; {expected}")
     return found
 
 
 def entries(returned: Any, keys: str) -> dict[str, Any]:
-    """What a function returned as a dict; what it should have in it is said by `keys`."""
-    if not isinstance(returned, Mapping):
-        raise Refused(f"it returned {kind_of_value(returned)}; expected a dict with the keys {keys}")
-    try:
-        return {key: value for key, value in returned.items() if isinstance(key, str)}
-    except Exception as error:  # a mapping of somebody's own
-        raise Refused(f"the {kind_of_value(returned)} that it returned cannot be read: {error_text(error)}") from None
+    """What a function returned as a dict, which should have the `keys`."""
+    expected = f"expected a dict with the keys {keys}"
+    return _read(returned, Mapping, lambda d: {k: v for k, v in d.items() if isinstance(k, str)}, expected)
 
 
 def numbers(what: str, returned: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -163,32 +175,24 @@ def numbers(what: str, returned: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def fresh(parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Copies, into which a function may write."""
     return {name: np.array(value) for name, value in parameters.items()}
 
 
-def wrong(name: str, findings: list[Finding]) -> FunctionReport:
-    if not findings:
-        return FunctionReport(name, Verdict.AGREE, "")
-    return FunctionReport(name, Verdict.DISAGREE, findings[0].text, tuple(findings))
+def wrong(name: str, findings: Iterable[Finding]) -> FunctionReport:
+    """The report on a function with these errors, if any."""
+    found = tuple(findings)
+    return FunctionReport(name, Verdict.DISAGREE if found else Verdict.AGREE, found[0].text if found else "", found)
 
 
-def compared(name: str, what: str, got: Any, want: np.ndarray, line: str, slips: Slips) -> FunctionReport:
+def compared(
+    name: str, what: str, got: Any, want: np.ndarray, line: str, slips: Iterable[Hypothesis]
+) -> FunctionReport:
     """One array against what it should be, by the slips that are known of it and then by the fits."""
     array = numbers(what, got, want.shape)
     tolerance = 1e-10 * max(1.0, float(np.max(np.abs(want))))
     if residual(array, want, tolerance) <= 1:
-        return FunctionReport(name, Verdict.AGREE, "")
-    for code, (text, value) in slips.items():
-        try:
-            off = residual(array, value(), tolerance)
-        except ValueError:  # shapes that do not fit: it cannot be this
-            continue
-        if off <= 1:
-            return wrong(name, [Finding(what, code, text, line, off)])
-    if array.shape != want.shape and array.size != want.size:
-        text = f"{what} has shape {array.shape}; expected {want.shape}"
-        return wrong(name, [Finding(what, "unknown-shape", text, line)])
-    fit = fitted(Array(array, want, tolerance, ROUNDOFF["float64"]))
-    if fit is None:
-        return wrong(name, [Finding(what, "unknown", f"{what} is wrong in a way not known here", line)])
-    return wrong(name, [Finding(what, fit.code, fit.text.replace("{what}", what), line, fit.residual)])
+        return wrong(name, [])
+    return wrong(
+        name, [diagnose(Place(what), what, Array(array, want, tolerance, ROUNDOFF["float64"]), slips, line)[1]]
+    )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -92,3 +93,8 @@ def cast(leaf: Any, dtype: Any) -> Any:
 def cast64(leaf: Any) -> Any:
     """Arrays of floats to float64."""
     return cast(leaf, np.float64) if is_array(leaf) else leaf
+
+
+def in_precision_of(args: tuple) -> AbstractContextManager:
+    """float64 for code that is given float64, which JAX would otherwise cut to float32."""
+    return jax.enable_x64(any(str(getattr(leaf, "dtype", "")) == "float64" for leaf in jax.tree.leaves(args)))

@@ -1,7 +1,7 @@
 """How far rounding may have taken a gradient and its reference apart at this point, and what lies around the point.
 
-Both are asked again: with other roundings, where a gradient or the function is NumPy code, and next to the point, where
-no kink is. It is done only where a gradient is further off than the rounding of well-conditioned code explains.
+Both are asked again: with other rounding errors, where a gradient or the function is NumPy code, and next to the point,
+where no kink is. It is done only where a gradient is further off than the rounding of well-conditioned code explains.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,11 +13,10 @@ import jax
 import numpy as np
 
 from ..compare import ROUNDOFF
-from .arguments import fresh
+from .arguments import fresh, in_precision_of
 from .function import Function
-from .perturbed import Roundings, lossy_sum, noise
+from .perturbed import Run, lossy_sum, noise
 from .returned import gradient_as_leaves
-from .rules import in_precision_of
 
 
 Entries = Sequence[tuple[int, ...]]
@@ -41,19 +40,17 @@ class Tested:
 
     @cached_property
     def noise(self) -> list[np.ndarray]:
-        """How far other roundings take each entry; zeros for code that is not NumPy's."""
-        got = [g.astype(np.float64) for g in self.got]
+        """How far other rounding errors take each entry; zeros for code that is not NumPy's."""
         try:
-            parts = noise(self._flat, np.concatenate([g.ravel() for g in got]), 2 * self.function.roundoff)
+            parts = noise(self._flat, _joined(self.got), 2 * self.function.roundoff)
         except Exception:  # of whatever kind: code that takes no arrays of another kind
-            return [np.zeros(g.shape) for g in got]
-        ends = np.cumsum([g.size for g in got])[:-1]
-        return [part.reshape(g.shape) for part, g in zip(np.split(parts, ends), got, strict=True)]
+            return [np.zeros(g.shape) for g in self.got]
+        ends = np.cumsum([g.size for g in self.got])[:-1]
+        return [part.reshape(g.shape) for part, g in zip(np.split(parts, ends), self.got, strict=True)]
 
     def lossy_sum(self) -> str:
         """Where it loses its digits."""
-        got = np.concatenate([g.astype(np.float64).ravel() for g in self.got])
-        return lossy_sum(self._flat, got, 2 * self.function.roundoff)
+        return lossy_sum(self._flat, _joined(self.got), 2 * self.function.roundoff)
 
     def at(self, leaves: Sequence[np.ndarray]) -> list[np.ndarray] | None:
         """The gradient at other leaves, with arguments in float64; None where it takes none such."""
@@ -72,13 +69,16 @@ class Tested:
         with in_precision_of(args):
             return gradient_as_leaves(self.call(*args), self.function).leaves
 
-    def _flat(self, run: Roundings) -> np.ndarray:
-        leaves = self._called(tuple(jax.tree.map(run.wrap, fresh(self.function.args))))
-        return np.concatenate([leaf.astype(np.float64).ravel() for leaf in leaves])
+    def _flat(self, run: Run) -> np.ndarray:
+        return _joined(self._called(tuple(jax.tree.map(run.wrap, fresh(self.function.args)))))
+
+
+def _joined(leaves: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([leaf.astype(np.float64).ravel() for leaf in leaves])
 
 
 def reference_noise(function: Function, i: int, entries: Entries) -> np.ndarray:
-    """How far other roundings take the complex step of these entries of leaf i."""
+    """How far other rounding errors take the complex step of these entries of leaf i."""
     return noise(partial(_steps, function, i, entries), _steps(function, i, entries), 2 * ROUNDOFF["float64"])
 
 
@@ -88,10 +88,19 @@ def reference_lossy_sum(function: Function, i: int) -> str:
     return lossy_sum(step, step(), 2 * ROUNDOFF["float64"])
 
 
-def _steps(function: Function, i: int, entries: Entries, run: Roundings | None = None) -> np.ndarray:
-    run = run or Roundings()
+def _steps(function: Function, i: int, entries: Entries, run: Run | None = None) -> np.ndarray:
+    run = run or Run()
     units = [(function.unit(i, entry), entry) for entry in entries]
     return np.array([function.by_complex_step(i, unit, run.wrap) / unit[entry] for unit, entry in units])
+
+
+def reference_at(
+    function: Function, leaves: Sequence[np.ndarray], i: int, entries: Entries, run: Run | None = None
+) -> np.ndarray:
+    """What these entries of leaf i should be at other leaves: by autodiff or the complex step; NaN where neither is."""
+    if function.traceable:
+        return chosen(function.autodiff(leaves)[i], entries)
+    return _steps(function.moved_to(leaves), i, entries, run)
 
 
 def unevenness(tested: Tested, i: int, entries: Entries, referenced: bool) -> np.ndarray:
@@ -121,10 +130,9 @@ def unevenness(tested: Tested, i: int, entries: Entries, referenced: bool) -> np
 
 def right_when_smaller(tested: Tested, i: int, entries: Entries, *, guards: bool = True) -> bool:
     """Does the gradient agree to nearly all digits at some smaller leaves, where a function has its digits?"""
-    function = tested.function
     for share in (0.5, 0.25, 0.1, 0.05):
-        leaves = function.stretched(share)
-        want, got = reference_at(function, leaves, i, entries, Roundings(guards=guards)), tested.at(leaves)
+        leaves = tested.function.stretched(share)
+        want, got = reference_at(tested.function, leaves, i, entries, Run(guards=guards)), tested.at(leaves)
         if got is None:
             return False
         off = np.abs(chosen(got[i], entries) - want)
@@ -135,7 +143,7 @@ def right_when_smaller(tested: Tested, i: int, entries: Entries, *, guards: bool
 
 def without_guards(tested: Tested, i: int, entries: Entries) -> str:
     """The guards of the cost, `A + 1e-8` or a clip, if the gradient is that of the cost without them; else empty."""
-    run = Roundings(guards=False)
+    run = Run(guards=False)
     tested.function.value_with(run.wrap)
     if not run.left_out or not right_when_smaller(tested, i, entries, guards=False):
         return ""
@@ -154,24 +162,15 @@ def nearby(function: Function) -> list[list[np.ndarray]]:
     leaf its entries): so every unit of a network whose Z are all 0 is on, or off, with those above it.
     """
     sizes = [function.sizes(i) for i in range(len(function.leaves))]
-    total = sum(size.size for size in sizes)
-    ramp = np.geomspace(1e-15, 1e-6, total)
+    counts = [size.size for size in sizes]
+    ramp = np.geomspace(1e-15, 1e-6, counts[0])
     if len(sizes) > 1:
-        ramp = np.repeat(np.geomspace(1e-15, 1e-6, len(sizes)), [size.size for size in sizes])
+        ramp = np.repeat(np.geomspace(1e-15, 1e-6, len(sizes)), counts)
     random = np.random.default_rng(0)
-    shares = [NEARBY * random.uniform(-1, 1, size=total) for _ in range(4)]
+    shares = [NEARBY * random.uniform(-1, 1, size=sum(counts)) for _ in range(4)]
     shares += [sign * up for up in (ramp, ramp.max() / ramp * ramp.min()) for sign in (1, -1)]
-    ends, points = np.cumsum([size.size for size in sizes])[:-1], []
+    ends, points = np.cumsum(counts)[:-1], []
     for share in shares:
         parts = zip(function.leaves, sizes, np.split(share, ends), strict=True)
         points.append([np.array(leaf + part.reshape(leaf.shape) * size) for leaf, size, part in parts])
     return points
-
-
-def reference_at(
-    function: Function, leaves: Sequence[np.ndarray], i: int, entries: Entries, run: Roundings | None = None
-) -> np.ndarray:
-    """What these entries of leaf i should be at other leaves: by autodiff or the complex step; NaN where neither is."""
-    if function.traceable:
-        return chosen(function.autodiff(leaves)[i], entries)
-    return _steps(function.moved_to(leaves), i, entries, run)

@@ -111,9 +111,8 @@ class Function:
         """`<cotangent, fun>` at other leaves, in float64. They are copied, since `fun` may write into them."""
         with jax.enable_x64(self.wide):
             function = self._compiled if self.traceable and not self.compiled else self._scalar
-            return float(
-                np.asarray(function([np.array(leaf, self._dtype) for leaf in leaves], self._others(self._dtype)))
-            )
+            given = [np.array(leaf, self._dtype) for leaf in leaves]
+            return float(np.asarray(function(given, self._others(self._dtype))))
 
     @cached_property
     def start(self) -> float:
@@ -127,13 +126,17 @@ class Function:
             cast = [jnp.asarray(leaf, dtype) for leaf in (self.leaves if leaves is None else leaves)]
             return [np.asarray(g, np.float64) for g in self._gradient(cast, self._others(dtype))]
 
+    def line(self, i: int, direction: np.ndarray) -> Callable[[float], float]:
+        """The values along a direction of leaf i."""
+        return lambda t: self.value(self.moved(i, t * direction))
+
     def along(self, i: int, direction: np.ndarray) -> Estimate:
         """The derivative along a direction of leaf i, by differences."""
-        return along(lambda t: self.value(self.moved(i, t * direction)), self.fine, self.value_noise)
+        return along(self.line(i, direction), self.fine, self.value_noise)
 
     @cached_property
     def value_noise(self) -> float:
-        """How far other roundings take the value, of NumPy code; 0 where that cannot be told."""
+        """How far other rounding errors take the value, of NumPy code; 0 where that cannot be told."""
         if self.traceable:
             return 0.0
         try:
@@ -209,7 +212,7 @@ class Function:
         return replace(self, args=tuple(jax.tree.unflatten(structure, filled)))
 
     def moved_by_rounding(self, u: float, sign: int) -> list[np.ndarray]:
-        """The leaves, every entry one rounding larger or smaller by turns."""
+        """The leaves, every entry one unit of roundoff larger or smaller by turns."""
         turns = [np.where(np.arange(leaf.size).reshape(leaf.shape) % 2, 1, -1) for leaf in self.leaves]
         return [np.array(leaf * (1 + sign * u * turn)) for leaf, turn in zip(self.leaves, turns, strict=True)]
 

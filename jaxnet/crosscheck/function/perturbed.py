@@ -1,4 +1,4 @@
-"""NumPy code run again with other roundings: what that changes in its answer is what rounding may have done to it.
+"""NumPy code run again with other rounding errors: what they change in its answer is what rounding may have done to it.
 
 Arrays of the kind `Perturbed` move every entry that an operation has rounded by one unit in its last place, up or down
 at random (Monte Carlo arithmetic: Parker 1997, *Monte Carlo Arithmetic*). The code need not be read for it, and it
@@ -42,7 +42,7 @@ ANALYTIC: dict[np.ufunc, Callable[..., np.ndarray]] = {
 NEUTRAL = {np.add: 0, np.subtract: 0, np.multiply: 1}  # where one term is that, the other is the result
 
 
-class Roundings:
+class Run:
     """One run: its random signs, the units it moves by and, with `at`, the one sum whose terms alone are moved.
 
     With `guards=False` what keeps a logarithm from 0 is left out: a tiny number added, a clip just inside of 0 and 1.
@@ -54,7 +54,7 @@ class Roundings:
         self.sums: list[tuple[float, str]] = []  # of every a + b and a - b: the factor it is smaller by, and its source
 
     def wrap(self, array: Any) -> Any:
-        """The array, with operations that are perturbed; what is no array of floats as it is."""
+        """The array, with operations that are perturbed; anything but an array of floats as it is."""
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fc":
             return array
         wrapped = array.view(Perturbed)
@@ -75,7 +75,7 @@ class Roundings:
 class Perturbed(np.ndarray):
     """An array in a run, which goes along to its views and to whatever is made of it."""
 
-    run: Roundings | None = None
+    run: Run | None = None
 
     def __array_finalize__(self, parent: Any) -> None:
         self.run = getattr(parent, "run", None)
@@ -127,7 +127,7 @@ def _bare(x: Any) -> Any:
     return x.view(np.ndarray) if isinstance(x, Perturbed) else x
 
 
-def _rounded(run: Roundings, ufunc: np.ufunc, terms: list[Any], result: np.ndarray) -> np.ndarray:
+def _rounded(run: Run, ufunc: np.ufunc, terms: list[Any], result: np.ndarray) -> np.ndarray:
     """The result, moved where it was rounded."""
     if result.dtype.kind not in "fc" or ufunc in EXACT or run.at is not None or not run.eps:
         return result
@@ -139,7 +139,7 @@ def _rounded(run: Roundings, ufunc: np.ufunc, terms: list[Any], result: np.ndarr
 
 
 def _guarded(ufunc: np.ufunc, terms: list[Any]) -> np.ndarray | None:
-    """The array that a guard with constants like 1e-8 or 1 - 1e-8 is put on; None where this is no guard."""
+    """The array that a guard with constants like 1e-8 or 1 - 1e-8 is put on; None where this is not a guard."""
     arrays = [x for x in terms if np.ndim(x)]
     limits = [float(x) for x in terms if x is not None and not np.ndim(x) and not np.iscomplexobj(x)]
     if len(arrays) != 1 or len(arrays) + len(limits) != sum(x is not None for x in terms):
@@ -149,7 +149,7 @@ def _guarded(ufunc: np.ufunc, terms: list[Any]) -> np.ndarray | None:
     return arrays[0] if is_guard and limits and all(near) else None
 
 
-def _summed(run: Roundings, ufunc: np.ufunc, terms: list[Any]) -> list[Any]:
+def _summed(run: Run, ufunc: np.ufunc, terms: list[Any]) -> list[Any]:
     """Notes how little of the terms is left in their sum; moves the terms of the one that is asked about."""
     a, b = (np.asarray(term) for term in terms)
     with np.errstate(all="ignore"):
@@ -176,14 +176,14 @@ def _source() -> str:
     return printable(text.decode(errors="replace"))
 
 
-Answer = Callable[[Roundings], np.ndarray]
+Answer = Callable[[Run], np.ndarray]
 
 
 def noise(answer: Answer, want: np.ndarray, eps: float) -> np.ndarray:
-    """How far other roundings take each entry from `want`; infinite where they leave it not finite."""
+    """How far other rounding errors take each entry from `want`; infinite where they leave it not finite."""
     off = np.zeros(np.shape(want))
     for seed in range(RUNS):
-        moved = np.abs(np.asarray(answer(Roundings(seed, eps)), np.float64) - want)
+        moved = np.abs(np.asarray(answer(Run(seed, eps)), np.float64) - want)
         off = np.maximum(off, np.nan_to_num(moved, nan=np.inf, posinf=np.inf))
     # By chance the signs of one entry may cancel in every run; then it is as the others.
     known = np.isfinite(want) & np.isfinite(off) & (want != 0)
@@ -196,12 +196,12 @@ def lossy_sum(answer: Answer, want: np.ndarray, eps: float) -> str:
 
     Of the sums that are much smaller than their terms it is the one whose terms, a unit off, change the answer most.
     """
-    run = Roundings(0, eps, at=-1)
+    run = Run(0, eps, at=-1)
     answer(run)
     worst, expression = 0.0, ""
     for at, (lost, source) in enumerate(run.sums):
         if lost > LOST and source:
-            moved = np.abs(np.asarray(answer(Roundings(0, eps, at)), np.float64) - want)
+            moved = np.abs(np.asarray(answer(Run(0, eps, at)), np.float64) - want)
             effect = float(np.max(np.nan_to_num(moved, nan=np.inf, posinf=np.inf), initial=0.0))
             worst, expression = (effect, source) if effect > worst else (worst, expression)
     return expression

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from ..compare import ROUNDOFF
-from ..report import Finding
+from ..report import Finding, Place
 from .arguments import dtype_of, has_derivative
 from .function import Function
 
@@ -32,7 +32,7 @@ def gradient_as_leaves(gradient: Any, function: Function) -> Returned:
     if not with_derivative <= set(got) <= set(wanted):
         names = [", ".join(key or "one array" for key in sorted(keys)) or "none" for keys in (got, with_derivative)]
         text = f"the gradient has the leaves {names[0]}; expected those of args[wrt]: {names[1]}"
-        return Returned([], (Finding("gradient", "structure", text, ""),))
+        return Returned([], (Finding(Place("gradient"), "structure", text),))
     names = [name for i in function.positions for name, _ in function.named[i]]
     wrong, notes, leaves = [], [], []
     for name, (path, leaf) in zip(names, wanted.items(), strict=True):
@@ -57,7 +57,7 @@ def _as_array(leaf: Any) -> np.ndarray:
 def _not_numbers(name: str, array: np.ndarray, leaf: Any) -> Iterator[Finding]:
     if array.dtype.kind not in "biuf" and str(array.dtype) not in ROUNDOFF:
         text = f"the gradient by {name} is {dtype_of(leaf)}; expected an array of floats"
-        yield Finding(name, "not-numbers", text, "")
+        yield Finding(Place(name), "not-numbers", text)
 
 
 def _of_a_constant(name: str, leaf: Any, got: Any) -> Iterator[Finding]:
@@ -68,4 +68,4 @@ def _of_a_constant(name: str, leaf: Any, got: Any) -> Iterator[Finding]:
     if array.dtype.kind not in "biuf" and str(array.dtype) not in ROUNDOFF or array.any():
         kind = "is empty" if np.size(leaf) == 0 else f"is {dtype_of(leaf)} and has no derivative"
         text = f"the gradient by {name}, which {kind}, is {dtype_of(got)} and not 0; expected zeros, float0 or None"
-        yield Finding(name, "constant", text, "")
+        yield Finding(Place(name), "constant", text)

@@ -240,7 +240,7 @@ def protocol(backward):
     return {check.name: check.verdict for check in report.protocol}, report
 
 
-def test_the_librarys_own_backward_keeps_every_promise():
+def test_the_librarys_own_backward_has_every_property():
     held, report = protocol(None)
     assert set(held) == {
         "structure",
@@ -251,14 +251,14 @@ def test_the_librarys_own_backward_keeps_every_promise():
         "additive over the batch",
         "training's gradient",
     }
-    assert report.agrees and [t.leaf for t in report.triangle] == ["dW1", "db1", "dW2", "db2", "dW3", "db3"]
-    for t in report.triangle:
+    assert report.agrees and [t.leaf for t in report.three_way] == ["dW1", "db1", "dW2", "db2", "dW3", "db3"]
+    for t in report.three_way:
         assert abs(t.hand - t.differences) <= 10 * t.error_bar
         (h, first), (smaller, second) = t.taylor[2:4]
         assert second < 0.05 * first and h == 10 * smaller  # of second order
 
 
-def test_code_that_numpy_widens_keeps_its_promises_in_float32():
+def test_code_that_numpy_widens_keeps_its_properties_in_float32():
     """float32 times a Python number stays float32 in JAX, but float64 factors make it float64 in NumPy."""
     X, Y, parameters = drawn.problem(DIMS, M, dtype=np.float32)
     assert jaxnet.check_backward(X, Y, parameters, backward=course.backward, dtype="float32").agrees
@@ -330,7 +330,7 @@ def without_db1(AL, Y, caches):
         (without_db1, "structure"),
     ],
 )
-def test_a_broken_promise_is_named(backward, failing):
+def test_a_property_that_fails_is_named(backward, failing):
     held, report = protocol(backward)
     assert held[failing] is Verdict.DISAGREE and report.verdict is Verdict.DISAGREE and failing in str(report)
 

@@ -360,5 +360,5 @@ def test_a_file_that_cannot_be_used_is_told(write, source, message):
 
 
 def test_no_file_is_told(tmp_path):
-    with pytest.raises(jaxnet.InputError, match="is no file; expected a Python file"):
+    with pytest.raises(jaxnet.InputError, match="is not a file; expected a Python file"):
         jaxnet.check_file(tmp_path / "none.py")

@@ -217,12 +217,12 @@ def test_a_module_that_is_not_the_one_beside_is_named(tmp_path):
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("none.py", "none.py is no file; expected a Python file"),
+        ("none.py", "none.py is not a file; expected a Python file"),
         ("folder.py", "folder.py is a folder; expected a Python file"),
         ("text.txt", "does not end in .py or .ipynb"),
         ("x" * 300 + ".py", "cannot be read: File name too long"),
-        ("nul\0.py", r"nul\\x00.py is no file"),
-        ("esc\x1b.py", r"esc\\x1b.py is no file"),
+        ("nul\0.py", r"nul\\x00.py is not a file"),
+        ("esc\x1b.py", r"esc\\x1b.py is not a file"),
     ],
 )
 def test_what_is_no_source_is_told_before_a_process_starts(name, message, tmp_path, monkeypatch):

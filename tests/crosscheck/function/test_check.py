@@ -110,9 +110,9 @@ def product(rule):
 def test_the_rule_of_a_custom_vjp_is_held_against_its_primal(rule, verdict, code):
     report = check_gradient(product(rule), args=(X, X + 1), wrt=(0, 1))
     assert report.verdict is verdict and [finding.code for finding in report.findings] == ([code] if code else [])
-    promises = {check.name: check.verdict for check in report.protocol}
-    assert promises["primal unchanged"] is Verdict.AGREE
-    assert (promises["linear in the cotangent"] is Verdict.DISAGREE) == (code == "cotangent-ignored")
+    properties = {check.name: check.verdict for check in report.protocol}
+    assert properties["primal unchanged"] is Verdict.AGREE
+    assert (properties["linear in the cotangent"] is Verdict.DISAGREE) == (code == "cotangent-ignored")
 
 
 def test_a_rule_may_have_arguments_that_are_not_differentiated():
@@ -142,7 +142,7 @@ def test_a_rule_that_changes_the_value_is_told():
 def test_a_slope_between_the_two_of_a_kink_is_a_convention(fun, slope):
     z = np.array([1.0, -1.0, 0.0, 2.0])
     report = check_gradient(fun, lambda z: np.where(z == 0, slope, z > 0), args=(z,), thorough=False)
-    assert report.agrees and "a convention and no error" in report.conventions[0]
+    assert report.agrees and "a convention, not an error" in report.conventions[0]
 
 
 @pytest.mark.parametrize("slope", [-0.2, 1.2])
@@ -197,7 +197,7 @@ def test_large_leaves_of_numpy_functions_are_looked_at_in_places():
 # ---- the protocol
 
 
-def test_promises_of_a_gradient_are_checked():
+def test_properties_of_a_gradient_are_checked():
     def writes(x):
         x += 1
         return 2 * (x - 1)

@@ -13,7 +13,7 @@ from ...parameters import FrozenDict, checked_layer_dims
 from ...types import PRNGKeyArray
 from ..compare import ROUNDOFF
 from ..report import Power
-from .bugs import Bug, known
+from .bugs import known
 from .reference import Reference, make_reference
 from .steps import RIGHT, Step, sizes
 
@@ -24,37 +24,32 @@ TRIES = 50
 
 def measure_power(reference: Reference) -> Power:
     """Makes every known error at every layer, and counts those that move what the step makes by more than rounding."""
-    seen, total, hidden, advice = 0, 0, {}, {}
+    seen, total, advice = 0, 0, {}
+    hidden: dict[str, list[int]] = {}
     with np.errstate(all="ignore"):
         for l in range(len(reference.layers), 0, -1):
             step = reference.step(l)
-            scale = reference.dZ_size[l - 1]
-            size = sizes(step, scale, np.abs(step.layer.A_prev))
-            for name, bugs in known(step).items():
-                for bug in bugs:
-                    shows = _shows(bug, name, step, size, reference.bound)
-                    if shows is None:
+            size = sizes(step, reference.dZ_size[l - 1], np.abs(step.A_prev))
+            for kind in ("dZ", *RIGHT):
+                for bug in known(kind, step):
+                    value = bug.made(step)
+                    if value is None:
                         continue
+                    shows = _shows(value, kind, step, size, reference.bound)
                     total, seen = total + 1, seen + shows
                     if not shows:
-                        hidden.setdefault(f"{bug.place}: {bug.code}", []).append(l)
-                        advice.setdefault(bug.reveal, None)
-    return Power(
-        seen,
-        total,
-        tuple(f"{code} (layer {', '.join(map(str, layers))})" for code, layers in hidden.items()),
-        tuple(reveal for reveal in advice if reveal),
-    )
+                        name = "head" if kind == "dZ" and step.is_head else kind
+                        hidden.setdefault(f"{name}: {bug.code}", []).append(l)
+                        advice.setdefault(bug.advice, None)
+    invisible = tuple(f"{code} (layer {', '.join(map(str, layers))})" for code, layers in hidden.items())
+    return Power(seen, total, invisible, tuple(filter(None, advice)))
 
 
-def _shows(bug: Bug, name: str, step: Step, size: dict[str, np.ndarray], units: float) -> bool | None:
-    """None where the shapes do not let the bug be written."""
-    value = bug.value(step)
-    if value is None:
-        return None
-    if name != "dZ":
-        return _differs(value, RIGHT[name](step), size[name], units)
-    return any(_differs(line(step.given(value)), line(step), size[output], units) for output, line in RIGHT.items())
+def _shows(value: np.ndarray, kind: str, step: Step, size: dict[str, np.ndarray], units: float) -> bool:
+    if kind != "dZ":
+        return _differs(value, step.right(kind), size[kind], units)
+    wrong = step.given(value)
+    return any(_differs(wrong.right(output), step.right(output), size[output], units) for output in RIGHT)
 
 
 def _differs(a: np.ndarray, b: np.ndarray, size: np.ndarray, units: float) -> bool:

@@ -1,4 +1,4 @@
-"""What the gradient of any function should be, leaf by leaf, how well that is known, and who agrees with whom."""
+"""What the gradient of any function should be, leaf by leaf, and how well that is known."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..compare import ROUNDOFF
-from ..report import Triangle
+from ..report import ThreeWay
 from .differences import Estimate, derivative, growth
 from .function import Function
-from .perturbed import Roundings
+from .perturbed import Run
 
 
 CALIBRATED = 16.0  # times the rounding that was seen, correct code may be off
@@ -19,14 +19,14 @@ SHARP = 1e-3  # differences with an error bar of a larger share do not tell whet
 TAYLOR_STEPS = tuple(10.0**-k for k in range(7))
 
 
-class Witness(NamedTuple):
+class Known(NamedTuple):
     """What a leaf should be, entry by entry; NaN where it is not known."""
 
     want: np.ndarray
     unit: np.ndarray  # what rounding explains of a difference, or the error bar
-    kind: str  # "calibrated", "complex step" or "differences"
+    kind: str  # "calibrated" (autodiff), "complex step" or "differences"
     rounding: float = 0.0  # the part of the unit that is rounding
-    undefined: np.ndarray | None = None  # where autodiff is NaN or infinite, and the differences were asked
+    undefined: np.ndarray | None = None  # where autodiff is NaN or infinite, and differences were asked
     skipped: np.ndarray | None = None  # where they were not asked, since there are too many entries
     largest: float = np.inf  # beyond it, right code gives inf
 
@@ -36,7 +36,7 @@ class Witness(NamedTuple):
         return _largest(self.want, self.largest)
 
 
-def witnesses(function: Function, got: Sequence[np.ndarray]) -> list[Witness]:
+def references(function: Function, got: Sequence[np.ndarray]) -> list[Known]:
     """Autodiff in float64 where JAX can trace the function, else the complex step or differences."""
     largest = min([function.largest, *(float(jnp.finfo(g.dtype).max) for g in got if str(g.dtype) in ROUNDOFF)])
     if not function.traceable:
@@ -50,7 +50,7 @@ def witnesses(function: Function, got: Sequence[np.ndarray]) -> list[Witness]:
     return found
 
 
-def completed(function: Function, i: int, got: np.ndarray, autodiff: np.ndarray, unit: np.ndarray) -> Witness:
+def completed(function: Function, i: int, got: np.ndarray, autodiff: np.ndarray, unit: np.ndarray) -> Known:
     """Autodiff of leaf i where it is finite, or infinite as the gradient is; elsewhere differences, where they settle.
 
     The usual cause of NaN is a `where` around a function that is infinite or undefined in the branch not taken: the
@@ -58,27 +58,23 @@ def completed(function: Function, i: int, got: np.ndarray, autodiff: np.ndarray,
     """
     rounding = float(np.max(unit[np.isfinite(unit)], initial=0.0))
     undefined = np.array(~np.isfinite(autodiff))
-    if got.shape == autodiff.shape:
+    fits = got.shape == autodiff.shape
+    if fits:
         undefined &= ~(np.isinf(autodiff) & (got == autodiff))
     want, unit = np.array(np.where(undefined, np.nan, autodiff)), np.array(np.where(undefined, np.nan, unit))
     scale, skipped = _largest(autodiff), undefined.copy()
     for entry in function.entries(i, undefined) if undefined.any() else ():
         skipped[entry] = False
-        size = float(function.unit(i, entry)[entry])
-        slope, bar = np.array(derivative(_line(function, i, entry), scale * size, function.fine)) / size
-        made = got[entry] if got.shape == autodiff.shape else np.nan
+        step = function.unit(i, entry)
+        size = float(step[entry])
+        slope, bar = np.array(derivative(function.line(i, step), scale * size, function.fine)) / size
+        made = got[entry] if fits else np.nan
         if np.isfinite(slope) or slope in (autodiff[entry], made):
             want[entry], unit[entry] = slope, bar
         elif made == -autodiff[entry]:  # both infinite
             want[entry], unit[entry] = autodiff[entry], 0.0
     unit[undefined] += rounding + 8 * function.roundoff * _largest(want)
-    return Witness(want, unit, "calibrated", rounding, undefined, skipped)
-
-
-def _line(function: Function, i: int, entry: tuple[int, ...]) -> Callable[[float], float]:
-    """The function along one entry, a step of natural size at a time."""
-    unit = function.unit(i, entry)
-    return lambda t: function.value(function.moved(i, t * unit))
+    return Known(want, unit, "calibrated", rounding, undefined, skipped)
 
 
 def _largest(array: np.ndarray, below: float = np.inf) -> float:
@@ -88,44 +84,44 @@ def _largest(array: np.ndarray, below: float = np.inf) -> float:
 
 
 def _rounding_seen(function: Function, want: Sequence[np.ndarray], u: float, largest: float) -> list[float]:
-    """How far rounding takes autodiff itself: in lower precision, scaled to u, and at arguments moved by one rounding.
+    """How far rounding takes autodiff itself: in lower precision, scaled to u, and at arguments moved by one unit.
 
-    In lower precision a unit may land on the other side of a kink, which is no rounding; scaled down it does no harm.
+    In lower precision a unit may land on the other side of a kink, which is not rounding; scaled down it does no harm.
     """
     lower = jnp.bfloat16 if u > ROUNDOFF["float32"] else np.float32
-    seen = [0.0] * len(want)
     others = [(function.autodiff(function.moved_by_rounding(u, sign)), 1.0) for sign in (1, -1)]
     try:
         others.append((function.autodiff(dtype=lower), u / ROUNDOFF[jnp.dtype(lower).name]))
     except Exception:  # of whatever kind: a function that insists on its own precision
         pass
-    for gradient, scale in others:
-        for i, (g, w) in enumerate(zip(gradient, want, strict=True)):
-            seen[i] = max(seen[i], scale * _largest((g - w)[np.abs(w) < largest]))
-    return seen
+    return [
+        max(scale * _largest((gradient[i] - w)[np.abs(w) < largest]) for gradient, scale in others)
+        for i, w in enumerate(want)
+    ]
 
 
-def _by_values(function: Function, i: int, largest: float) -> Witness:
+def _by_values(function: Function, i: int, largest: float) -> Known:
     """Entry by entry, by the complex step where it agrees with differences along a direction, else by differences."""
-    leaf = function.leaves[i]
-    want, bar, skipped = np.full(leaf.shape, np.nan), np.full(leaf.shape, np.nan), np.ones(leaf.shape, bool)
-    wraps = (_same, Roundings().wrap) if np.isfinite(function.start) else ()  # of log(0) it makes some number
+    shape = function.leaves[i].shape
+    want, bar, skipped = np.full(shape, np.nan), np.full(shape, np.nan), np.ones(shape, bool)
+    wraps = (_unwrapped, Run().wrap) if np.isfinite(function.start) else ()  # of log(0) it makes some number
     wrap = next((wrap for wrap in wraps if _analytic(function, i, wrap)), None)
     for entry in function.entries(i):
         unit = function.unit(i, entry)
         size, skipped[entry] = float(unit[entry]), False
-        exact = np.nan if wrap is None else function.by_complex_step(i, unit, wrap) / size
-        estimate = Estimate(exact * size, 0.0) if np.isfinite(exact) else function.along(i, unit)
-        want[entry], bar[entry] = estimate.value / size, estimate.error_bar / size
-        if not CALIBRATED * estimate.error_bar <= abs(
-            estimate.value
-        ):  # too wide for any digit: noise, or no derivative
-            steep = growth(_line(function, i, entry))
-            if steep != 0:
-                want[entry], bar[entry] = steep, 0.0
+        exact = np.nan if wrap is None else function.by_complex_step(i, unit, wrap)
+        value, error_bar = Estimate(exact, 0.0) if np.isfinite(exact) else function.along(i, unit)
+        want[entry], bar[entry] = value / size, error_bar / size
+        # An error bar that is too wide for any digit: noise, or no derivative.
+        if not CALIBRATED * error_bar <= abs(value) and (steep := growth(function.line(i, unit))) != 0:
+            want[entry], bar[entry] = steep, 0.0
     rounding = 8 * max(function.roundoff, ROUNDOFF["float64"]) * _largest(want, largest)
     kind = "differences" if wrap is None else "complex step"
-    return Witness(want, bar + rounding, kind, rounding, None, skipped, largest)
+    return Known(want, np.array(bar + rounding), kind, rounding, None, skipped, largest)
+
+
+def _unwrapped(leaf: Any) -> Any:
+    return leaf
 
 
 def _analytic(function: Function, i: int, wrap: Callable[[Any], Any]) -> bool:
@@ -133,34 +129,26 @@ def _analytic(function: Function, i: int, wrap: Callable[[Any], Any]) -> bool:
     for share in (1, 0.25, 0.05):
         there = function if share == 1 else function.moved_to(function.stretched(share))
         direction = there.direction(i)
-        along, by_complex_step = there.along(i, direction), there.by_complex_step(i, direction, wrap)
-        if along.error_bar <= SHARP * abs(along.value) or share == 0.05:
-            return bool(abs(along.value - by_complex_step) <= 5 * along.error_bar + 1e-9 * abs(along.value))
-    return False
+        (value, bar), exact = there.along(i, direction), there.by_complex_step(i, direction, wrap)
+        if bar <= SHARP * abs(value):
+            break
+    return bool(abs(value - exact) <= 5 * bar + 1e-9 * abs(value))
 
 
-def _same(leaf: Any) -> Any:
-    return leaf
-
-
-def along_which(function: Function, i: int, witness: Witness) -> np.ndarray:
+def along_which(function: Function, i: int, known: Known) -> np.ndarray:
     """The direction of leaf i along which all are compared: no entry of it moves where autodiff is of no use."""
-    if witness.kind != "calibrated" or np.isfinite(witness.want).all():
+    if known.kind != "calibrated" or np.isfinite(known.want).all():
         return function.direction(i)
-    return function.direction(i, np.array(np.isfinite(witness.want)))
+    return function.direction(i, np.array(np.isfinite(known.want)))
 
 
-def triangle(function: Function, i: int, got: np.ndarray, witness: Witness) -> Triangle:
+def three_way(function: Function, i: int, got: np.ndarray, known: Known, name: str) -> ThreeWay:
     """The derivative along one direction of leaf i by the gradient under test, by autodiff and by differences."""
-    direction = along_which(function, i, witness)
-    along, moved = function.along(i, direction), direction != 0
+    direction = along_which(function, i, known)
+    (value, bar), moved = function.along(i, direction), direction != 0
     hand = float(np.sum((got.astype(np.float64) * direction)[moved])) if got.shape == direction.shape else np.nan
-    autodiff = float(np.sum((witness.want * direction)[moved])) if witness.kind == "calibrated" else np.nan
-    taylor = _taylor(function, i, direction, hand)
-    return Triangle(function.names[i], hand, autodiff, along.value, along.error_bar, taylor)
-
-
-def _taylor(function: Function, i: int, direction: np.ndarray, hand: float) -> tuple[tuple[float, float], ...]:
-    """|f(x + h v) - f(x) - h <gradient, v>| falls like h^2 if the gradient is right along v, like h if it is not."""
-    values = [(h, function.value(function.moved(i, h * direction))) for h in TAYLOR_STEPS]
-    return tuple((h, abs(value - function.start - h * hand)) for h, value in values)
+    autodiff = float(np.sum((known.want * direction)[moved])) if known.kind == "calibrated" else np.nan
+    line = function.line(i, direction)
+    # The remainder falls like h^2 if the gradient is right along the direction, like h if it is not.
+    taylor = tuple((h, abs(line(h) - function.start - h * hand)) for h in TAYLOR_STEPS)
+    return ThreeWay(name, hand, autodiff, value, bar, taylor)
