@@ -152,7 +152,7 @@ class Bug(NamedTuple):
 
     name: str
     place: str | None  # where it is made, as `report.first_bad` names places; None: every number is right
-    codes: tuple[str, ...]  # the diagnoses that are right: of a finding, or the name of a broken promise
+    codes: tuple[str, ...]  # the diagnoses that are right: of a finding, or the name of a property that fails
     backward: Backward
     listed: bool  # is it in jaxnet's own table of known bugs? as of when this entry was written
     hidden: str
@@ -193,7 +193,7 @@ def unlisted(*args: Any, **options: Any) -> None:
 
 
 def diagnoses(report: Any) -> set[str]:
-    """What a report says of the first error, and the promises that it says are broken."""
+    """What a report says of the first error, and the properties that it says fail."""
     broken = {check.name for check in report.protocol if check.verdict == "disagree"}
     return {finding.code for finding in report.findings[:1]} | broken
 

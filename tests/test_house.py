@@ -33,7 +33,7 @@ FILES = sorted(
     for path in PACKAGE.rglob("*.py")
 )
 ROOT = [name for name in FILES if "." not in name and name not in ROOMS]
-MATHEMATICS = [name for name in ROOT if name not in ("__init__", "__main__", "programs", "process_tree")]
+MATHEMATICS = [name for name in ROOT if name not in ("__init__", "__main__", "programs")]
 MATHEMATICS += [name for name in FILES if name.startswith(("readouts.", "signals."))]
 MATHEMATICS += ["training.covariance", "training.pairing", "training.rotation"]
 
@@ -177,9 +177,10 @@ def test_there_is_one_loop_backward_over_the_layers():
 
 
 def test_the_reference_of_the_crosscheck_knows_nothing_of_the_backward_pass_under_test():
-    names = {node.id for node in ast.walk(tree("crosscheck.reference")) if isinstance(node, ast.Name)}
+    reference = tree("crosscheck.backprop.reference")
+    names = {node.id for node in ast.walk(reference) if isinstance(node, ast.Name)}
     assert not names & {"L_model_backward", "backpropagate", "linear_backward", "cost_and_grads"}
-    gradients = {node.attr for node in ast.walk(tree("crosscheck.reference")) if isinstance(node, ast.Attribute)}
+    gradients = {node.attr for node in ast.walk(reference) if isinstance(node, ast.Attribute)}
     assert not gradients & {"gradient", "gradient_from_AL"}
 
 

@@ -5,21 +5,21 @@ check_backward   the backward pass of an L-layer network, step by step
 good_point       a point at which every known error of a backward pass shows
 """
 
-from .backward import check_backward as check_backward
-from .files import FileReport as FileReport, check_file as check_file
-from .gradient import (
+from .backprop.check import check_backward as check_backward
+from .backprop.power import good_point as good_point
+from .coursework.files import FileReport as FileReport, check_file as check_file
+from .foreign import error_text as error_text, location as location
+from .function.check import (
     GradientMismatch as GradientMismatch,
     assert_gradient as assert_gradient,
     check_gradient as check_gradient,
 )
-from .points import good_point as good_point
-from .raised import error_text as error_text, location as location
 from .report import (
     Finding as Finding,
     LeafCheck as LeafCheck,
     Power as Power,
-    ProtocolCheck as ProtocolCheck,
+    Property as Property,
     Report as Report,
-    Triangle as Triangle,
+    ThreeWay as ThreeWay,
     Verdict as Verdict,
 )

@@ -75,7 +75,7 @@ def plot_check(path: Path, report: "Report") -> None:
     leaves = [leaf for leaf in report.leaves if leaf.entries is not None and leaf.entries.size]
     columns = 3
     rows = max(1, -(-len(leaves) // columns))
-    wide = bool(report.triangle)
+    wide = bool(report.three_way)
     figure = Figure(figsize=(8 + 5 * wide, 1 + 1.5 * rows), layout="constrained")
     maps, *lines = figure.subfigures(1, 1 + wide, width_ratios=[8, 5][: 1 + wide], squeeze=False)[0]
     maps.suptitle(f"{report.subject}: {report.verdict}; errors over what rounding explains", fontsize=10)
@@ -101,11 +101,11 @@ def _draw_errors(axes, leaf: "LeafCheck"):
 
 def _draw_taylor(figure, report: "Report") -> None:
     axes = figure.subplots()
-    for t in report.triangle:
+    for t in report.three_way:
         h, remainder = np.array(t.taylor).T
         axes.loglog(h, np.maximum(remainder, 1e-18), "o-", markersize=3, linewidth=1, label=t.leaf)
     h = np.array([1e-3, 1.0])
-    scale = max((t.taylor[0][1] for t in report.triangle), default=1.0) or 1.0
+    scale = max((t.taylor[0][1] for t in report.three_way), default=1.0) or 1.0
     axes.loglog(h, 10 * scale * h**2, "k--", linewidth=1, label="slope 2: right")
     axes.loglog(h, 10 * scale * h, "k:", linewidth=1, label="slope 1: wrong")
     axes.set(xlabel="h", title="|f(x + h v) - f(x) - h <gradient, v>|")

@@ -121,7 +121,7 @@ def test_what_cannot_be_told_has_a_code_of_its_own(module, capsys):
         (["--layers", "3"], "expected the inputs and at least one layer"),
         (["--layers", "3", "1", "--loss", "softmax_cross_entropy"], "a softmax over one output is always 1"),
         (["--layers", "99999999", "99999999"], "GiB"),
-        (["none.py"], "none.py is no file; expected a Python file with functions of the course"),
+        (["none.py"], "none.py is not a file; expected a Python file with functions of the course"),
         (["none.py", "--plot", "a.png"], "--plot draws the check of a function"),
     ],
 )
