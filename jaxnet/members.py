@@ -1,4 +1,4 @@
-"""What a concept's members, values of pure functions, are when they are copied and pickled: equal to themselves.
+"""Copying, pickling and printing the members of a concept, which are values of pure functions.
 
 A network is a static argument under `jit`, so that a copy which were not equal to it would compile everything anew.
 """

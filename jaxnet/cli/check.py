@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     """Prints the report of what was asked for."""
     for path in (options.json, options.plot):
         if path is not None and not path.parent.is_dir():
-            raise InputError(f"{path.parent} is no folder; expected one to write {path.name} to")
+            raise InputError(f"{path.parent} is not a folder; expected one to write {path.name} to")
         if path is not None and path.is_dir():
             raise InputError(f"{path} is a folder; expected the name of a file to write to")
     if options.what is None:

@@ -27,7 +27,7 @@ CHECKED_EXAMPLES = 64
 
 
 def add(commands: Any) -> None:
-    """What `jaxnet train` takes."""
+    """The options of `jaxnet train`."""
     parser = commands.add_parser(
         "train",
         help="train a network on images, test it, and check its gradient",
@@ -211,7 +211,7 @@ def _train_and_write(
         kept = f"; those of step {history.rows[history.best_row()].iteration} were the best" if stops_early else ""
         _warn(f"{error}{kept}, in {folder}")
         return FAILED
-    except (InputError, OSError):  # a checkpoint or a report that cannot be written is no reason to lose the model
+    except (InputError, OSError):  # a checkpoint or a report that cannot be written must not lose the model
         with contextlib.suppress(InputError, OSError):
             if history.state is not None:
                 run_folder.write(folder, run, runs.kept(run, history), history)
@@ -252,7 +252,7 @@ def _test_and_write(
     if history.alignment and run.settings.layers:
         print(f"angles    {_angles(history.alignment[-1])}")
     if report is None:
-        print("check     none: a straight-through backward is no derivative, and autodiff's is 0")
+        print("check     none: a straight-through backward is not a derivative, and autodiff's is 0")
     else:
         verdict = "agrees with" if report.agrees else "does not agree with"
         print(f"check     L_model_backward {verdict} jax.grad, in float64 on some of the training examples:")
@@ -273,7 +273,7 @@ def _say(text: str) -> None:
 
 
 def _angles(row: dict[str, float]) -> str:
-    """Of the errors that reach the hidden layers, of the first and the last of many."""
+    """The angles of the errors that reach the hidden layers; of many, those of the first and the last layers."""
     said = [f"dZ{l} {row[f'angle_dZ_{l}']:.0f}" for l in range(1, len(row)) if f"angle_dZ_{l}" in row]
     if len(said) > 6:
         said = [*said[:3], "...", *said[-2:]]
@@ -373,7 +373,7 @@ def _logging(scalars: "ScalarLog", run: "Run", history: "History") -> "Hook":
 
 
 def _check(run: "Run", parameters: "Parameters") -> "Report | None":
-    """Is L_model_backward right for this network? None where its backward is meant to be no derivative."""
+    """The check of L_model_backward for this network; None for an activation whose backward is not a derivative."""
     import numpy as np
 
     from ..crosscheck import check_backward

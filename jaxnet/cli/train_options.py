@@ -1,4 +1,4 @@
-"""What `jaxnet train` takes, from the command line and from files of settings."""
+"""The options of `jaxnet train`, from the command line and from files of settings."""
 
 import argparse
 import os
@@ -126,7 +126,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(options: argparse.Namespace, config: Path | None) -> dict[str, Any]:
-    """What the file says, then what was typed; the later wins."""
+    """The settings in the file, overridden by what was typed."""
     from ..runs import read_config
 
     chosen, said = typed(options), {} if config is None else _as_typed(config, read_config(config))

@@ -1,4 +1,4 @@
-"""State out and back: the checkpoints of a run, written in the background, and verified before they are used."""
+"""The checkpoints of a run, written in the background, and verified before they are used."""
 
 import contextlib
 import json
@@ -54,7 +54,7 @@ class Checkpoints:
     def save(self, saved: Saved) -> None:
         """Starts to write; the one before has been written by then.
 
-        Raises `InputError` where the one before could not be written, for want of room say; older ones stay.
+        Raises `InputError` where the one before could not be written, for example for want of room; older ones stay.
         """
         self.wait()
         self._written = self._writer.submit(self._write, saved)

@@ -1,4 +1,4 @@
-"""What a run looks at on its way: cost and accuracy, in blocks of examples, and the signals of the layers."""
+"""What a run evaluates on its way: cost and accuracy, in blocks of examples, and the signals of the layers."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
@@ -105,7 +105,7 @@ def _signals(X: jax.Array, Y: jax.Array, parameters: Parameters, network: Networ
 
 
 def _weights(Y: jax.Array, by_class: ByClass) -> jax.Array | None:
-    """That of each example's class; Y is hard."""
+    """The weight of each example's class; the labels Y are hard."""
     if by_class is None:
         return None
     of_class = jnp.concatenate([1 - Y, Y]) if len(Y) == 1 else Y

@@ -125,7 +125,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _remove_halves(folder: Path) -> None:
-    """What was being written when a process was killed: see `durable.replacing`."""
+    """Removes what was being written when a process was killed: see `durable.replacing`."""
     half = re.compile(r"\..+\.\d+")
     names = {f".{name}" for name in (*WRITTEN, FILE, INITIAL)}
     for path in [*folder.glob(".*"), *(folder / CHECKPOINTS).glob(f".*{SUFFIX}.*")]:
@@ -134,7 +134,7 @@ def _remove_halves(folder: Path) -> None:
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Those of an older run, which would be taken for this one's."""
+    """Removes the checkpoints of an older run, which would be taken for this one's."""
     there = folder / CHECKPOINTS
     if not there.is_dir():
         return
@@ -155,7 +155,7 @@ def keep_initial(folder: Path, model: Model | None) -> dict[str, str]:
 
 
 def read_initial(folder: Path, so_far: dict[str, Any]) -> Model | None:
-    """That model again. Raises `InputError` where it is not the one that the run started from."""
+    """The model that the run started from. Raises `InputError` where its file is missing or was changed."""
     if "initial" not in so_far:
         return None
     path = folder / INITIAL

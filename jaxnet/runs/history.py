@@ -1,4 +1,4 @@
-"""What was seen of a run on its way."""
+"""The history of a run."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from ..update import TrainState
 
 
 class Row(NamedTuple):
-    """What is seen after `iteration` steps; `cost` is the one before the last of them."""
+    """The evaluation after `iteration` steps; `cost` is the one before the last of them."""
 
     iteration: int
     cost: float
@@ -23,7 +23,7 @@ class Row(NamedTuple):
 
 @dataclass
 class History:
-    """What was seen on the way: the cost of every step, a row after every chunk of them, and where the last one led."""
+    """The history of a run: the cost of every step, a row after every chunk of them, and where the last one led."""
 
     costs: list[float] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)

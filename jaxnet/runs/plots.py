@@ -71,14 +71,14 @@ def plot_predictions(
 
 
 def plot_check(path: Path, report: "Report") -> None:
-    """Every entry's error over what rounding explains, leaf by leaf; and the Taylor remainder of every leaf over h."""
+    """Every entry's error over what roundoff explains, leaf by leaf; and the Taylor remainder of every leaf over h."""
     leaves = [leaf for leaf in report.leaves if leaf.entries is not None and leaf.entries.size]
     columns = 3
     rows = max(1, -(-len(leaves) // columns))
     wide = bool(report.three_way)
     figure = Figure(figsize=(8 + 5 * wide, 1 + 1.5 * rows), layout="constrained")
     maps, *lines = figure.subfigures(1, 1 + wide, width_ratios=[8, 5][: 1 + wide], squeeze=False)[0]
-    maps.suptitle(f"{report.subject}: {report.verdict}; errors over what rounding explains", fontsize=10)
+    maps.suptitle(f"{report.subject}: {report.verdict}; errors over what roundoff explains", fontsize=10)
     grid = maps.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid[len(leaves) :]:
         axes.axis("off")
@@ -121,7 +121,7 @@ def plot_alignment(path: Path, rows: Sequence[Mapping[str, float]], rule: str) -
     figure.suptitle(f"{rule}, beside backpropagation")
     angles, feedback, sizes, progress = figure.subplots(2, 2, sharex=True).flat
 
-    marker = "o" if len(rows) < 10 else None  # one point is no line
+    marker = "o" if len(rows) < 10 else None  # one point does not make a line
 
     def draw(axes: Any, prefix: str, label: str, **style: Any) -> None:
         names = [name for name in rows[0] if name.removeprefix(prefix).isdecimal() and name.startswith(prefix)]
@@ -182,7 +182,7 @@ def plot_signals(path: Path, title: str, profiles: Mapping[str, "Profile"]) -> N
     ends: set[str] = set()
     for i, (name, (X, measured, expected)) in enumerate(profiles.items()):
         Z, Z_expected = (np.append(X, sizes).astype(float) / float(X) for sizes in (measured.Z, expected.Z))
-        start = float(measured.dZ[-1]) or np.nan  # where there is no error there is no line
+        start = float(measured.dZ[-1]) or np.nan  # without an error there is nothing to draw
         dZ = np.asarray(measured.dZ, float)[::-1] / start
         dZ_expected = np.asarray(expected.dZ, float)[::-1] / (float(expected.dZ[-1]) or np.nan)
         ends |= _draw_sizes(forward, np.arange(len(Z)), Z, Z_expected, name, f"C{i}")

@@ -59,7 +59,7 @@ def restore(checkpoints: Checkpoints, run: Run, skipped: Callable[[str], None]) 
     ]
     here, unreduced = saved.state
     if unreduced is not None and saved.history["basis"] != run.basis.digest:
-        here = run.basis.project(unreduced)  # another machine: the same run to rounding
+        here = run.basis.project(unreduced)  # another machine: the same run to within rounding
     return run, History(saved.history["costs"], rows, saved.history["alignment"], *here)
 
 

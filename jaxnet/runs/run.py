@@ -170,7 +170,7 @@ def _schedule(settings: Settings, m: int, stays: bool) -> tuple[int, int | None]
 
 
 def _class_weights(train: Examples, classes: Sequence[str], settings: Settings) -> np.ndarray | None:
-    """Of the examples that are trained on."""
+    """The weight of each class, from its share of the training examples."""
     if settings.class_weight is None:
         return None
     chosen = settings.class_weight if isinstance(settings.class_weight, str) else dict(settings.class_weight)

@@ -1,4 +1,4 @@
-"""What a user chooses of a run: the file that keeps it, and the optimizer it asks for."""
+"""The settings of a run: the file that keeps them, and the optimizer they describe."""
 
 import dataclasses
 import hashlib
@@ -84,7 +84,7 @@ class Settings:
 
     @property
     def watched_fraction(self) -> float:
-        """Of the training examples, held out to watch: those that end the training early are never the test's."""
+        """The share of the training examples held out to watch; the test examples never end a training early."""
         if self.validation_fraction is not None:
             return self.validation_fraction
         return 0.2 if self.early_stopping is not None else 0.0
@@ -103,7 +103,7 @@ class Settings:
 
 
 def _is_text(path: str) -> bool:
-    """Not so where the name of a file is bytes that are no UTF-8."""
+    """Whether the name of a file is UTF-8."""
     try:
         return bool(path.encode())
     except UnicodeEncodeError:

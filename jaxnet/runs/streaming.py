@@ -14,13 +14,13 @@ from ..types import AnyArray, PRNGKeyArray
 
 
 RESIDENT_BYTES = 2**28  # examples up to so many bytes stay on the device
-PIECE_BYTES = 2**24  # of those on disk, so many are read at a time
+SEGMENT_BYTES = 2**24  # of those on disk, so many are read at a time
 
 Columns: TypeAlias = Callable[[Any, str], AnyArray]  # rows of examples, dtype -> X, such as `Preprocessing.columns`
 
 
 def is_resident(rows: np.ndarray | MappedRows, dtype: str) -> bool:
-    """Are the examples, as floats, small enough to stay on the device?"""
+    """Whether the examples, as floats, are small enough to stay on the device."""
     return rows.shape[0] * rows.shape[1] * np.dtype(dtype).itemsize <= RESIDENT_BYTES
 
 
@@ -46,7 +46,7 @@ def _from_disk(
     key: PRNGKeyArray,
     dtype: str,
 ) -> Feed:
-    steps = max(1, PIECE_BYTES // (batch_size * rows.shape[1] * np.dtype(dtype).itemsize))
+    steps = max(1, SEGMENT_BYTES // (batch_size * rows.shape[1] * np.dtype(dtype).itemsize))
 
     def load(batches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         examples = batches.ravel()
@@ -54,8 +54,8 @@ def _from_disk(
 
     def feed(start: int, length: int) -> Iterator[tuple[jax.Array, jax.Array, jax.Array]]:
         batches = batch_indices(key, len(Y_rows), batch_size, start, length)
-        pieces = [batches[i : i + steps] for i in range(0, length, steps)]
-        for piece, (X, Y) in zip(pieces, prefetched(load, pieces, threads=2, ahead=2), strict=True):
-            yield jax.device_put(X), jax.device_put(Y), jnp.arange(piece.size).reshape(piece.shape)
+        segments = [batches[i : i + steps] for i in range(0, length, steps)]
+        for segment, (X, Y) in zip(segments, prefetched(load, segments, threads=2, ahead=2), strict=True):
+            yield jax.device_put(X), jax.device_put(Y), jnp.arange(segment.size).reshape(segment.shape)
 
     return feed

@@ -15,9 +15,9 @@ products, norms and W W^T are sums of these, hence invariant. A row is finite in
 same numbers times finite ones. What an equation makes of invariant values alone, with the same constants, is invariant:
 Adam for W2, a draw from a key. A mean over the inputs is not, since it divides by n_x and by r. A `select` must ask for
 an invariant value. Everything else is unknown: an entry of W1, its sign, its largest value, a draw of its shape, a
-rounding to fewer digits than W1 has, and whole numbers made of floats, such as seeds.
+rounding to fewer digits than W1 has, and integers made from floats, such as seeds.
 
-All of this is in real numbers that do not overflow: roundings differ, and so may a decision at a tie.
+All of this holds for real numbers that do not overflow: rounding differs, and so may a decision at a tie.
 """
 
 import math
@@ -29,7 +29,7 @@ import jax
 
 
 class Kind(Enum):
-    """How two values belong together, see above."""
+    """The relation of two values, see above."""
 
     INVARIANT, COVARIANT, SUMMABLE, FINITE, ZERO = range(5)
 
@@ -39,7 +39,7 @@ LINEAR, CONSTANT = (COVARIANT, SUMMABLE), (INVARIANT, ZERO)
 
 
 class Mark(NamedTuple):
-    """What is known of two values, seen as arrays of the shapes (before, n_x, after) and (before, r, after)."""
+    """What is known about two values, seen as arrays of the shapes (before, n_x, after) and (before, r, after)."""
 
     kind: Kind
     axis: tuple[int, int] | None = None  # (before, after); None where both have one shape, or are zero
@@ -49,7 +49,7 @@ class Mark(NamedTuple):
 
     @property
     def is_equal(self) -> bool:
-        """Is it one value in both runs?"""
+        """Whether it is the same value in both runs."""
         return self.kind in CONSTANT and self.axis is None and self.unless is None
 
 
@@ -61,14 +61,14 @@ class NotComparable(Exception):
 
 
 class Shapes(NamedTuple):
-    """Of a value in both programs."""
+    """The shapes of a value in the two programs."""
 
     full: tuple[int, ...]
     reduced: tuple[int, ...]
 
     @property
     def axis(self) -> int | None:
-        """Where they differ: the axis of inputs, or one that it is flattened into."""
+        """Where the shapes differ: the axis of inputs, or one that it is flattened into."""
         axes = [k for k, (n, r) in enumerate(zip(*self, strict=False)) if n != r]
         if len(axes) > 1 or len(self.full) != len(self.reduced):
             raise NotComparable(f"shapes {self.full} and {self.reduced}")
@@ -79,7 +79,7 @@ class Shapes(NamedTuple):
         return math.prod(self.full[:k]), math.prod(self.full[k + 1 :])
 
     def mark(self, kind: Kind, digits: int = 0) -> Mark:
-        """That of a value whose axis of inputs is where the shapes differ."""
+        """The mark of a value whose axis of inputs is where the shapes differ."""
         return Mark(kind, None if self.axis is None else self.around(self.axis), digits)
 
     def within(self, mark: Mark) -> tuple[int, int] | None:
@@ -101,7 +101,7 @@ class Pair(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of the primitive."""
+        """The name of the primitive."""
         return self.full.primitive.name
 
     def both(self, name: str) -> tuple[Any, Any]:
@@ -126,7 +126,7 @@ class Pair(NamedTuple):
 
 
 def join(marks: Iterable[Mark | None]) -> Mark | None:
-    """Of a value that is one of these."""
+    """The mark of a value that is one of these."""
     given = list(marks)
     known = [mark for mark in given if mark is not None]
     if len(known) < len(given):
@@ -194,7 +194,7 @@ def _product(pair: Pair, marks: list[Mark]) -> Mark | None:
 
 
 def _scales(mark: Mark, value: Mark) -> bool:
-    """Is this one number for all that stands along the value's axis of inputs?"""
+    """Whether this is one number for everything along the value's axis of inputs."""
     return mark.kind in CONSTANT and mark.axis in (None, value.axis)
 
 

@@ -42,7 +42,7 @@ class NotFiniteError(FloatingPointError):
         )
 
     def with_parameters(self, parameters: Parameters) -> "NotFiniteError":
-        """The same with the parameters in another form."""
+        """The same error with its parameters in another form."""
         return NotFiniteError(self.iteration, self.layer, self.culprit, parameters, self.kept)
 
 

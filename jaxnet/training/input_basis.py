@@ -132,7 +132,7 @@ def _columns(Q: Float[AnyArray, "n_x r"], X: Inputs) -> AnyArray:
 
 
 def pays(n_x: int, n_1: int, m: int, batch_size: int, steps: int) -> bool:
-    """Does so many steps in m + n_1 inputs, and the factorisation before them, take fewer FLOPs than in n_x?
+    """Whether so many steps in m + n_1 inputs, with the factorisation before them, take fewer FLOPs than in n_x.
 
     A step spends 2 n_1 n_x on W1 X and on dW1, each, for every example of its batch; QR takes 4 n_x r^2.
     """
@@ -142,6 +142,6 @@ def pays(n_x: int, n_1: int, m: int, batch_size: int, steps: int) -> bool:
 
 
 def is_W1(path: tuple, leaf: Any) -> bool:
-    """Is a leaf of a tree an array under the key W1, so that its last axis is that of the inputs?"""
+    """Whether a leaf of a tree is an array under the key W1, whose last axis is the inputs."""
     # Optimizers keep numbers for a parameter under its key too.
     return bool(path) and getattr(path[-1], "key", None) == "W1" and np.ndim(leaf) >= 2

@@ -80,7 +80,7 @@ def _results(pair: Pair, marks: Marks) -> Marks:
 
 
 def _asks_for_last_digits(pair: Pair) -> bool:
-    """Does it make whole numbers of floats, such as seeds? Two roundings of one float may give any two."""
+    """Whether it makes integers from floats, such as seeds: two roundings of one float may give any two."""
     if pair.name not in ("convert_element_type", "bitcast_convert_type"):
         return False
     dtypes = pair.full.invars[0].aval.dtype, pair.full.outvars[0].aval.dtype
@@ -120,7 +120,7 @@ def _of_known(pair: Pair, marks: list[Mark]) -> Marks:
 
 
 def _is_equal(pair: Pair, marks: list[Mark]) -> bool:
-    """Is it the same function of the same values?"""
+    """Whether it is the same function of the same values."""
     return (
         all(mark.is_equal and len(set(pair.operand(i))) == 1 for i, mark in enumerate(marks))
         and pair.name not in ("pure_callback", "rng_uniform", "empty")
@@ -129,7 +129,7 @@ def _is_equal(pair: Pair, marks: list[Mark]) -> bool:
 
 
 def _is_same(u: Any, v: Any) -> bool:
-    """Are these parameters of two equations the same?"""
+    """Whether these parameters of two equations are the same."""
     if isinstance(u, Program):
         arguments, others = (getattr(program, "jaxpr", program).invars for program in (u, v))
         marks = [EQUAL if a.aval == b.aval else None for a, b in zip(arguments, others, strict=True)]

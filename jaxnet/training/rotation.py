@@ -1,4 +1,4 @@
-"""Does an optimizer commute with a rotation of the inputs? Proven from its own program, for all steps and all values.
+"""A proof, from the optimizer's own program, that it commutes with a rotation of the inputs.
 
 A run in reduced inputs is the run in all of them while W1 = V Q^T, where Q^T Q = I. The gradients are such a pair,
 dW1 = dV Q^T, and whatever else an optimizer is given is equal in both runs. Its program is that of `init` and that of
@@ -31,7 +31,7 @@ class Traced(NamedTuple):
 
 
 def commutes_with_rotation(optimizer: optax.GradientTransformation, parameters: Parameters, r: int) -> bool:
-    """Do steps from (V Q^T, ...) lead to (V' Q^T, ...) wherever steps from (V, ...) lead to (V', ...)?
+    """Whether steps from (V Q^T, ...) lead to (V' Q^T, ...) wherever steps from (V, ...) lead to (V', ...).
 
     True is a proof, for parameters of these shapes and dtypes, for every Q with r < n_x orthonormal columns, and for
     steps as `update` makes them. Two traces of a step, and nothing is compiled.
@@ -66,7 +66,7 @@ def _trace(optimizer: optax.GradientTransformation, parameters: Parameters, n: i
 
 
 def _keeps(full: Traced, reduced: Traced, sizes: tuple[int, int]) -> bool:
-    """Have the results the marks that `expand` asks for, wherever the arguments have them?"""
+    """Whether the results have the marks that `expand` requires wherever the arguments have them."""
     digits = int(jnp.finfo(full.arguments[0]["W1"].dtype).nmant)
     found = read(full.program, reduced.program, _asked(full.arguments, reduced.arguments, sizes, digits))
     asked = _asked(full.results, reduced.results, sizes, digits)
@@ -75,7 +75,7 @@ def _keeps(full: Traced, reduced: Traced, sizes: tuple[int, int]) -> bool:
 
 
 def _asked(full: Any, reduced: Any, sizes: tuple[int, int], digits: int) -> list[Mark]:
-    """What `expand` asks for: W1 = V Q^T of every array under the key W1, and equality of all others."""
+    """What `expand` requires: W1 = V Q^T of every array under the key W1, and equality of all others."""
 
     def mark(path, u, v):
         if is_W1(path, u):

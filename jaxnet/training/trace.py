@@ -10,7 +10,7 @@ from ..signals import Alignment
 
 
 class Recorded(NamedTuple):
-    """What was recorded of the steps `iteration`: how many had been made before each, and a row for each of them."""
+    """What was recorded at the steps `iteration`: how many had been made before each, and a row for each of them."""
 
     iteration: np.ndarray
     values: Alignment | None  # None where nothing is recorded
@@ -31,7 +31,7 @@ class Recorded(NamedTuple):
 
 
 def recorded(aligned: Alignment | None, start: int, length: int, every: int | None) -> Recorded:
-    """Of a scan over the steps start, ..., start + length - 1, the rows of those that are recorded."""
+    """The rows of the recorded steps in a scan over the steps start, ..., start + length - 1."""
     if aligned is None or every is None:
         return Recorded(np.empty(0, int), None)
     due = np.flatnonzero((start + np.arange(length)) % every == 0)
@@ -39,7 +39,7 @@ def recorded(aligned: Alignment | None, start: int, length: int, every: int | No
 
 
 def joined(parts: Sequence[Recorded]) -> Recorded:
-    """Recorded in pieces, as one."""
+    """Several records joined into one."""
     if not parts or parts[0].values is None:
         return Recorded(np.empty(0, int), None)
     return jax.tree.map(lambda *rows: np.concatenate(rows), *parts)

@@ -1,4 +1,4 @@
-"""Is this data fit to train on? Asked once, of the values, before any work starts.
+"""Checks that data can be trained on, made once, on values, before any work starts.
 
 Shapes are checked where they are used, at no cost under `jit`; values can only be looked at outside of it.
 """

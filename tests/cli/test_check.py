@@ -117,7 +117,7 @@ def test_what_cannot_be_told_has_a_code_of_its_own(module, capsys):
         (["--json", "folder"], "folder is a folder; expected the name of a file"),
         (["folder"], "folder is a folder; expected a Python file with functions of the course, or a notebook"),
         (["somebodys:cost", "--args", "somebodys:point"], "fun must be a jax.custom_vjp"),
-        (["--json", "no/such/folder.json"], "no/such is no folder; expected one to write folder.json to"),
+        (["--json", "no/such/folder.json"], "no/such is not a folder; expected one to write folder.json to"),
         (["--layers", "3"], "expected the inputs and at least one layer"),
         (["--layers", "3", "1", "--loss", "softmax_cross_entropy"], "a softmax over one output is always 1"),
         (["--layers", "99999999", "99999999"], "GiB"),

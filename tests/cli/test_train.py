@@ -204,7 +204,7 @@ def test_a_sign_activation_trains_and_no_check_of_its_gradient_is_claimed(tmp_pa
     arguments = ["--layers", 6, "--hidden", "sign", "--num-iterations", 200, "--learning-rate", 0.05, "--out", out]
     assert typed("train", data, *arguments) == 0
     said = capsys.readouterr().out
-    assert "check     none: a straight-through backward is no derivative" in said and "agrees" not in said
+    assert "check     none: a straight-through backward is not a derivative" in said and "agrees" not in said
     costs = [float(row["cost"]) for row in table(out / "history.csv")]
     assert costs[-1] < costs[0] and float(table(out / "history.csv")[-1]["train_accuracy"]) > 0.8
 

@@ -39,7 +39,7 @@ def run(options):
     from jaxnet import feeds, run_folder, training
     run_folder.draw, cli.train._check = lambda *_: [], lambda *_: None
     if "batches from disk" in sys.argv[1]:
-        feeds.RESIDENT_BYTES, feeds.PIECE_BYTES = 0, 20 * 7 * 90 * 8
+        feeds.RESIDENT_BYTES, feeds.SEGMENT_BYTES = 0, 20 * 7 * 90 * 8
     if "reduced" in sys.argv[1]:
         training.pays = lambda *_: True
     return command(options)

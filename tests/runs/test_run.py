@@ -81,7 +81,7 @@ def test_examples_that_do_not_fit_are_read_from_disk_and_nothing_else_changes(tm
     resident = runs.prepare(dataset, settings)
     want = runs.execute(resident, runs.History())
     monkeypatch.setattr(feeds, "RESIDENT_BYTES", 0)
-    monkeypatch.setattr(feeds, "PIECE_BYTES", 3 * 8 * 90 * 4)
+    monkeypatch.setattr(feeds, "SEGMENT_BYTES", 3 * 8 * 90 * 4)
     history = runs.History()
     streamed = runs.prepare(dataset, settings)
     got = runs.execute(streamed, history)

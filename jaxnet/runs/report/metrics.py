@@ -1,4 +1,4 @@
-"""How good are the probabilities? The standard measures, as pure functions of NumPy arrays."""
+"""Standard measures of predicted probabilities, as pure functions of NumPy arrays."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -80,7 +80,9 @@ class Reliability(NamedTuple):
 def reliability(
     probabilities: Float[np.ndarray, "classes m"], labels: Int[np.ndarray, " m"], bins: int = 15
 ) -> Reliability:
-    """Is the network right as often as it says? Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2.
+    """How the confidence of a network compares with how often it is right.
+
+    Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2.
 
     Bins of equal width over [0, 1]; each holds its upper edge, as there.
     """

@@ -213,7 +213,7 @@ def _mistakes(record: Record, judged: Judged) -> list[dict[str, Any]]:
 
 
 def _weights(record: Record) -> dict[str, Any]:
-    """Rows of W1 as images, or where inputs are no images W1 as one."""
+    """Rows of W1 as images, or, where the inputs are not images, W1 as one."""
     W1, shape = np.asarray(record.W1, float), record.input_shape
     norms = np.linalg.norm(W1, axis=1)
     units = np.argsort(-np.nan_to_num(norms), kind="stable")[:MOST_UNITS]

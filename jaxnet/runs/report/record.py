@@ -1,4 +1,4 @@
-"""What a report tells."""
+"""The contents of a report."""
 
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ class Record(NamedTuple):
     history: dict[str, np.ndarray]
     watched: str  # what the watched columns are of: "validation" or "test"
     classes: tuple[str, ...]
-    input_shape: tuple[int, ...]  # (height, width), (height, width, 3), or (n_x,) where the inputs are no images
+    input_shape: tuple[int, ...]  # (height, width), (height, width, 3), or (n_x,) where the inputs are not images
     labels: np.ndarray  # (m,), whole numbers from 0
     probabilities: np.ndarray  # (classes, m)
     images: np.ndarray | Images | None  # (m, height, width) or (m, height, width, 3): uint8, or floats from 0 to 1
@@ -49,7 +49,7 @@ def check_record(record: Record) -> None:
     if record.images is not None and (len(record.images) != m or len(record.images.shape) not in (3, 4)):
         raise InputError(
             f"images have shape {record.images.shape}; expected ({m}, height, width) or ({m}, height, width, 3), "
-            "or None where the inputs are no images"
+            "or None where the inputs are not images"
         )
     if len(record.names) not in (0, m):
         raise InputError(f"there are {len(record.names)} names; expected none or {m}, one for each label")
