@@ -66,7 +66,7 @@ def run_steps(parameters, state, X, Y, batches, key, optimizer):
         batch, key = batch_and_key
         X_batch, Y_batch = X[:, batch], Y[:, batch]
         pairs = readouts.record(X_batch, Y_batch, parameters, NETWORK)
-        sampled = readouts.record(X_batch, Y_batch, parameters, NETWORK, seed=readouts.sampled_labels(key))
+        sampled = readouts.record(X_batch, Y_batch, parameters, NETWORK, cotangent=readouts.sampled_labels(key))
         updates, state = optimizer.update(
             readouts.mean_gradient(pairs), state, parameters, factors=readouts.kronecker_factors(sampled)
         )

@@ -14,13 +14,13 @@ from jaxnet import readouts
 from .drawn import problem
 
 
-SEEDS = {
+COTANGENTS = {
     "loss": readouts.loss_gradient,
     "sample": readouts.sampled_labels(jax.random.key(3)),
     "exact": readouts.hessian_root,
     "output": readouts.output_jacobian,
 }
-COLUMNS = {name: jax.jit(seed, static_argnums=0) for name, seed in SEEDS.items()}
+COLUMNS = {name: jax.jit(made, static_argnums=0) for name, made in COTANGENTS.items()}
 
 
 class Case(NamedTuple):
@@ -38,13 +38,13 @@ class Case(NamedTuple):
         """A vector of parameters as W1, b1, ..."""
         return ravel_pytree(self.parameters)[1](jnp.asarray(flat))
 
-    def columns(self, seed: str) -> np.ndarray:
-        """The seed's dZL, (n_L, C m)."""
-        return np.asarray(COLUMNS[seed](self.network.loss, self.ZL, self.Y))
+    def columns(self, cotangent: str) -> np.ndarray:
+        """The dZL of this cotangent, (n_L, C m)."""
+        return np.asarray(COLUMNS[cotangent](self.network.loss, self.ZL, self.Y))
 
-    def rows(self, seed: str) -> np.ndarray:
-        """(C m, P): the gradient behind each column, J_i^T times the seed's column."""
-        dZL, m = self.columns(seed), self.X.shape[1]
+    def rows(self, cotangent: str) -> np.ndarray:
+        """(C m, P): the gradient behind each column, J_i^T times the cotangent's column."""
+        dZL, m = self.columns(cotangent), self.X.shape[1]
         return np.stack([dZL[:, column] @ self.J[column % m] for column in range(dZL.shape[1])])
 
     def ggn(self) -> np.ndarray:
@@ -53,10 +53,10 @@ class Case(NamedTuple):
 
 @cache
 def reading(readout, network):
-    """`jit` of a readout of the record from given columns, so that seeds with as many of them are compiled once."""
+    """A compiled readout of the record from given columns, one program for all cotangents with as many."""
 
     def read(X, Y, parameters, dZL, *others):
-        return readout(readouts.record(X, Y, parameters, network, seed=lambda loss, ZL, Y: dZL), *others)
+        return readout(readouts.record(X, Y, parameters, network, cotangent=lambda loss, ZL, Y: dZL), *others)
 
     return jax.jit(read)
 

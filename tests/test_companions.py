@@ -63,7 +63,7 @@ def test_a_value_is_enough_for_all_that_training_and_readouts_do(x64, name, n_L)
     def read(X, Y, parameters, V, network):
         AL, caches = jaxnet.L_model_forward(X, parameters, network)
         J, grads = jaxnet.cost_and_grads(X, Y, parameters, network)
-        pairs = readouts.record(X, Y, parameters, network, seed=readouts.hessian_root)
+        pairs = readouts.record(X, Y, parameters, network, cotangent=readouts.hessian_root)
         return {
             "cost": J,
             "grads": dict(grads),
@@ -90,8 +90,8 @@ def test_a_replaced_value_takes_all_that_was_made_from_it_along(x64):
     def read(X, Y, parameters):
         AL, caches = jaxnet.L_model_forward(X, parameters, network)
         at = X, Y, parameters
-        pairs = readouts.record(*at, network, seed=readouts.hessian_root)
-        weighted = readouts.record(*at, Network("tanh"), seed=readouts.hessian_root, sample_weight=of(Y))
+        pairs = readouts.record(*at, network, cotangent=readouts.hessian_root)
+        weighted = readouts.record(*at, Network("tanh"), cotangent=readouts.hessian_root, sample_weight=of(Y))
         grads = jaxnet.L_model_backward(AL, Y, caches, network)
         found = {
             "cost": jaxnet.compute_cost(AL, Y, network),
@@ -107,7 +107,7 @@ def test_a_replaced_value_takes_all_that_was_made_from_it_along(x64):
     assert_close(*read(X, Y, parameters), 256)
     assert jaxnet.check_backward(X, Y, parameters, network, thorough=False).agrees
     with pytest.raises(InputError, match="this loss has no sample, which cannot be derived"):
-        readouts.record(X, Y, parameters, network, seed=readouts.sampled_labels(jax.random.key(0)))
+        readouts.record(X, Y, parameters, network, cotangent=readouts.sampled_labels(jax.random.key(0)))
 
 
 def clipped(ZL):

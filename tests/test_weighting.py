@@ -15,7 +15,7 @@ from jaxnet.weighting import as_sample_weight, class_weights, classes_of
 
 from . import course_numpy as course
 from .drawn import assert_close, assert_same, labels, problem
-from .one_by_one import BCE, SEEDS, SOFTMAX, SQUARED, flat, made
+from .one_by_one import BCE, COTANGENTS, SOFTMAX, SQUARED, flat, made
 
 
 W = np.array([0.5, 2.0, 0.0, 1.0, 3.0])
@@ -198,7 +198,8 @@ def test_readouts_are_those_of_the_weighted_losses(x64, loss, n_L):
     @jax.jit
     def read(X, Y, parameters, V):
         pairs = {
-            name: readouts.record(X, Y, parameters, network, seed=seed, sample_weight=W) for name, seed in SEEDS.items()
+            name: readouts.record(X, Y, parameters, network, cotangent=made, sample_weight=W)
+            for name, made in COTANGENTS.items()
         }
         return (
             {name: readouts.per_example_gradients(of) for name, of in pairs.items()},
@@ -236,7 +237,7 @@ def test_kronecker_factors_are_those_of_examples_given_as_often(x64, loss):
 
     @jax.jit
     def factors(X, Y, w):
-        pairs = readouts.record(X, Y, parameters, network, seed=readouts.hessian_root, sample_weight=w)
+        pairs = readouts.record(X, Y, parameters, network, cotangent=readouts.hessian_root, sample_weight=w)
         return readouts.kronecker_factors(pairs), readouts.kfra_factors(X, Y, parameters, network, sample_weight=w)
 
     again = np.repeat(np.arange(4), w)
@@ -245,14 +246,14 @@ def test_kronecker_factors_are_those_of_examples_given_as_often(x64, loss):
         assert_close(tuple(4 * G for G in weighted.G), tuple(6 * G for G in repeated.G), 64)
 
 
-def test_a_seed_of_ones_own_weights_its_columns_itself(x64):
+def test_a_cotangent_of_ones_own_weights_its_columns_itself(x64):
     X, Y, parameters = problem([4, 3], 5, SOFTMAX)
 
     def own(loss, ZL, Y):
         return loss.gradient(ZL, Y)
 
-    with pytest.raises(InputError, match="it is not known how the seed own depends on it; multiply the columns"):
-        readouts.record(X, Y, parameters, Network("relu", SOFTMAX), seed=own, sample_weight=W)
+    with pytest.raises(InputError, match="it is not known how the cotangent own depends on it; multiply its columns"):
+        readouts.record(X, Y, parameters, Network("relu", SOFTMAX), cotangent=own, sample_weight=W)
 
 
 # ---- what is taken, and what is refused

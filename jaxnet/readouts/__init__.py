@@ -1,10 +1,10 @@
 """What else the backward pass knows: readouts of the pairs (A_{l-1}, dZ_l) that it holds at every layer.
 
-    pairs = record(X, Y, parameters, network, seed=seed) one forward and one backward pass
+    pairs = record(X, Y, parameters, network, cotangent=...)  one forward and one backward pass
     squared_norms(pairs), second_moment(pairs), ...      contractions of the pairs
 
-These are pure functions for use inside `jit`: what is not asked for is not computed. The argument `seed` of `record`
-makes the cotangent that the backward pass starts from, and so determines what the pairs belong to:
+These are pure functions for use inside `jit`: what is not asked for is not computed. The argument `cotangent` of
+`record` is a function that makes what the backward pass starts from, and so determines what the pairs belong to:
 
     loss_gradient        the gradient; the empirical Fisher matrix
     sampled_labels(key)  the Fisher matrix = the generalized Gauss-Newton matrix (GGN), by sampling

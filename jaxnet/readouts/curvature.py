@@ -32,7 +32,7 @@ def ggn_diagonal(record: Record) -> Parameters:
     Example:
         >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
         >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
-        >>> pairs = jaxnet.readouts.record(X, Y, parameters, seed=jaxnet.readouts.hessian_root)
+        >>> pairs = jaxnet.readouts.record(X, Y, parameters, cotangent=jaxnet.readouts.hessian_root)
         >>> jaxnet.readouts.ggn_diagonal(pairs)["W1"].shape
         (3, 2)
     """
@@ -46,7 +46,7 @@ def ggn_trace(record: Record) -> Float[Array, ""]:
     Example:
         >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
         >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
-        >>> pairs = jaxnet.readouts.record(X, Y, parameters, seed=jaxnet.readouts.hessian_root)
+        >>> pairs = jaxnet.readouts.record(X, Y, parameters, cotangent=jaxnet.readouts.hessian_root)
         >>> diagonal = jaxnet.readouts.ggn_diagonal(pairs)
         >>> bool(jnp.allclose(jaxnet.readouts.ggn_trace(pairs), sum(d.sum() for d in diagonal.values())))
         True
@@ -63,7 +63,7 @@ def ggn_spectrum(record: Record) -> Float[Array, " Cm"]:
     Example:
         >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
         >>> parameters = jaxnet.initialize_parameters_deep((2, 3, 1), key=jax.random.key(0))
-        >>> pairs = jaxnet.readouts.record(X, Y, parameters, seed=jaxnet.readouts.hessian_root)
+        >>> pairs = jaxnet.readouts.record(X, Y, parameters, cotangent=jaxnet.readouts.hessian_root)
         >>> jaxnet.readouts.ggn_spectrum(pairs).shape
         (4,)
     """

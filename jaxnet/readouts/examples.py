@@ -62,8 +62,8 @@ def squared_norms(record: Record) -> Float[Array, " Cm"]:
 def gram(record: Record, other: Record | None = None) -> Float[Array, "Cm Dk"]:
     """K_ij = <g_i, g'_j> = sum_l (dZ^T dZ') * (A^T A' + 1),  within one batch, or across two.
 
-    It is, up to scale, the matrix that the record's seed belongs to, as seen from the examples: for `output_jacobian`
-    the neural tangent kernel. Raises `InputError` where the two records have different architectures.
+    It is, up to scale, the matrix that the record's cotangent belongs to, as seen from the examples: with
+    `output_jacobian` the neural tangent kernel. Raises `InputError` where the two records have different architectures.
 
     Example:
         >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])

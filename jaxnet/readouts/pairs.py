@@ -1,6 +1,6 @@
 """A record of one backward pass: the pairs (A_{l-1}, dZ_l) of all layers.
 
-The pass starts from the cotangent that a `Seed` makes: (loss, ZL, Y) -> dZL with C columns per example, of which column
+The pass starts from the dZL that a `Cotangent` makes, (loss, ZL, Y) -> dZL, with C columns per example, of which column
 c m + i belongs to example i.
 """
 
@@ -29,7 +29,7 @@ class Record(NamedTuple):
     """The pairs of all layers, and the loss of each example. Readouts contract the pairs; columns carry no 1/m."""
 
     A: tuple[Float[Array, "n_prev m"], ...]  # A_0 = X, A_1, ..., A_{L-1}
-    dZ: tuple[Float[Array, "n Cm"], ...]  # dZ_1, ..., dZ_L; C = 1 unless the seed makes more columns
+    dZ: tuple[Float[Array, "n Cm"], ...]  # dZ_1, ..., dZ_L; C = 1 unless the cotangent has more columns
     loss: Float[Array, " m"]
     sample_weight: Float[Array, " m"] | None = None  # already contained in dZ and loss
 
@@ -49,7 +49,7 @@ class Record(NamedTuple):
         return self.dZ[0].shape[1] // self.examples
 
 
-Seed: TypeAlias = Callable[[Loss, Outputs, Outputs], Float[Array, "n_L Cm"]]
+Cotangent: TypeAlias = Callable[[Loss, Outputs, Outputs], Float[Array, "n_L Cm"]]
 
 
 def loss_gradient(loss: Loss, ZL: Outputs, Y: Outputs) -> Outputs:
@@ -65,7 +65,7 @@ def loss_gradient(loss: Loss, ZL: Outputs, Y: Outputs) -> Outputs:
 
 @dataclass(frozen=True, eq=False)  # keys are not hashable
 class SampledLabels:
-    """The seed that `sampled_labels` makes."""
+    """The function that `sampled_labels` returns."""
 
     key: PRNGKeyArray
 
@@ -74,14 +74,14 @@ class SampledLabels:
         return loss.gradient(ZL, loss_function(loss, "sample")(ZL, self.key))
 
 
-def sampled_labels(key: PRNGKeyArray) -> Seed:
+def sampled_labels(key: PRNGKeyArray) -> Cotangent:
     """dZL at labels drawn from the model: for a Monte Carlo estimate of the Fisher matrix.
 
     For the losses of this library that is the generalized Gauss-Newton matrix, where the labels of an example sum to 1.
 
     Example:
-        >>> seed = jaxnet.readouts.sampled_labels(jax.random.key(0))
-        >>> seed(jaxnet.losses.squared_error, jnp.zeros((1, 2)), jnp.zeros((1, 2))).shape
+        >>> cotangent = jaxnet.readouts.sampled_labels(jax.random.key(0))
+        >>> cotangent(jaxnet.losses.squared_error, jnp.zeros((1, 2)), jnp.zeros((1, 2))).shape
         (1, 2)
     """
     return SampledLabels(key)
@@ -116,15 +116,15 @@ def record(
     parameters: Parameters,
     network: Network = COURSE,
     *,
-    seed: Seed = loss_gradient,
+    cotangent: Cotangent = loss_gradient,
     masks: Masks = None,
     B: Feedback = None,
     sample_weight: SampleWeight = None,
 ) -> Record:
     """A_{l-1} and dZ_l of every layer, by one forward pass and one pass of the library's backward loop.
 
-    C columns per example are one pass over a batch C times as wide. With one logit every seed is a factor on the
-    columns of one pass, so that under one `jit` records from several seeds cost one pass, and the exact Fisher matrix
+    C columns per example are one pass over a batch C times as wide. With one logit every cotangent is a factor on the
+    columns of one pass, so that under one `jit` records from several cost one pass, and the exact Fisher matrix
     is free. Cost terms of the weights alone, such as L2, do not belong to any example.
 
     With weights w_i the record is that of the losses w_i loss_i: the columns of example i are multiplied by w_i under
@@ -136,15 +136,15 @@ def record(
         Y: Labels, `(n_L, m)`; with one output also `(m,)`.
         parameters: `W1, b1, ..., WL, bL`.
         network: The functions of the layers. Default: the course's network.
-        seed: `(loss, ZL, Y) ->` the cotangent dZL, `(n_L, C m)`, that the backward pass starts from. Default:
+        cotangent: `(loss, ZL, Y) -> dZL`, `(n_L, C m)`, that the backward pass starts from. Default:
             `loss_gradient`.
         masks: One factor, or None, for each of A_0, ..., A_{L-1}: see `dropout_masks`.
         B: The weights of the network's feedback rule, under which dZ_l is what that rule sends to layer l.
-        sample_weight: `(m,)` weights w_i of the examples, from 0. A seed of your own multiplies its columns itself.
+        sample_weight: `(m,)` weights w_i of the examples, from 0. A function of your own multiplies its columns itself.
 
     Raises:
-        InputError: where shapes do not fit, the loss lacks what the seed asks for, or weights are given along with a
-            seed of your own.
+        InputError: where shapes do not fit, the loss lacks what the cotangent asks for, or weights are given along with
+            a cotangent of your own.
 
     Example:
         >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
@@ -154,34 +154,37 @@ def record(
         ([(2, 4), (3, 4)], [(3, 4), (1, 4)], (4,))
     """
     let_go()
-    if not callable(seed):
-        raise InputError(f"seed is {seed!r:.60}; expected a function of (loss, ZL, Y), such as readouts.loss_gradient")
+    if not callable(cotangent):
+        raise InputError(
+            f"cotangent is {cotangent!r:.60}; expected a function of (loss, ZL, Y), such as readouts.loss_gradient"
+        )
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     ZL = caches[-1].Z
     Y = as_targets(Y, ZL, network.loss)
-    dZL = seed(network.loss, ZL, Y)
+    dZL = cotangent(network.loss, ZL, Y)
     if dZL.ndim != 2 or len(dZL) != len(ZL) or dZL.shape[1] == 0 or dZL.shape[1] % ZL.shape[1]:
         n_L, m = ZL.shape
-        raise InputError(f"the seed made a dZL of shape {dZL.shape}; expected ({n_L}, C * {m}), C columns per example")
+        raise InputError(f"cotangent made a dZL of shape {dZL.shape}; expected ({n_L}, C * {m}), C columns per example")
     A = tuple(cache.linear_cache.A for cache in caches)
     weight = as_sample_weight(sample_weight, ZL)
-    factors = _factors(seed, weight)
+    factors = _factors(cotangent, weight)
     columns = None if factors is None else jnp.tile(factors, dZL.shape[1] // ZL.shape[1])
     losses = weighted(per_example(network.loss.value, ZL, Y), weight)
     return Record(A, _signals(dZL, caches, network, masks, B, Y, columns), losses, weight)
 
 
-def _factors(seed: Seed, weight: Float[Array, " m"] | None) -> Float[Array, " m"] | None:
+def _factors(cotangent: Cotangent, weight: Float[Array, " m"] | None) -> Float[Array, " m"] | None:
     """The factors on the columns of each example with which they are those of w_i loss_i."""
-    if weight is None or seed is output_jacobian:
+    if weight is None or cotangent is output_jacobian:
         return None
-    if seed is loss_gradient:
+    if cotangent is loss_gradient:
         return weight
-    if seed is hessian_root or isinstance(seed, SampledLabels):
+    if cotangent is hessian_root or isinstance(cotangent, SampledLabels):
         return jnp.sqrt(weight)
     raise InputError(
-        f"sample_weight is given, but it is not known how the seed {getattr(seed, '__name__', seed)!s:.60} depends on "
-        "it; multiply the columns in the seed, by w_i for gradients and sqrt(w_i) for roots of Hessians"
+        "sample_weight is given, but it is not known how the cotangent "
+        f"{getattr(cotangent, '__name__', cotangent)!s:.60} depends on it; multiply its columns, by w_i for "
+        "gradients and sqrt(w_i) for roots of Hessians"
     )
 
 
@@ -224,7 +227,7 @@ def check_one_column(record: Record) -> None:
     check_record(record)
     if record.columns != 1:
         raise InputError(
-            f"the record has {record.columns} columns per example; expected one, as from seed=loss_gradient"
+            f"the record has {record.columns} columns per example; expected one, as from cotangent=loss_gradient"
         )
 
 

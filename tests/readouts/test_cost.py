@@ -19,18 +19,18 @@ C = DIMS[-1]
 KEY = jax.random.key(0)
 
 
-def record(X, Y, parameters, seed=readouts.loss_gradient):
+def record(X, Y, parameters, cotangent=readouts.loss_gradient):
     network = jaxnet.Network("relu", BCE if len(Y) == 1 else SOFTMAX)
-    return readouts.record(X, Y, parameters, network, seed=seed)
+    return readouts.record(X, Y, parameters, network, cotangent=cotangent)
 
 
 def gradient(*at):
     return readouts.mean_gradient(record(*at))
 
 
-def with_gradient(readout, seed=readouts.loss_gradient):
+def with_gradient(readout, cotangent=readouts.loss_gradient):
     """What a training step pays that reads out something as well: both of one program."""
-    return lambda *at: (gradient(*at), readout(record(*at, seed=seed)))
+    return lambda *at: (gradient(*at), readout(record(*at, cotangent=cotangent)))
 
 
 def product(readout):
@@ -163,7 +163,7 @@ def test_clipping_a_wide_network_needs_the_memory_of_the_gradient(m, most):
     assert temporary(ROWS["clipped"][0], dims, m) <= most * temporary(gradient, dims, m)
 
 
-# ---- one logit, where every seed is a factor on the columns of one pass
+# ---- one logit, where every cotangent is a factor on the columns of one pass
 
 
 def test_the_exact_diagonal_of_one_logit_costs_what_the_second_moment_does():
@@ -173,7 +173,10 @@ def test_the_exact_diagonal_of_one_logit_costs_what_the_second_moment_does():
     assert formula <= flops(both, ONE_LOGIT) <= 1.01 * formula
 
 
-def test_records_of_one_logit_from_every_seed_cost_one():
-    one, all_seeds = record, lambda *at: [record(*at, seed=seed) for seed in (readouts.loss_gradient, EXACT, SAMPLED)]
-    assert flops(all_seeds, ONE_LOGIT) <= 1.01 * flops(one, ONE_LOGIT)
-    assert flops(all_seeds) >= flops(one) + (C + 1) * DA
+def test_records_of_one_logit_from_every_cotangent_cost_one():
+    one, from_all = (
+        record,
+        lambda *at: [record(*at, cotangent=cotangent) for cotangent in (readouts.loss_gradient, EXACT, SAMPLED)],
+    )
+    assert flops(from_all, ONE_LOGIT) <= 1.01 * flops(one, ONE_LOGIT)
+    assert flops(from_all) >= flops(one) + (C + 1) * DA

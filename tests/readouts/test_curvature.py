@@ -22,7 +22,7 @@ def test_diagonal_trace_spectrum_and_products_are_the_ggns(x64, name):
 
     @jax.jit
     def read(X, Y, parameters, V):
-        pairs = readouts.record(X, Y, parameters, given.network, seed=readouts.hessian_root)
+        pairs = readouts.record(X, Y, parameters, given.network, cotangent=readouts.hessian_root)
         return (
             readouts.ggn_diagonal(pairs),
             readouts.ggn_trace(pairs),
@@ -62,7 +62,7 @@ def test_activations_that_are_in_no_case_have_both_products_and_the_diagonal(x64
 
     @jax.jit
     def read(X, Y, parameters, V):
-        pairs = readouts.record(X, Y, parameters, given.network, seed=readouts.hessian_root)
+        pairs = readouts.record(X, Y, parameters, given.network, cotangent=readouts.hessian_root)
         return (
             readouts.ggn_diagonal(pairs),
             readouts.ggn_vector_product(X, Y, parameters, V, given.network),
@@ -91,7 +91,7 @@ def test_products_go_through_dropped_units(x64):
             _, grads = jaxnet.cost_and_grads(X, Y, parameters, given.network, masks=masks)
             return jaxnet.parameter_grads(grads, parameters)
 
-        pairs = readouts.record(X, Y, parameters, given.network, seed=readouts.hessian_root, masks=masks)
+        pairs = readouts.record(X, Y, parameters, given.network, cotangent=readouts.hessian_root, masks=masks)
         return (
             readouts.ggn_vector_product(X, Y, parameters, V, given.network, masks=masks),
             readouts.mean_gradient(pairs, readouts.projection(pairs, V)),
@@ -115,7 +115,7 @@ def test_curvature_keeps_its_digits_in_float32_where_outputs_are_0_or_1(loss, n_
     @jax.vmap
     def curvature(z):
         at = z.reshape(1, 1), Y, {"W1": w, "b1": b}
-        pairs = readouts.record(*at, network, seed=readouts.hessian_root)
+        pairs = readouts.record(*at, network, cotangent=readouts.hessian_root)
         product = readouts.ggn_vector_product(*at, {"W1": b, "b1": V}, network)
         return readouts.ggn_diagonal(pairs)["b1"], readouts.ggn_trace(pairs), product["b1"]
 
@@ -177,6 +177,6 @@ def test_the_trace_has_a_derivative_where_outputs_are_0(loss, scale):
 
     def trace(parameters):
         network = jaxnet.Network("tanh", loss)
-        return readouts.ggn_trace(readouts.record(X, Y, parameters, network, seed=readouts.hessian_root))
+        return readouts.ggn_trace(readouts.record(X, Y, parameters, network, cotangent=readouts.hessian_root))
 
     assert np.isfinite(flat(jax.jit(jax.grad(trace))(parameters))).all()

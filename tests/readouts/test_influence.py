@@ -7,7 +7,7 @@ import pytest
 
 from jaxnet import InputError, readouts
 
-from ..one_by_one import CASES, SEEDS, SQUARED, case, made, reading, whole
+from ..one_by_one import CASES, COTANGENTS, SQUARED, case, made, reading, whole
 
 
 close = dict(rtol=0, atol=1e-12)
@@ -41,7 +41,7 @@ def test_influence_goes_through_the_inverse_of_a_matrix_over_parameters(x64, nam
     @jax.jit
     def read(at, at_test):
         training, others = readouts.record(*at, given.network), readouts.record(*at_test, given.network)
-        curvatures = [readouts.record(*at, given.network, seed=SEEDS[seed]) for seed in seeds]
+        curvatures = [readouts.record(*at, given.network, cotangent=COTANGENTS[seed]) for seed in seeds]
         through = [readouts.influence(training, others, damping, curvature) for curvature in curvatures]
         return readouts.influence(training, others, damping), dict(zip(seeds, through, strict=True))
 
@@ -74,7 +74,7 @@ def test_over_m_it_is_what_leaving_an_example_out_does_to_a_minimum(x64):
         theta = minimum(everyone)
         parameters = {"W1": theta[:, :3], "b1": theta[:, 3:]}
         training = readouts.record(given.X, given.Y, parameters, given.network)
-        exact = readouts.record(given.X, given.Y, parameters, given.network, seed=readouts.hessian_root)
+        exact = readouts.record(given.X, given.Y, parameters, given.network, cotangent=readouts.hessian_root)
         others = readouts.record(test.X, test.Y, parameters, test.network)
         left_out = jax.vmap(test_losses)(1 - jnp.eye(m)) - test_losses(everyone)[None, :]
         return readouts.influence(training, others, damping, exact) / m, jax.jacobian(test_losses)(everyone), left_out

@@ -4,7 +4,7 @@ import pytest
 
 from jaxnet import readouts
 
-from ..one_by_one import BCE, CASES, SEEDS, SOFTMAX, SQUARED, case, made, reading
+from ..one_by_one import BCE, CASES, COTANGENTS, SOFTMAX, SQUARED, case, made, reading
 
 
 EVERY_CASE = pytest.mark.parametrize("name", CASES)
@@ -26,7 +26,7 @@ def rows_of(given, seed):
 
 
 @EVERY_CASE
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", COTANGENTS)
 def test_factors_are_means_of_outer_products(x64, name, seed):
     given = case(name)
     m = given.X.shape[1]

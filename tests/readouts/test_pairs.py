@@ -10,7 +10,7 @@ from jaxnet import InputError, readouts
 from jaxnet.losses import LOSSES
 
 from ..drawn import assert_close, problem
-from ..one_by_one import BCE, CASES, SEEDS, SOFTMAX, case, flat, logits
+from ..one_by_one import BCE, CASES, COTANGENTS, SOFTMAX, case, flat, logits
 from ..test_losses import logits_and_labels
 
 
@@ -20,13 +20,15 @@ EVERY_CASE = pytest.mark.parametrize("name", CASES)
 @EVERY_CASE
 def test_a_columns_pair_is_its_gradient_and_each_example_has_its_loss(x64, name):
     given = case(name)
-    records = jax.jit(lambda *at: {seed: readouts.record(*at, given.network, seed=SEEDS[seed]) for seed in SEEDS})
+    records = jax.jit(
+        lambda *at: {kind: readouts.record(*at, given.network, cotangent=made) for kind, made in COTANGENTS.items()}
+    )
     m, n_L = given.X.shape[1], len(given.ZL)
-    for seed, pairs in records(*given[:3]).items():
+    for kind, pairs in records(*given[:3]).items():
         C = pairs.columns
-        assert C == (1 if seed in ("loss", "sample") else n_L)
+        assert C == (1 if kind in ("loss", "sample") else n_L)
         assert pairs.examples == m and list(pairs.layer_dims) == CASES[name][0]
-        np.testing.assert_allclose(outer_products(pairs), given.rows(seed), rtol=0, atol=1e-13)
+        np.testing.assert_allclose(outer_products(pairs), given.rows(kind), rtol=0, atol=1e-13)
         loss = given.network.loss.value(jnp.asarray(given.ZL), given.Y)
         np.testing.assert_allclose(pairs.loss, loss, rtol=1e-12)
 
@@ -47,7 +49,9 @@ def test_dropped_units_are_dropped_for_their_example(x64, name):
     given = case(name)
     network, (dims, m) = given.network, CASES[name][:2]
     masks = jaxnet.dropout_masks(dims, m, 0.5, key=jax.random.key(5), input_keep_prob=0.8)
-    records = jax.jit(lambda *at: [readouts.record(*at, network, seed=seed, masks=masks) for seed in SEEDS.values()])
+    records = jax.jit(
+        lambda *at: [readouts.record(*at, network, cotangent=made, masks=masks) for made in COTANGENTS.values()]
+    )
     jacobian = jax.jit(jax.jacrev(lambda parameters, x: (logits(x, parameters, network),) * 2, has_aux=True))
     thinned = [dict(given.parameters) for _ in range(m)]
     for i, l in itertools.product(range(m), range(1, len(dims))):
@@ -77,10 +81,16 @@ def test_under_a_rule_the_pairs_are_what_the_rule_sends(x64, rule, loss, n_L):
     def both():
         pairs = readouts.record(X, Y, parameters, network, masks=masks, B=B)
         grads = jaxnet.cost_and_grads(X, Y, parameters, network, masks=masks, B=B)[1]
-        wide = readouts.record(X, Y, parameters, network, seed=columns, masks=masks, B=B)
+        wide = readouts.record(X, Y, parameters, network, cotangent=columns, masks=masks, B=B)
         single = [
             readouts.record(
-                X, Y, parameters, network, masks=masks, B=B, seed=lambda loss, ZL, Y, c=c: columns(loss, ZL, Y)[:, c]
+                X,
+                Y,
+                parameters,
+                network,
+                masks=masks,
+                B=B,
+                cotangent=lambda loss, ZL, Y, c=c: columns(loss, ZL, Y)[:, c],
             ).dZ
             for c in [slice(7 * c, 7 * (c + 1)) for c in range(n_L)]
         ]
@@ -92,7 +102,7 @@ def test_under_a_rule_the_pairs_are_what_the_rule_sends(x64, rule, loss, n_L):
     assert pairs.columns == 1 and wide.columns == n_L
 
 
-# ---- the seeds
+# ---- the cotangents
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -155,13 +165,16 @@ def test_a_mistake_is_told_before_anything_is_computed(x64, no_shape_checks):
     X, Y, parameters, network = given.X, given.Y, given.parameters, given.network
     bare = jaxnet.Network("tanh", jaxnet.Loss(*network.loss[:3]))
     for call, words in [
-        (lambda: readouts.record(X, Y, parameters, network, seed="exact"), "seed is 'exact'; expected a function"),
         (
-            lambda: readouts.record(X, Y, parameters, network, seed=lambda loss, ZL, Y: ZL[:, :3]),
+            lambda: readouts.record(X, Y, parameters, network, cotangent="exact"),
+            "cotangent is 'exact'; expected a function",
+        ),
+        (
+            lambda: readouts.record(X, Y, parameters, network, cotangent=lambda loss, ZL, Y: ZL[:, :3]),
             r"dZL of shape \(3, 3\); expected \(3, C \* 7\)",
         ),
         (
-            lambda: readouts.record(X, Y, parameters, bare, seed=readouts.sampled_labels(jax.random.key(0))),
+            lambda: readouts.record(X, Y, parameters, bare, cotangent=readouts.sampled_labels(jax.random.key(0))),
             "this loss has no sample, which cannot be derived; give it",
         ),
         (lambda: readouts.record(X, Y.T, parameters, network), "pass Y.T"),

@@ -13,7 +13,7 @@ from ..one_by_one import SQUARED, case, flat, made
 def step(given, parameters, seed):
     """The gradient at these parameters, and the Kronecker factors of a seed's record."""
     gradient = readouts.mean_gradient(readouts.record(given.X, given.Y, parameters, given.network))
-    curvature = readouts.record(given.X, given.Y, parameters, given.network, seed=seed)
+    curvature = readouts.record(given.X, given.Y, parameters, given.network, cotangent=cotangent)
     return gradient, readouts.kronecker_factors(curvature)
 
 

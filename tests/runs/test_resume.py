@@ -36,12 +36,13 @@ from jaxnet import cli
 
 def run(options):
     print("started", flush=True)  # before, a signal is Python's own to act on
-    from jaxnet import feeds, run_folder, training
-    run_folder.draw, cli.train._check = lambda *_: [], lambda *_: None
+    from jaxnet.runs import folder, streaming
+    from jaxnet.training import in_memory
+    folder.draw, cli.train._check = lambda *_: [], lambda *_: None
     if "batches from disk" in sys.argv[1]:
-        feeds.RESIDENT_BYTES, feeds.SEGMENT_BYTES = 0, 20 * 7 * 90 * 8
+        streaming.RESIDENT_BYTES, streaming.SEGMENT_BYTES = 0, 20 * 7 * 90 * 8
     if "reduced" in sys.argv[1]:
-        training.pays = lambda *_: True
+        in_memory.pays = lambda *_: True
     return command(options)
 
 command, cli.train.run = cli.train.run, run

@@ -16,8 +16,8 @@ def prepare(given):
 
     @jax.jit
     def compute(X, Y, parameters, V, key):
-        def record(seed=readouts.loss_gradient):
-            return readouts.record(X, Y, parameters, network, seed=seed)
+        def record(cotangent=readouts.loss_gradient):
+            return readouts.record(X, Y, parameters, network, cotangent=cotangent)
 
         pairs, sampled = record(), readouts.sampled_labels(key)
         if given.quantity == "clipped sum":  # in place of the gradient
