@@ -10,8 +10,8 @@ from jaxnet import InputError, readouts
 from ..one_by_one import SQUARED, case, flat, made
 
 
-def step(given, parameters, seed):
-    """The gradient at these parameters, and the Kronecker factors of a seed's record."""
+def step(given, parameters, cotangent):
+    """The gradient at these parameters, and the Kronecker factors of the record from a cotangent."""
     gradient = readouts.mean_gradient(readouts.record(given.X, given.Y, parameters, given.network))
     curvature = readouts.record(given.X, given.Y, parameters, given.network, cotangent=cotangent)
     return gradient, readouts.kronecker_factors(curvature)
