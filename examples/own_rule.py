@@ -14,11 +14,11 @@ from pathlib import Path
 
 import jax
 import optax
-from jaxnet.plots import plot_alignment
 
 import jaxnet
 from jaxnet import feedback
 from jaxnet.data import load_dataset, targets
+from jaxnet.runs.plots import plot_alignment
 
 
 def leaky_transport(rate: float) -> jaxnet.Rule:
