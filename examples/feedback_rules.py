@@ -31,6 +31,7 @@ from matplotlib.figure import Figure
 import jaxnet
 from jaxnet import feedback
 from jaxnet.data import Dataset, load_dataset, targets
+from jaxnet.signals import decided_rightly
 
 
 DATA = Path(os.environ.get("JAXNET_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -92,7 +93,7 @@ def train(dataset: Dataset, task: Task, rule: str | jaxnet.Rule, epochs: int, st
 
     def after_epoch(progress):
         AL, _ = forward(X_test, progress.parameters, network.by_backprop)
-        accuracy.append(100 * float(jnp.mean(jaxnet.signals.decided_rightly(AL, Y_test))))
+        accuracy.append(100 * float(jnp.mean(decided_rightly(AL, Y_test))))
 
     trained = jaxnet.train(
         X, Y, parameters, num_iterations=epochs * steps, network=network, optimizer=task.optimizer,

@@ -95,7 +95,7 @@ PYTHON = {
         "X is of type list; expected an array",
     ),
     "no caches": (lambda: jaxnet.L_model_backward(Y / 2, Y, []), "caches are empty; expected one cache per layer"),
-    "no caches for a seed": (lambda: jaxnet.backpropagate(Y / 2, []), "caches are empty; expected one cache per layer"),
+    "no caches for a cotangent": (lambda: jaxnet.backpropagate(Y / 2, []), "caches are empty; expected one cache"),
     "no examples in the cost": (
         lambda: jaxnet.compute_cost(np.ones((1, 0)), Y[:, :0]),
         "there are no examples: the output has shape (1, 0) and Y (1, 0); expected at least one",
