@@ -54,7 +54,7 @@ def test_the_mean_of_the_losses_gradients_is_the_gradient(x64, name):
 
 
 @pytest.mark.parametrize("name", ["one logit", "several logits", "softmax"])
-def test_labels_enumerated_with_their_probabilities_make_the_sampled_moment_exact(x64, name):
+def test_enumerated_labels_make_the_sampled_moment_exact(x64, name):
     """The expectation over the model's labels, summed up instead of sampled: no tolerance but rounding's."""
     given = case(name)
     loss, (n_L, m) = given.network.loss, given.ZL.shape

@@ -167,7 +167,7 @@ def full(*_):
 
 
 @pytest.mark.parametrize("place", ["write_bytes", "fsync"])
-def test_a_disk_that_is_full_is_an_error_and_the_last_good_one_stays(tmp_path, monkeypatch, place):
+def test_a_full_disk_is_an_error_and_the_last_one_stays(tmp_path, monkeypatch, place):
     big = {"W1": jnp.asarray(np.random.default_rng(0).normal(size=(300, 300)))}
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(Saved(10, big, {}))

@@ -173,6 +173,7 @@ def test_a_right_file_agrees_function_by_function():
 
 
 @pytest.mark.parametrize("name", SLIPS)
+@pytest.mark.few(12)
 def test_a_slip_is_found_in_its_function_and_explained(name):
     before, after, at_fault, words = SLIPS[name]
     assert RIGHT.count(before) == 1
@@ -262,6 +263,7 @@ def every_second(right, calls=[]):
 
 
 @pytest.mark.parametrize("name, returned", [(name, returned) for name in RETURNED for returned in RETURNED[name]])
+@pytest.mark.few(16)
 def test_what_a_function_returns_is_looked_at_first(name, returned):
     source = f"{RIGHT}{RAISING}\nright_one = {name}\ndef {name}(*given):\n"
     source += f"    right, cache = right_one(*given), given[-1]\n    return {returned}\n"

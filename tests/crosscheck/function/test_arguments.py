@@ -114,7 +114,7 @@ def test_a_random_function_is_reported_first():
     assert [(check.name, check.verdict) for check in report.protocol] == [("deterministic", Verdict.DISAGREE)]
 
 
-def test_a_random_gradient_is_reported_before_what_is_wrong_with_it():
+def test_a_random_gradient_is_reported_first():
     random = np.random.default_rng(0)
     report = check_gradient(lambda x: jnp.sum(x**2), lambda x: x * random.normal(), args=(x,), thorough=False)
     assert report.verdict is Verdict.DISAGREE

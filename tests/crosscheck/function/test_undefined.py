@@ -239,7 +239,7 @@ def test_what_is_nan_in_float32_and_right_in_float64(factor, verdict):
     assert report.verdict is verdict, str(report)
 
 
-def test_a_gradient_made_for_one_type_or_point_is_judged_all_the_same():
+def test_a_gradient_for_one_type_or_point_is_judged():
     def grad(x):
         if x.dtype != np.float32 or x[0] != 1:
             raise RuntimeError
