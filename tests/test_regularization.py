@@ -36,6 +36,7 @@ def plain_cost(X, Y, parameters, network, masks):
 
 @KEEPS
 @pytest.mark.parametrize("hidden", ACTIVATIONS)
+@pytest.mark.few(9)
 def test_backward_with_masks_is_autodiffs(x64, hidden, keep_prob, input_keep_prob):
     X, Y, parameters = problem(DIMS, M, "softmax_cross_entropy")
     network, masks = Network(hidden, "softmax_cross_entropy"), drawn_masks(keep_prob, input_keep_prob)

@@ -55,6 +55,7 @@ def outputs_of_torch(torch, model, path, inputs, **choices):
 
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.few(6)
 def test_torch_gives_the_same_probabilities_both_ways(activation, outputs, tmp_path, torch):
     path, model = tmp_path / "a.safetensors", drawn(activation, outputs)
     save_torch(path, model)

@@ -122,6 +122,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize("name", ROWS)
+@pytest.mark.few(10)
 def test_a_program_has_the_flops_of_its_formula(name):
     function, formula = ROWS[name]
     assert formula <= flops(function) <= 1.01 * formula
@@ -139,6 +140,7 @@ def test_clipping_keeps_every_dZ_until_the_norms_are_known():
 
 
 @pytest.mark.parametrize("name", ROWS)
+@pytest.mark.few(10)
 def test_no_readout_has_the_memory_of_m_gradients(name):
     assert memory(ROWS[name][0]) < gradients_bytes() / 4
 

@@ -27,6 +27,7 @@ def rows_of(given, seed):
 
 @EVERY_CASE
 @pytest.mark.parametrize("seed", COTANGENTS)
+@pytest.mark.few(12)
 def test_factors_are_means_of_outer_products(x64, name, seed):
     given = case(name)
     m = given.X.shape[1]

@@ -123,6 +123,7 @@ DRAWN = [(name, seed) for seed in range(20) for name in ("flip", "cut", "blank")
 
 
 @pytest.mark.parametrize("name, seed", DRAWN)
+@pytest.mark.few(16)
 def test_a_damaged_one_is_noted_and_the_one_before_is_taken(tmp_path, name, seed):
     save_all(tmp_path)
     DAMAGES[name](tmp_path / "300.safetensors", random.Random(seed))

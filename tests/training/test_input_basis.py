@@ -93,6 +93,7 @@ def test_the_course_pays_and_digits_do_not():
 
 
 @pytest.mark.parametrize("name", COMMUTING)
+@pytest.mark.few(4)
 def test_2500_steps_in_reduced_inputs_are_those_in_all_of_them(name, always):
     X, Y, parameters = problem((300, 5, 4, 1), 12, soft=True, scale=0.5)
     arguments = {"num_iterations": 2500, "optimizer": COMMUTING[name], "chunk": 2500}
@@ -125,6 +126,7 @@ def test_so_are_batches_penalty_and_dropout(how, always):
 
 
 @pytest.mark.parametrize("name", [name for name in RULES if name != "backprop"])
+@pytest.mark.few(4)
 def test_so_is_every_feedback_rule_and_what_is_recorded_of_one(name, always):
     X, Y, parameters = problem((300, 5, 4, 1), 12, soft=True, scale=0.5)
     network, key = jaxnet.Network("tanh", feedback=name), jax.random.key(3)

@@ -304,6 +304,7 @@ def chain(A, Y):
 @pytest.mark.parametrize("z", [0.01, 7, 16, 25, 33, 45])
 @pytest.mark.parametrize("gradient", [residual, chain])
 @pytest.mark.parametrize("conv", [lambda x: x, np.array], ids=["", "stripped"])
+@pytest.mark.few(8)
 def test_the_courses_own_cost_is_not_accused(z, gradient, conv):
     report = confident(bce, gradient, z, conv=conv)
     assert report.agrees == (z < 30)

@@ -87,6 +87,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.few(9)
 def test_a_nan_of_autodiff_hides_nothing(name):
     fun, grad, x, verdict = CASES[name]
     report = check_gradient(fun, grad, args=(x,), thorough=False)
@@ -165,6 +166,7 @@ def test_a_wrong_entry_of_a_large_leaf_in_numpy_shows(entry, verdict):
 @pytest.mark.parametrize("np_", [np, jnp], ids=["NumPy", "JAX"])
 @pytest.mark.parametrize("size", [1, 100, 900])
 @pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.few(4)
 def test_one_wrong_entry_shows_among_kinks(np_, size, share):
     x = np.where(np.arange(size) < share * size, 1.0, 0.0)
 
