@@ -303,6 +303,7 @@ def angle_to_W(B, W):
 
 @pytest.mark.parametrize("dims", [[5, 2], [5, 4, 2], DIMS], ids=lambda dims: f"L={len(dims) - 1}")
 @pytest.mark.parametrize("name", [name for name in RULES if name != "direct_random_target"])
+@pytest.mark.few(10)
 def test_with_the_transposes_a_rule_is_backpropagation(x64, name, dims):
     hidden = "identity" if name in DIRECT and len(dims) > 3 else "tanh"
     X, Y, parameters = problem(dims, M, SOFTMAX, soft=True)

@@ -60,6 +60,7 @@ def test_no_update_broadcasts(change, learning_rate, message, no_shape_checks):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.few(6)
 def test_three_steps_are_optax_applied_to_autodiff(x64, default_promotion, name):
     optimizer, network = OPTIMIZERS[name], Network("tanh", SOFTMAX)
     X, Y, start = problem([6, 5, 3], 8, SOFTMAX)

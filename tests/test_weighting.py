@@ -62,6 +62,7 @@ def all_costs_and_gradients(X, Y, parameters, network, w):
 
 
 @pytest.mark.parametrize("hidden, loss", [*((g, SOFTMAX) for g in ACTIVATIONS), ("tanh", BCE), ("relu", SQUARED)])
+@pytest.mark.few(6)
 def test_costs_and_gradients_are_autodiffs(x64, hidden, loss):
     X, Y, parameters = jax.tree.map(jnp.asarray, problem([4, 3, 2], 5, loss, soft=True))
     assert_close(*all_costs_and_gradients(X, Y, parameters, Network(hidden, loss), jnp.asarray(W)), 256)

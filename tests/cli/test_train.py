@@ -169,6 +169,7 @@ def table(path):
 
 
 @pytest.mark.parametrize("name", RULES)
+@pytest.mark.few(4)
 def test_every_rule_trains_and_is_recorded_if_asked(tmp_path, data, capsys, monkeypatch, name):
     out, is_drawn = tmp_path / "run", name in ("backprop", "direct_random_target")  # where angles of B are no numbers
     if not is_drawn:

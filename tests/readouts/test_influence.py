@@ -33,6 +33,7 @@ def test_tracin_adds_inner_products_over_checkpoints(x64, name):
 
 
 @EVERY_CASE
+@pytest.mark.few(4)
 def test_influence_goes_through_an_inverse_matrix(x64, name):
     """Formed and inverted here: the empirical Fisher matrix, a sampled one, and the exact GGN."""
     given, test, damping = case(name), case(name, seed=1), 0.05

@@ -18,6 +18,7 @@ EVERY_CASE = pytest.mark.parametrize("name", CASES)
 
 
 @EVERY_CASE
+@pytest.mark.few(4)
 def test_a_columns_pair_is_its_gradient(x64, name):
     given = case(name)
     records = jax.jit(

@@ -102,6 +102,7 @@ SLOPES = {
 
 
 @pytest.mark.parametrize("hidden", ACTIVATIONS | STRAIGHT_THROUGH)
+@pytest.mark.few(5)
 def test_dead_is_a_slope_of_zero_for_report_and_inspect(hidden):
     """Unit 1 has slope 0 for both examples, unit 2 for one, unit 3 for none, and unit 4 is NaN, which is not dead."""
     zero, other = SLOPES[hidden]

@@ -110,6 +110,7 @@ def test_this_librarys_own_loop_is_seen_to_be_wrong(monkeypatch, name, wrong, co
         (lambda dA, Z: dA * (1 - jnp.tanh(Z) ** 2) ** 2, "slope-twice"),
     ],
 )
+@pytest.mark.few(2)
 def test_a_wrong_slope_is_named_in_every_layer_below(backward, code):
     report = check(None, network=Network(Activation(jnp.tanh, backward)))
     assert [(finding.place, finding.code) for finding in report.findings] == [("dZ2", code), ("dZ1", code)]

@@ -23,6 +23,7 @@ def power_at(X, Y, parameters, network=None):
 
 @pytest.mark.parametrize("loss, outputs", [*((loss, 3) for loss in LOSSES), ("binary_cross_entropy", 1)])
 @pytest.mark.parametrize("hidden", ["relu", "tanh", "gelu"])
+@pytest.mark.few(6)
 def test_a_good_point_sees_every_known_error(hidden, loss, outputs):
     network = Network(hidden, loss)
     X, Y, parameters = good_point((5, 4, 3, outputs), network, key=jax.random.key(0))

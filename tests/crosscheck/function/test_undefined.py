@@ -141,6 +141,7 @@ def test_arctan2_at_the_origin_cannot_be_judged():
 
 
 @pytest.mark.parametrize("wrong, verdict", [((), AGREE), ((7, 7), DISAGREE), ((20, 3), DISAGREE)])
+@pytest.mark.few(1)
 def test_more_entries_than_are_looked_at_one_by_one(wrong, verdict):
     X = np.random.default_rng(0).normal(size=(40, 30))
     off = np.zeros_like(X)

@@ -143,6 +143,7 @@ SOME_NAN = np.where(np.arange(12) == 3, np.nan, SURE)
         ({"settings": {}, "summary": ()}, ["None were recorded"]),
     ],
 )  # fmt: skip
+@pytest.mark.few(8)
 def test_what_is_missing_is_said(page, changes, told):
     found = page(record(**BARE | changes))
     assert [text for text in told if text not in found.text] == []
