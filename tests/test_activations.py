@@ -47,7 +47,7 @@ def test_the_tables_of_the_tests_are_complete():
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_backward_is_the_vjp_of_forward_to_a_few_units_of_rounding(x64, name, dtype):
+def test_backward_is_the_vjp_of_forward(x64, name, dtype):
     """The reference is float64 at the very points of `dtype`; slopes such as 1 - A, times Z, round relative to Z."""
     Z_, dA_ = jnp.asarray(Z, dtype), jnp.asarray(dA, dtype)
     dZ = ACTIVATIONS[name].backward(dA_, Z_)
@@ -103,7 +103,7 @@ def test_the_courses_functions_are_public():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_sign_goes_forward_as_a_step_and_backward_as_the_clipped_identity(x64, dtype):
+def test_sign_goes_back_as_the_clipped_identity(x64, dtype):
     """Hubara et al. 2016, eq. 4: g_r = g_q 1(|r| <= 1). Autodiff, of the step, makes 0."""
     Z = jnp.array([[-np.inf, -1.5, -1, -0.5, -0.0, 0, 1e-30, 1, 1.25, np.inf]], dtype)
     sign = STRAIGHT_THROUGH["sign"]

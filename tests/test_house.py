@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def path_of(name: str) -> Path:
     return file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
 
 
+@cache
 def tree(name: str) -> ast.Module:
     return ast.parse(path_of(name).read_text())
 
@@ -51,6 +53,7 @@ def room(name: str) -> str:
     return name.split(".")[0] if name.split(".")[0] in ROOMS else "root"
 
 
+@cache
 def imports(name: str) -> tuple[set[str], set[str]]:
     """The files of the package and the packages outside that a file imports, wherever in the file."""
     siblings, packages = set(), set()
@@ -156,7 +159,7 @@ def test_progress_is_shown_by_commands():
     assert all(name.startswith("cli.") for name in FILES if "tqdm" in imports(name)[1])
 
 
-def test_only_the_command_line_prints_and_the_courses_print_cost():
+def test_only_the_command_line_and_print_cost_print():
     printing = [name for name in FILES if "print" in calls(name)]
     assert [name for name in printing if not name.startswith("cli")] == ["training.course"]
 
@@ -176,7 +179,7 @@ def test_there_is_one_loop_backward_over_the_layers():
     assert [name for name, _ in loops] == ["network", "readouts.kronecker"]
 
 
-def test_the_reference_of_the_crosscheck_knows_nothing_of_the_backward_pass_under_test():
+def test_the_reference_knows_nothing_of_the_backward_pass():
     reference = tree("crosscheck.backprop.reference")
     names = {node.id for node in ast.walk(reference) if isinstance(node, ast.Name)}
     assert not names & {"L_model_backward", "backpropagate", "linear_backward", "cost_and_grads"}
@@ -184,7 +187,7 @@ def test_the_reference_of_the_crosscheck_knows_nothing_of_the_backward_pass_unde
     assert not gradients & {"gradient", "gradient_from_AL"}
 
 
-def test_importing_the_package_does_not_wait_for_jax_and_using_it_loads_nothing_heavier():
+def test_importing_the_package_loads_nothing_heavy():
     code = (
         "import sys, jaxnet\n"
         "assert 'jax' not in sys.modules\n"

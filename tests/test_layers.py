@@ -20,7 +20,7 @@ def signal(x64):
     return np.random.default_rng(1).normal(size=(3, 7))
 
 
-def test_linear_forward_is_WA_plus_b_and_its_cache_unpacks_as_the_courses(layer):
+def test_linear_forward_is_WA_plus_b_with_the_courses_cache(layer):
     Z, cache = jaxnet.linear_forward(**layer)
     assert_close(Z, layer["W"] @ layer["A"] + layer["b"], 8)
     A, W, b = cache
@@ -28,7 +28,7 @@ def test_linear_forward_is_WA_plus_b_and_its_cache_unpacks_as_the_courses(layer)
     assert_same((cache.A, cache.W, cache.b), (A, W, b))
 
 
-def test_linear_backward_is_the_vjp_of_linear_forward_with_means_over_the_examples(layer, signal):
+def test_linear_backward_is_the_vjp_of_linear_forward(layer, signal):
     _, cache = jaxnet.linear_forward(**layer)
     _, transpose = jax.vjp(lambda A, W, b: jaxnet.linear_forward(A, W, b)[0], *map(jnp.asarray, layer.values()))
     dA, dW, db = transpose(jnp.asarray(signal))
@@ -36,7 +36,7 @@ def test_linear_backward_is_the_vjp_of_linear_forward_with_means_over_the_exampl
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_linear_activation_backward_is_the_vjp_of_linear_activation_forward(layer, signal, activation):
+def test_linear_activation_backward_is_the_vjp(layer, signal, activation):
     def forward(A, W, b):
         return jaxnet.linear_activation_forward(A, W, b, activation)
 
@@ -93,7 +93,7 @@ def test_dtypes_are_kept(layer, signal, dtype):
         ((5, 7), (5,), (1, 1)),
     ],
 )
-def test_shapes_that_do_not_fit_are_told_and_nothing_broadcasts(A, W, b, no_shape_checks):
+def test_shapes_that_do_not_fit_never_broadcast(A, W, b, no_shape_checks):
     with pytest.raises(jaxnet.InputError) as error:
         jaxnet.linear_forward(np.ones(A), np.ones(W), np.ones(b))
     expected = r"expected (n_prev, m), (n, n_prev) and (n, 1)"

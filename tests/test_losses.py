@@ -51,7 +51,7 @@ def test_gradient_is_the_derivative_of_value(x64, name, n_L, dtype):
 
 
 @EVERY_LOSS
-def test_gradient_is_the_derivative_of_value_for_labels_that_are_no_distribution(x64, name):
+def test_gradient_for_labels_that_are_not_a_distribution(x64, name):
     random = np.random.default_rng(0)
     ZL, Y = map(jnp.asarray, (random.normal(size=(3, 20)), 3 * random.random((3, 20))))
     reference = jax.grad(lambda ZL: LOSSES[name].value(ZL, Y).sum())(ZL)
@@ -135,7 +135,7 @@ def test_an_output_off_by_its_last_digit_is_still_the_output(x64, name, directio
 
 @OUTPUTS
 @EVERY_LOSS
-def test_gradient_from_another_AL_is_the_chain_through_the_output(x64, name, n_L):
+def test_gradient_from_another_AL_is_the_chain(x64, name, n_L):
     ZL, Y = map(jnp.asarray, logits_and_labels(name, n_L, (1, 5)))
     AL = LOSSES[name].output(ZL[:, ::-1])
     reference, dAL = chain(name, AL, Y, ZL)
@@ -143,7 +143,7 @@ def test_gradient_from_another_AL_is_the_chain_through_the_output(x64, name, n_L
     assert np.max(error / np.sum(np.abs(dAL), axis=0)) <= 16 * 2.0**-53
 
 
-def test_binary_cross_entropy_from_another_AL_is_the_courses_formula(x64):
+def test_cross_entropy_from_another_AL_is_the_courses(x64):
     ZL, Y = logits_and_labels(BCE, 2, (1, 5))
     AL = 1 / (1 + np.exp(-ZL[:, ::-1]))
     dAL = -(np.divide(Y, AL) - np.divide(1 - Y, 1 - AL))
@@ -169,7 +169,7 @@ def test_binary_cross_entropy_from_another_AL_is_the_courses_formula(x64):
         (1, 0, 1000, 1),
     ],
 )
-def test_binary_cross_entropy_from_an_AL_at_the_edge_is_the_limit(x64, AL, Y, ZL, dZL, dtype):
+def test_cross_entropy_from_an_AL_at_the_edge_is_the_limit(x64, AL, Y, ZL, dZL, dtype):
     """Where the limit is infinite, the root of the largest number: the layers below would make NaN of infinity."""
     arguments = (jnp.array([[value]], dtype) for value in (AL, Y, ZL))
     largest = float(np.finfo(dtype).max) ** 0.5
@@ -191,13 +191,13 @@ def test_no_AL_whatever_gives_nan(x64, name, dtype):
 
 
 @BOTH_DTYPES
-def test_softmax_from_an_output_that_is_rightly_0_takes_nothing_from_it(x64, dtype):
+def test_softmax_takes_nothing_from_a_right_0(x64, dtype):
     AL, Y, ZL = (jnp.array(column, dtype)[:, None] for column in ([0.5, 0.5, 0], [1, 0, 0], [0, 0, 0]))
     np.testing.assert_allclose(LOSSES[SOFTMAX].gradient_from_AL(AL, Y, ZL)[:, 0], np.array([-4, 2, 2]) / 9, rtol=1e-6)
 
 
 @BOTH_DTYPES
-def test_softmax_from_an_output_that_is_wrongly_0_climbs_without_becoming_nan(x64, dtype):
+def test_softmax_climbs_from_a_wrong_0_without_nan(x64, dtype):
     AL, Y, ZL = (jnp.array(column, dtype)[:, None] for column in ([0, 0.5, 0.5], [1, 0, 0], [0, 0, 0]))
     dZL = LOSSES[SOFTMAX].gradient_from_AL(AL, Y, ZL)[:, 0]
     assert dZL[0] < -1e19 and dZL[1] > 1e18 and dZL[2] > 1e18
@@ -258,7 +258,7 @@ def test_an_output_of_coarser_type_is_still_the_output(x64, default_promotion):
 
 
 @pytest.mark.parametrize("name", [BCE, SOFTMAX])
-def test_the_derivative_of_the_value_from_a_right_output_of_0_and_1_is_finite(name):
+def test_the_derivative_at_a_right_0_and_1_is_finite(name):
     Y = jnp.array([[0.0, 1.0], [1.0, 0.0]])
     dAL = jax.grad(lambda AL: jnp.sum(LOSSES[name].value_from_AL(AL, Y)))(Y)
     assert np.isfinite(dAL).all()

@@ -25,11 +25,11 @@ def test_keys_stand_in_layer_order():
     assert list(FrozenDict(sorted(parameters.items()))) == names(12)
 
 
-def test_keys_of_grads_stand_in_layer_order_and_those_without_a_number_last():
+def test_keys_of_grads_stand_in_layer_order():
     assert list(FrozenDict(loss=0, dW10=0, db2=0, dA1=0, dW2=0, dA0=0)) == ["dA0", "dA1", "dW2", "db2", "dW10", "loss"]
 
 
-def test_tree_structure_does_not_depend_on_the_order_of_writing():
+def test_tree_structure_is_not_of_the_order_of_writing():
     a, b = FrozenDict(W1=1.0, b1=2.0), FrozenDict(b1=2.0, W1=1.0)
     assert jax.tree.structure(a) == jax.tree.structure(b)
     assert jax.tree.leaves(a) == jax.tree.leaves(b) == [1.0, 2.0]
@@ -151,7 +151,7 @@ def test_parameters_that_are_no_mapping_are_told(parameters, no_shape_checks):
 
 
 @pytest.mark.parametrize("dims", [(5, 1), [5, 4, 3], np.array([5, 4, 3])])
-def test_initialization_has_the_layer_dims_asked_for_and_zero_biases(dims, no_shape_checks):
+def test_initialization_has_layer_dims_and_zero_biases(dims, no_shape_checks):
     parameters = jaxnet.initialize_parameters_deep(dims, key=KEY)
     assert isinstance(parameters, FrozenDict)
     assert jaxnet.layer_dims(parameters) == tuple(dims)
@@ -170,7 +170,7 @@ def test_every_named_init_is_described():
     assert all(f'"{name}"' in jaxnet.initialize_parameters_deep.__doc__ for name in INITS)
 
 
-def test_initialization_is_a_function_of_the_key_and_draws_each_layer_anew():
+def test_initialization_draws_each_layer_from_the_key():
     parameters = jaxnet.initialize_parameters_deep([3, 3, 3], key=KEY)
     assert_same(parameters, jaxnet.initialize_parameters_deep([3, 3, 3], key=KEY))
     other = jaxnet.initialize_parameters_deep([3, 3, 3], key=jax.random.key(1))

@@ -36,6 +36,7 @@ def plain_cost(X, Y, parameters, network, masks):
 
 @KEEPS
 @pytest.mark.parametrize("hidden", ACTIVATIONS)
+@pytest.mark.few(9)
 def test_backward_with_masks_is_autodiffs(x64, hidden, keep_prob, input_keep_prob):
     X, Y, parameters = problem(DIMS, M, "softmax_cross_entropy")
     network, masks = Network(hidden, "softmax_cross_entropy"), drawn_masks(keep_prob, input_keep_prob)
@@ -136,7 +137,7 @@ def test_an_update_goes_down_the_penalised_cost(x64):
 
 
 @pytest.mark.parametrize("batch_size", [None, 4])
-def test_training_draws_new_masks_every_step_and_goes_on_to_the_last_bit(batch_size):
+def test_training_draws_new_masks_every_step(batch_size):
     X, Y, parameters = problem(DIMS, M, "softmax_cross_entropy", dtype=np.float32)
     settings = dict(
         network=Network("relu", "softmax_cross_entropy"),
@@ -187,7 +188,7 @@ def test_bfloat16_layers_under_float32_parameters():
     assert products and all("bf16" in line and "f32" not in line for line in products)
 
 
-def test_regularization_that_is_none_is_refused_before_any_work():
+def test_regularization_that_is_none_is_refused():
     X, Y, parameters = problem([4, 3, 1], 8, dtype=np.float32)
     for wrong, said in [
         ({"lambd": -1.0}, "lambd is -1.0"),

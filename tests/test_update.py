@@ -60,6 +60,7 @@ def test_no_update_broadcasts(change, learning_rate, message, no_shape_checks):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.few(6)
 def test_three_steps_are_optax_applied_to_autodiff(x64, default_promotion, name):
     optimizer, network = OPTIMIZERS[name], Network("tanh", SOFTMAX)
     X, Y, start = problem([6, 5, 3], 8, SOFTMAX)
@@ -141,6 +142,7 @@ def by_name(name, parameters, gradient):
 @pytest.mark.parametrize("kind", [dict, jaxnet.FrozenDict])
 @pytest.mark.parametrize("given", [dict, jaxnet.FrozenDict])
 @pytest.mark.parametrize("name", MASKED)
+@pytest.mark.few(6)
 def test_masks_and_labels_of_either_mapping_train_either(x64, name, given, kind):
     X, Y, start = problem([4, 3, 1], 6)
     optimizer, start = MASKED[name](kind), given(start)
@@ -172,7 +174,7 @@ def test_parameters_come_back_in_the_mapping_given():
         assert type(jaxnet.train(X, Y, kind(start), num_iterations=1).parameters) is kind
 
 
-def test_sharpness_aware_minimization_is_the_gradient_at_the_moved_point(x64):
+def test_sharpness_aware_steps_use_the_moved_point(x64):
     """Foret et al. 2021, eq. 2 and 3."""
     X, Y, start = problem([4, 3, 1], 6)
     rho = 0.05
@@ -292,6 +294,7 @@ def test_a_step_costs_no_more_than_autodiffs(layer_dims, m, loss):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("hidden", ACTIVATIONS)
+@pytest.mark.few(9)
 def test_no_activation_or_loss_costs_more_than_autodiffs(hidden, loss):
     layer_dims, m, network = (64, 32, 32, 3), 20, Network(hidden, loss)
     flops, memory = compiled_cost(jaxnet.make_update_step(network=network), layer_dims, m)

@@ -62,6 +62,7 @@ def all_costs_and_gradients(X, Y, parameters, network, w):
 
 
 @pytest.mark.parametrize("hidden, loss", [*((g, SOFTMAX) for g in ACTIVATIONS), ("tanh", BCE), ("relu", SQUARED)])
+@pytest.mark.few(6)
 def test_costs_and_gradients_are_autodiffs(x64, hidden, loss):
     X, Y, parameters = jax.tree.map(jnp.asarray, problem([4, 3, 2], 5, loss, soft=True))
     assert_close(*all_costs_and_gradients(X, Y, parameters, Network(hidden, loss), jnp.asarray(W)), 256)
@@ -99,7 +100,7 @@ def test_weights_are_examples_given_as_often(x64, rule):
     assert_close(repeated, scaled, 64)
 
 
-def test_a_weight_is_for_a_whole_example_under_a_rule_that_is_not_linear(x64):
+def test_a_weight_is_for_a_whole_example_under_any_rule(x64):
     """A rule that sends the sign of the error would not see a weight in dZL."""
     sign = jaxnet.feedback.uniform_sign()
     rule = sign._replace(propagate=lambda B, crossing: B[f"B{crossing.l}"] @ jnp.sign(crossing.dZ))
@@ -230,7 +231,7 @@ def test_readouts_are_those_of_the_weighted_losses(x64, loss, n_L):
 
 
 @pytest.mark.parametrize("loss", [BCE, SOFTMAX])
-def test_kronecker_factors_are_those_of_examples_given_as_often(x64, loss):
+def test_kronecker_factors_are_of_examples_given_as_often(x64, loss):
     """One of weight 0, such as padding, is in none of them. G has the 1/m of the cost."""
     X, Y, parameters = problem([4, 3, 2], 4, loss)
     network, w = Network("tanh", loss), np.array([2, 0, 1, 3])
@@ -291,7 +292,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("weight, message", REFUSED, ids=[message[:20] for _, message in REFUSED])
-def test_weights_that_are_none_are_refused_by_all_that_take_them(no_shape_checks, weight, message):
+def test_weights_that_are_none_are_refused_everywhere(no_shape_checks, weight, message):
     X, Y, parameters = problem([4, 1], 5, dtype=np.float32)
     AL, caches = jaxnet.L_model_forward(X, parameters)
     V = parameters

@@ -161,7 +161,7 @@ def test_a_saved_model_on_drawn_pixels(folder, said):
     assert size_of_X(text) == pytest.approx(3**-0.5, rel=0.05)  # of numbers that are as likely anywhere from 0 to 1
 
 
-def test_an_activation_that_only_estimates_its_slope_is_inspected_too(folder, said):
+def test_an_estimated_slope_is_inspected_too(folder, said):
     """Saved by `jaxnet train --activation sign`, or drawn: sign passes the error on where |Z| is at most 1."""
     save_model("m.safetensors", model(network=Network("sign")))
     assert said("m.safetensors").startswith("network   12-4-1, sign, in m.safetensors\n")
@@ -187,7 +187,7 @@ def test_a_saved_model_on_images_of_which_some_cannot_be_read(folder, said):
     assert "3 of the 4 images in d, 1 of them left out; labels drawn; X of size 1" == line(text, "inputs")
 
 
-def test_a_drawn_network_on_images_takes_their_shape_from_its_inputs(folder, said):
+def test_the_shape_of_images_follows_from_the_inputs(folder, said):
     Image.new("L", (8, 8), 51).save("a.png")
     assert "1 of the 1 images in a.png; labels drawn; X of size 0.2" == line(
         said("a.png", "--layers", 12, 3, 1), "inputs"
@@ -231,7 +231,7 @@ def test_theory_is_that_of_weights_as_large(folder, said):
 # ---- depths
 
 
-def test_depths_show_which_initialisation_vanishes_and_which_explodes(said):
+def test_depths_show_which_init_vanishes_or_explodes(said):
     text = said("--depth", 4, 40, "--width", 40)
     assert text.startswith("networks  relu, 40 inputs and 40 units in every layer, the output too; 4, 40 layers\n")
     table = {row[0]: row[1:] for row in rows(text, "init")}

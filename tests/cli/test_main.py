@@ -119,7 +119,7 @@ def test_ctrl_c_in_training_keeps_the_model_so_far(tmp_path, capsys, monkeypatch
     assert jaxnet.load_model(tmp_path / "run").classes == ("not a face", "face")
 
 
-def test_ctrl_c_before_there_is_anything_to_write_leaves_the_older_run(tmp_path, capsys, monkeypatch):
+def test_an_early_ctrl_c_leaves_the_older_run(tmp_path, capsys, monkeypatch):
     (tmp_path / "history.csv").write_text("older")
     monkeypatch.setattr("jaxnet.runs.execution.measure", interrupt)
     assert typed("train", "--out", tmp_path, "--overwrite") == 130
@@ -127,7 +127,7 @@ def test_ctrl_c_before_there_is_anything_to_write_leaves_the_older_run(tmp_path,
     assert {path.name for path in tmp_path.iterdir()} == {".lock", "history.csv", "settings.toml"}
 
 
-def test_a_reader_that_leaves_at_the_first_result_loses_nothing(tmp_path):
+def test_a_reader_that_leaves_early_loses_nothing(tmp_path):
     """By then everything is written; before the training there is nothing to lose."""
     command = [sys.executable, "-u", "-m", "jaxnet", "train", "--num-iterations", "100", "--out", str(tmp_path / "run")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:

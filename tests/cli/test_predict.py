@@ -53,7 +53,7 @@ def test_files_are_classified_in_the_order_that_they_are_named(folder, capsys):
     )
 
 
-def test_probabilities_are_those_of_the_network_on_scaled_pixels(folder, capsys):
+def test_probabilities_are_the_networks_on_scaled_pixels(folder, capsys):
     save_model(
         "m.safetensors", brightness(preprocessing=Preprocessing(1 / 255, *np.float32([[[0.25]] * 12, [[2.0]] * 12])))
     )
@@ -263,7 +263,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("out, shown", [(["--out", "p.txt"], True), ([], False)])
-def test_a_bar_is_shown_on_a_terminal_where_it_is_in_nobodys_way(out, shown, folder, monkeypatch):
+def test_a_bar_is_shown_where_it_is_in_nobodys_way(out, shown, folder, monkeypatch):
     for i in range(5):
         image(f"d/{i}.png")
     monkeypatch.setattr(predict, "BATCH", 2)

@@ -23,7 +23,7 @@ def own_folder(tmp_path, monkeypatch):
     return tmp_path / "jaxnet" / "compiled"
 
 
-def test_programs_are_kept_in_the_users_cache_where_only_the_user_can_write(own_folder):
+def test_programs_are_kept_where_only_the_user_can_write(own_folder):
     chosen = defaults()
     assert [*own_folder.iterdir()] == [own_folder / os.path.basename(chosen[FOLDER])]
     assert os.stat(chosen[FOLDER]).st_mode & 0o077 == 0
@@ -82,7 +82,7 @@ def test_commands_keep_their_programs(monkeypatch, capsys):
     assert prepared == [True]
 
 
-def test_training_is_the_same_whether_its_programs_are_new_kept_or_damaged(tmp_path):
+def test_kept_or_damaged_programs_change_no_training(tmp_path):
     code = """
 from jaxnet.cli import start
 start.prepare()

@@ -53,7 +53,7 @@ def test_the_exit_code_stays_that_of_the_command(tmp_path):
     assert ended(tmp_path, "| head -1", code=1) == (1, "to stderr\n", True)
 
 
-def test_output_that_does_not_fit_is_one_line_after_all_is_done(tmp_path):
+def test_output_that_does_not_fit_is_one_line_at_the_end(tmp_path):
     message = "to stderr\njaxnet: error: the output cannot be written: [Errno 28] No space left on device\n"
     assert ended(tmp_path, ">/dev/full") == (2, message, True)
 

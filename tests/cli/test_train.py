@@ -119,7 +119,7 @@ def test_float64(tmp_path, data):
     assert load_file(tmp_path / "run" / "model.safetensors")["W1"].dtype == "float64"
 
 
-def test_early_stopping_keeps_its_best_when_numbers_stop_being_finite(tmp_path, data, capsys):
+def test_early_stopping_keeps_its_best_before_nan(tmp_path, data, capsys):
     arguments = [
         "--layers",
         3,
@@ -169,7 +169,8 @@ def table(path):
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_every_rule_trains_and_backpropagation_is_recorded_where_asked_for(tmp_path, data, capsys, monkeypatch, name):
+@pytest.mark.few(4)
+def test_every_rule_trains_and_is_recorded_if_asked(tmp_path, data, capsys, monkeypatch, name):
     out, is_drawn = tmp_path / "run", name in ("backprop", "direct_random_target")  # where angles of B are no numbers
     if not is_drawn:
         monkeypatch.setattr(run_folder, "draw", lambda *_: [])
@@ -190,7 +191,7 @@ def test_every_rule_trains_and_backpropagation_is_recorded_where_asked_for(tmp_p
     assert load_model(out / "model.safetensors").network.feedback is RULES["backprop"]()
 
 
-def test_backpropagation_leaves_nothing_of_alignment_and_of_an_older_run_s_neither(tmp_path, data, capsys):
+def test_backpropagation_leaves_no_alignment_behind(tmp_path, data, capsys):
     arguments = ["train", data, "--layers", 3, "--num-iterations", 2, "--out", tmp_path / "run"]
     assert typed(*arguments, "--feedback", "uniform_sign") == 0
     assert (tmp_path / "run" / "alignment.csv").exists() and (tmp_path / "run" / "alignment.png").exists()
@@ -199,7 +200,7 @@ def test_backpropagation_leaves_nothing_of_alignment_and_of_an_older_run_s_neith
     assert not list((tmp_path / "run").glob("alignment*")) and "alignment" not in capsys.readouterr().out
 
 
-def test_a_sign_activation_trains_and_no_check_of_its_gradient_is_claimed(tmp_path, data, capsys):
+def test_a_sign_activation_trains_without_a_check(tmp_path, data, capsys):
     out = tmp_path / "run"
     arguments = ["--layers", 6, "--hidden", "sign", "--num-iterations", 200, "--learning-rate", 0.05, "--out", out]
     assert typed("train", data, *arguments) == 0

@@ -218,7 +218,7 @@ def test_a_damaged_entry_is_never_trained_on(pets, counted, name):
     assert counted()[0] == 0
 
 
-def test_what_cannot_be_read_on_the_way_is_not_filed_under_what_it_was(pets, counted, monkeypatch):
+def test_what_becomes_unreadable_is_not_filed(pets, counted, monkeypatch):
     opened = images.open_file
     failing = [pets / "cat" / "1.png"]
 
@@ -238,7 +238,7 @@ def test_what_cannot_be_read_on_the_way_is_not_filed_under_what_it_was(pets, cou
     assert decoded == 8 and len(whole.train.labels) + len(whole.test.labels) == 8
 
 
-def test_a_file_that_changes_on_the_way_is_filed_as_what_was_decoded(pets, counted, monkeypatch):
+def test_a_changing_file_is_filed_as_what_was_decoded(pets, counted, monkeypatch):
     changing, hashed = pets / "dog" / "3.png", cache.content_of
 
     def content_of(path):
@@ -280,7 +280,7 @@ def test_an_interrupted_run_leaves_nothing(pets, counted):
     assert counted()[0] == 8
 
 
-def test_leftovers_of_killed_runs_are_removed_and_others_are_not(pets):
+def test_only_leftovers_of_killed_runs_are_removed(pets):
     """A process that writes holds a lock, and the system lets go of it when that is killed."""
     cache = pets.parent / "cache"
     for name in ("killed", "written"):

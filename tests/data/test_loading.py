@@ -13,7 +13,7 @@ def load(path, test_fraction=0.25, seed=0):
     return load_dataset(path, test_fraction=test_fraction, seed=seed)
 
 
-def test_default_images_are_faces_and_not_split_by_class_and_by_seed():
+def test_default_images_are_faces_split_by_class_and_seed():
     dataset = load(None)
     assert dataset.train.rows.shape == (150, 625) and dataset.test.rows.shape == (50, 625)
     assert dataset.train.rows.dtype == np.float32 and 0 <= dataset.train.rows.min() <= dataset.train.rows.max() <= 1
@@ -106,7 +106,7 @@ def test_every_class_is_held_out_in_its_share(tmp_path):
     assert np.bincount(dataset.train.labels).tolist() == [3, 27]
 
 
-def test_targets_are_one_row_for_two_classes_and_one_hot_for_more():
+def test_targets_are_a_row_for_two_classes_else_one_hot():
     assert targets(np.array([0, 1, 1]), ["a", "b"]).tolist() == [[0, 1, 1]]
     assert targets(np.array([2, 0]), ["a", "b", "c"]).tolist() == [[0, 1], [0, 0], [1, 0]]
 

@@ -55,6 +55,7 @@ def outputs_of_torch(torch, model, path, inputs, **choices):
 
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.few(6)
 def test_torch_gives_the_same_probabilities_both_ways(activation, outputs, tmp_path, torch):
     path, model = tmp_path / "a.safetensors", drawn(activation, outputs)
     save_torch(path, model)
@@ -66,7 +67,7 @@ def test_torch_gives_the_same_probabilities_both_ways(activation, outputs, tmp_p
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_a_network_trained_in_torch_comes_in_with_its_probabilities(activation, tmp_path, torch):
+def test_a_torch_network_comes_in_with_its_probabilities(activation, tmp_path, torch):
     from safetensors.torch import save_file as save_state
 
     torch.manual_seed(0)

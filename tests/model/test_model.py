@@ -48,7 +48,7 @@ def test_float64_parameters_stay_float64(tmp_path, x64):
     assert load_model(tmp_path / "m.safetensors").parameters["W1"].dtype == np.float64
 
 
-def test_saving_replaces_the_file_at_once_and_leaves_nothing_else(tmp_path):
+def test_saving_replaces_at_once_and_leaves_nothing_else(tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_text("older")
     save_model(path, drawn_model())
@@ -56,7 +56,7 @@ def test_saving_replaces_the_file_at_once_and_leaves_nothing_else(tmp_path):
     assert load_model(path).input_shape == (2, 2, 3)
 
 
-def test_a_network_that_a_file_cannot_name_is_refused_before_writing(tmp_path):
+def test_a_network_without_a_name_is_refused_unwritten(tmp_path):
     own = Activation(jax.nn.relu6, lambda dA, Z: dA)
     with pytest.raises(InputError, match="the activation of this network is none of relu"):
         save_model(tmp_path / "m.safetensors", drawn_model(network=Network(own)))
@@ -91,7 +91,7 @@ def test_a_network_that_a_file_cannot_name_is_refused_before_writing(tmp_path):
         ({"preprocessing": Preprocessing(1 / 255, MEAN, -MEAN)}, "smallest entry of input_std is -12.0"),
     ],
 )
-def test_a_model_that_could_not_be_used_is_neither_saved_nor_loaded(tmp_path, changes, message):
+def test_an_unusable_model_is_neither_saved_nor_loaded(tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
         save_model(tmp_path / "m.safetensors", drawn_model(**changes))
     assert not list(tmp_path.iterdir())
@@ -173,7 +173,7 @@ def rewrite(path, metadata=None, **arrays) -> None:
     save_file(before[1] | arrays, path, words)
 
 
-def test_a_standardised_model_keeps_its_mean_and_deviation_beside_the_parameters(tmp_path):
+def test_a_standardised_model_keeps_mean_and_deviation(tmp_path):
     model = drawn_model(preprocessing=Preprocessing(0.5, MEAN, 2 * MEAN))
     save_model(tmp_path / "m.safetensors", model)
     loaded = load_model(tmp_path / "m.safetensors")
@@ -184,7 +184,7 @@ def test_a_standardised_model_keeps_its_mean_and_deviation_beside_the_parameters
 
 
 @pytest.mark.parametrize("preprocessing, number", [(Preprocessing(), "1"), (Preprocessing(1 / 255, MEAN, MEAN), "2")])
-def test_only_files_that_an_older_jaxnet_would_misread_have_the_newer_format(tmp_path, preprocessing, number):
+def test_the_newer_format_is_only_for_what_needs_it(tmp_path, preprocessing, number):
     save_model(tmp_path / "m.safetensors", drawn_model(preprocessing=preprocessing))
     with safe_open(tmp_path / "m.safetensors", framework="numpy") as file:
         assert file.metadata()["jaxnet_format"] == number and float(file.metadata()["scale"]) == 1 / 255
@@ -206,7 +206,7 @@ def test_only_files_that_an_older_jaxnet_would_misread_have_the_newer_format(tmp
         ({"b2": np.float32([[1], [2], [np.nan]])}, "b2 is float32 or has entries that are not finite"),
     ],
 )
-def test_arrays_that_fit_neither_each_other_nor_the_metadata_are_told(tmp_path, arrays, message, no_shape_checks):
+def test_arrays_that_do_not_fit_are_told(tmp_path, arrays, message, no_shape_checks):
     save_model(tmp_path / "m.safetensors", drawn_model(preprocessing=Preprocessing(1 / 255, MEAN, MEAN)))
     rewrite(tmp_path / "m.safetensors", **arrays)
     with pytest.raises(InputError, match=rf"m\.safetensors: .*{message}"):

@@ -26,6 +26,7 @@ def means(pairs, weights):
 
 @EVERY_CASE
 @EVERY_SEED
+@pytest.mark.few(12)
 def test_every_mean_over_a_batch_is_that_of_its_examples(x64, name, seed):
     given = case(name)
     rows, m = given.rows(seed), given.X.shape[1]
@@ -54,7 +55,7 @@ def test_the_mean_of_the_losses_gradients_is_the_gradient(x64, name):
 
 
 @pytest.mark.parametrize("name", ["one logit", "several logits", "softmax"])
-def test_labels_enumerated_with_their_probabilities_make_the_sampled_moment_exact(x64, name):
+def test_enumerated_labels_make_the_sampled_moment_exact(x64, name):
     """The expectation over the model's labels, summed up instead of sampled: no tolerance but rounding's."""
     given = case(name)
     loss, (n_L, m) = given.network.loss, given.ZL.shape

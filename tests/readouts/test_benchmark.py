@@ -29,7 +29,7 @@ def test_every_library_computes_the_same(library, case, quantity, default_promot
     assert value(library, given) == pytest.approx(value("jaxnet", given), rel=1e-5)
 
 
-def test_a_row_has_the_ratios_of_every_library_that_has_the_quantity(monkeypatch, capsys):
+def test_a_row_has_the_ratios_of_every_library(monkeypatch, capsys):
     monkeypatch.setattr(readouts.harness, "BURST_SECONDS", 0.001)
     monkeypatch.setattr(readouts, "LIBRARIES", ["jaxnet", "vmap"])
     monkeypatch.setattr(

@@ -58,7 +58,7 @@ def test_a_gradient_of_0_stays_0(x64):
     np.testing.assert_allclose(flat(gradient), clipped(rows, 0.1), **close)
 
 
-def test_a_gradient_whose_square_is_0_in_float32_is_not_shortened():
+def test_a_gradient_whose_square_is_0_is_not_shortened():
     pairs = readouts.Record((jnp.ones((1, 2)),), (jnp.full((1, 2), 1e-30),), jnp.zeros(2))
     np.testing.assert_allclose(flat(readouts.clipped_gradient(pairs, 0.1)), np.float32(1e-30), rtol=1e-6)
 
@@ -81,7 +81,7 @@ def test_an_example_without_a_finite_norm_is_left_out(wrong, place):
 WIDE = [300, 200, 100]
 
 
-def test_the_noise_is_normal_with_the_multiple_of_the_norm_over_m_in_every_array():
+def test_the_noise_is_normal_of_its_size_in_every_array():
     m, max_norm, noise_multiplier = 4, 0.5, 3.0
     X, Y, parameters = problem(WIDE, m, SQUARED, dtype=np.float32)
 

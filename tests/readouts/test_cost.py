@@ -122,6 +122,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize("name", ROWS)
+@pytest.mark.few(10)
 def test_a_program_has_the_flops_of_its_formula(name):
     function, formula = ROWS[name]
     assert formula <= flops(function) <= 1.01 * formula
@@ -139,6 +140,7 @@ def test_clipping_keeps_every_dZ_until_the_norms_are_known():
 
 
 @pytest.mark.parametrize("name", ROWS)
+@pytest.mark.few(10)
 def test_no_readout_has_the_memory_of_m_gradients(name):
     assert memory(ROWS[name][0]) < gradients_bytes() / 4
 
@@ -157,7 +159,7 @@ def gradients_bytes():
 
 
 @pytest.mark.parametrize("m, most", [(32, 1.1), (2**14, 1.3)])
-def test_clipping_a_wide_network_needs_the_memory_of_the_gradient(m, most):
+def test_clipping_needs_the_memory_of_the_gradient(m, most):
     """The case in Opacus's own report on memory, where hooks need 58 times as much."""
     dims = (5120, 2560, 1280)
     assert temporary(ROWS["clipped"][0], dims, m) <= most * temporary(gradient, dims, m)
@@ -166,7 +168,7 @@ def test_clipping_a_wide_network_needs_the_memory_of_the_gradient(m, most):
 # ---- one logit, where every cotangent is a factor on the columns of one pass
 
 
-def test_the_exact_diagonal_of_one_logit_costs_what_the_second_moment_does():
+def test_the_diagonal_of_one_logit_costs_a_second_moment():
     both = with_gradient(readouts.ggn_diagonal, EXACT)
     formula = over_layers(lambda n, n_prev: 6 * M * n * n_prev, ONE_LOGIT)  # forward, gradient, diagonal
     formula += over_layers(lambda n, n_prev: 2 * M * n * n_prev, ONE_LOGIT, first=2)

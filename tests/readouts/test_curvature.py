@@ -55,7 +55,7 @@ def test_the_hessians_product_is_autodiffs(x64, name):
 @pytest.mark.parametrize(
     "hidden, loss", [*((hidden, BCE) for hidden in ACTIVATIONS if hidden not in ("tanh", "silu")), ("relu", SOFTMAX)]
 )
-def test_activations_that_are_in_no_case_have_both_products_and_the_diagonal(x64, hidden, loss):
+def test_other_activations_have_products_and_diagonal(x64, hidden, loss):
     """BackPACK's second order ends at a few activations and at one logit of binary cross-entropy."""
     given = made([3, 4, 2], 5, loss, hidden)
     V = np.random.default_rng(0).normal(size=given.J.shape[2])
@@ -105,7 +105,7 @@ def test_products_go_through_dropped_units(x64):
 
 
 @pytest.mark.parametrize("loss, n_L", [(BCE, 1), (BCE, 3), (SOFTMAX, 3)])
-def test_curvature_keeps_its_digits_in_float32_where_outputs_are_0_or_1(loss, n_L):
+def test_curvature_keeps_its_digits_at_outputs_0_and_1(loss, n_L):
     """One example each, at logits up to 80: AL (1 - AL) would be 1 % off at 12, and 0 from 17 on."""
     network, w = jaxnet.Network("relu", loss), np.array([[1.0], [0.0625], [-0.03125]], np.float32)[:n_L]
     z, V = np.linspace(-80, 80, 65, dtype=np.float32), np.array([[1.0], [0.5], [-0.25]], np.float32)[:n_L]
@@ -143,7 +143,7 @@ def test_a_direction_of_another_network_is_refused(x64, no_shape_checks, product
 
 
 @pytest.mark.parametrize("product", [readouts.ggn_vector_product, readouts.hessian_vector_product])
-def test_a_direction_of_another_dtype_takes_that_of_the_parameters(x64, product):
+def test_a_direction_takes_the_dtype_of_the_parameters(x64, product):
     given = case("softmax")
     V = jax.tree.map(np.ones_like, given.parameters)
     narrow = jax.tree.map(lambda value: value.astype("int32"), V)
@@ -151,7 +151,7 @@ def test_a_direction_of_another_dtype_takes_that_of_the_parameters(x64, product)
     np.testing.assert_array_equal(flat(product(*given[:3], narrow, given.network)), flat(expected))
 
 
-def test_products_go_past_an_activation_whose_jacobian_is_no_diagonal(x64):
+def test_products_pass_activations_without_a_diagonal(x64):
     """Units that look at their neighbour: the Jacobian is not symmetric either."""
 
     def forward(Z):

@@ -33,7 +33,8 @@ def test_tracin_adds_inner_products_over_checkpoints(x64, name):
 
 
 @EVERY_CASE
-def test_influence_goes_through_the_inverse_of_a_matrix_over_parameters(x64, name):
+@pytest.mark.few(4)
+def test_influence_goes_through_an_inverse_matrix(x64, name):
     """Formed and inverted here: the empirical Fisher matrix, a sampled one, and the exact GGN."""
     given, test, damping = case(name), case(name, seed=1), 0.05
     seeds = ["loss", "sample", "exact"]
@@ -56,7 +57,7 @@ def test_influence_goes_through_the_inverse_of_a_matrix_over_parameters(x64, nam
     np.testing.assert_allclose(through["exact"], g @ np.linalg.solve(GGN, g_test.T), **close)
 
 
-def test_over_m_it_is_what_leaving_an_example_out_does_to_a_minimum(x64):
+def test_over_m_it_is_leaving_an_example_out(x64):
     """Linear least squares with a penalty, whose minimum for any weights of the examples is one linear solve."""
     m, damping = 60, 0.1
     given, test = made([3, 2], m, SQUARED, "relu"), made([3, 2], 5, SQUARED, "relu", seed=1)

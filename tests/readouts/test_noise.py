@@ -12,7 +12,7 @@ SEVERAL_EXAMPLES = pytest.mark.parametrize("name", [name for name in CASES if na
 
 
 @SEVERAL_EXAMPLES
-def test_noise_scale_tests_and_ratio_are_those_of_the_examples_gradients(x64, name):
+def test_noise_scale_tests_and_ratio_are_of_examples(x64, name):
     given = case(name)
     rows = given.rows("loss")
     m, g = len(rows), rows.mean(axis=0)
@@ -51,7 +51,7 @@ def of_outputs(Y):
     return reading(whole, given.network)(np.ones((1, len(Y))), np.array([Y]), zeros, -np.array([Y]))
 
 
-def test_the_squared_gradient_is_negative_where_examples_contradict_each_other(x64):
+def test_contradicting_examples_make_the_square_negative(x64):
     """As an unbiased estimate of 0 has to be, sometimes: hence averaged over steps before it divides."""
     noise = readouts.noise_scale(of_outputs([1.0, -1.0]))
     np.testing.assert_allclose(noise, (4, -2), rtol=1e-15)

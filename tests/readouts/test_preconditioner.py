@@ -47,7 +47,7 @@ def test_one_step_solves_the_damped_kronecker_system(x64, name):
 
 @pytest.mark.parametrize("interval", [1, 3])
 @pytest.mark.parametrize("decay", [0.0, 0.9])
-def test_factors_are_running_means_and_inverses_are_of_the_last_refresh(x64, interval, decay):
+def test_factors_are_running_means_inverted_at_refreshes(x64, interval, decay):
     given, damping = case("softmax"), 0.02
     kfac = readouts.precondition_by_kfac(damping, decay, interval)
     at_scale = jax.jit(
@@ -66,7 +66,7 @@ def test_factors_are_running_means_and_inverses_are_of_the_last_refresh(x64, int
     assert state.step == 7
 
 
-def test_one_step_of_rate_1_is_newtons_where_the_factors_are_the_hessian(x64):
+def test_one_step_is_newtons_where_factors_are_exact(x64):
     """A linear layer under squared error: one step, however the inputs are scaled, and the gradient is 0."""
     given = made([4, 2], 9, SQUARED, "relu")
     given = given._replace(X=given.X * jnp.array([[1.0], [10.0], [100.0], [1000.0]]))

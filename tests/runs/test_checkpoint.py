@@ -123,6 +123,7 @@ DRAWN = [(name, seed) for seed in range(20) for name in ("flip", "cut", "blank")
 
 
 @pytest.mark.parametrize("name, seed", DRAWN)
+@pytest.mark.few(16)
 def test_a_damaged_one_is_noted_and_the_one_before_is_taken(tmp_path, name, seed):
     save_all(tmp_path)
     DAMAGES[name](tmp_path / "300.safetensors", random.Random(seed))
@@ -167,7 +168,7 @@ def full(*_):
 
 
 @pytest.mark.parametrize("place", ["write_bytes", "fsync"])
-def test_a_disk_that_is_full_is_an_error_and_the_last_good_one_stays(tmp_path, monkeypatch, place):
+def test_a_full_disk_is_an_error_and_the_last_one_stays(tmp_path, monkeypatch, place):
     big = {"W1": jnp.asarray(np.random.default_rng(0).normal(size=(300, 300)))}
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(Saved(10, big, {}))

@@ -46,7 +46,7 @@ def test_a_folder_that_may_not_be_written_is_told(tmp_path, monkeypatch):
         run_folder.open_folder(tmp_path / "run", overwrite=False)
 
 
-def test_an_older_run_stays_until_there_is_something_to_write_and_then_goes(tmp_path):
+def test_an_older_run_stays_until_there_is_a_newer(tmp_path):
     out = tmp_path / "run"
     out.mkdir()
     for name in (*run_folder.WRITTEN, "notes.txt"):

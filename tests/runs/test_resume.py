@@ -82,7 +82,7 @@ def compiled(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", OPTIONS)
-def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(tmp_path, kind, compiled):
+def test_a_run_killed_repeatedly_ends_with_the_same_bits(tmp_path, kind, compiled):
     images, labels = drawn_images(24 if "reduced" in kind else 50)
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "killed"
     new = [data, "--layers", 5, *OPTIONS[kind].split()]
@@ -262,7 +262,7 @@ def test_ctrl_c_where_the_step_has_its_checkpoint_is_no_error(tmp_path, capsys, 
     assert typed("train", "--resume", "--out", out) == 0
 
 
-def test_a_checkpoint_that_cannot_be_written_does_not_lose_the_model(tmp_path, capsys, monkeypatch):
+def test_an_unwritable_checkpoint_does_not_lose_the_model(tmp_path, capsys, monkeypatch):
     from jaxnet.errors import InputError
     from jaxnet.runs.checkpoint import Checkpoints
 
@@ -369,7 +369,7 @@ def test_data_that_was_moved_is_found_where_it_is_said_to_be(tmp_path, capsys, m
     assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
 
 
-def test_a_finished_run_is_continued_to_the_bits_of_a_longer_one(tmp_path, capsys, bare):
+def test_a_finished_run_continues_to_a_longer_ones_bits(tmp_path, capsys, bare):
     images, labels = drawn_images(40)
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
     options = ["--layers", 3, "--batch-size", 10, "--optimizer", "momentum", "--keep-prob", 0.8]

@@ -75,7 +75,7 @@ def test_epochs_are_counted_in_whole_batches(tmp_path):
     assert runs.prepare(dataset, changed(num_iterations=None)).num_iterations == runs.run.ITERATIONS
 
 
-def test_examples_that_do_not_fit_are_read_from_disk_and_nothing_else_changes(tmp_path, monkeypatch):
+def test_examples_read_from_disk_change_nothing_else(tmp_path, monkeypatch):
     dataset = drawn_dataset(tmp_path)
     settings = changed(batch_size=8, keep_prob=0.8, standardise=True, validation_fraction=0.2, class_weight="balanced")
     resident = runs.prepare(dataset, settings)
@@ -90,7 +90,7 @@ def test_examples_that_do_not_fit_are_read_from_disk_and_nothing_else_changes(tm
     assert len(history.costs) == 150
 
 
-def test_standardised_inputs_are_fitted_on_the_training_examples_alone(tmp_path):
+def test_standardising_is_fitted_on_training_examples(tmp_path):
     run = runs.prepare(drawn_dataset(tmp_path), changed(standardise=True, validation_fraction=0.3))
     X = run.preprocessing.columns(run.train.rows)
     np.testing.assert_allclose(X.mean(axis=1), 0, atol=1e-5)
@@ -142,7 +142,7 @@ def test_a_restored_history_goes_on_to_the_same_bits(tmp_path, dtype, monkeypatc
 
 
 @pytest.mark.parametrize("calls, steps", [(0, None), (1, 100)])
-def test_whenever_a_run_is_interrupted_its_history_and_parameters_are_of_one_step(tmp_path, monkeypatch, calls, steps):
+def test_an_interrupted_runs_values_are_of_one_step(tmp_path, monkeypatch, calls, steps):
     """Each of two chunks is measured once; Ctrl-C comes in the one after so many."""
     measure, told, history = runs.execution.measure, [], runs.History()
 
@@ -187,7 +187,7 @@ def test_a_run_in_reduced_inputs_is_the_same_run(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-def test_a_reduced_run_goes_on_to_the_same_bits_and_elsewhere_to_rounding(tmp_path, monkeypatch, elsewhere):
+def test_a_reduced_run_goes_on_to_the_same_bits(tmp_path, monkeypatch, elsewhere):
     run, whole, part = reduced_run(tmp_path, monkeypatch), runs.History(), runs.History()
     want = runs.execute(run, whole)
     with Checkpoints(tmp_path / "c") as checkpoints:
@@ -208,7 +208,7 @@ def test_a_reduced_run_goes_on_to_the_same_bits_and_elsewhere_to_rounding(tmp_pa
         np.testing.assert_allclose(a, b, rtol=1e-3 if elsewhere else 0, atol=1e-5 if elsewhere else 0)
 
 
-def test_a_run_that_was_not_reduced_stays_so_and_others_are_not_taken(tmp_path, monkeypatch):
+def test_a_run_that_was_not_reduced_stays_so(tmp_path, monkeypatch):
     """A longer run may pay the reduction that a shorter one did not."""
     run, part = reduced_run(tmp_path, monkeypatch), runs.History()
     with Checkpoints(tmp_path / "c") as checkpoints:
@@ -226,7 +226,7 @@ def test_a_run_that_was_not_reduced_stays_so_and_others_are_not_taken(tmp_path, 
     assert history == runs.History() and "is of a run with other data or settings" in notes[0]
 
 
-def test_the_last_whole_chunk_is_kept_so_that_a_run_can_be_continued(tmp_path, monkeypatch):
+def test_the_last_whole_chunk_is_kept_to_continue_from(tmp_path, monkeypatch):
     monkeypatch.setattr("jaxnet.runs.run.CHUNK", 20)
     dataset, settings = drawn_dataset(tmp_path), changed(optimizer="momentum", batch_size=8, keep_prob=0.8)
     short, long = (runs.prepare(dataset, dataclasses.replace(settings, num_iterations=n)) for n in (50, 90))
@@ -244,7 +244,7 @@ def test_the_last_whole_chunk_is_kept_so_that_a_run_can_be_continued(tmp_path, m
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_reduced_run_that_fails_tells_the_parameters_of_all_inputs(tmp_path, monkeypatch):
+def test_a_failed_reduced_run_has_parameters_of_all_inputs(tmp_path, monkeypatch):
     run = reduced_run(tmp_path, monkeypatch, learning_rate=1e30)
     with pytest.raises(NotFiniteError) as failed:
         runs.execute(run, runs.History())

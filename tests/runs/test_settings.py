@@ -101,7 +101,7 @@ def test_a_flipped_bit_is_noticed(tmp_path):
         assert read == (run, options)
 
 
-def test_a_path_that_is_no_text_is_refused_and_one_with_an_escape_is_kept(tmp_path):
+def test_a_path_that_is_not_text_is_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be kept in settings.toml; rename it"):
         Settings(data="a\udcff.npz")
     write_settings(tmp_path, Settings(data="\x1b[2J\n.npz"), {})

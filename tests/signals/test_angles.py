@@ -42,7 +42,7 @@ def test_small_angles_keep_their_digits(x64, radians, side):
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e-20, 1.0, 1e20, 1e30])
-def test_the_angle_and_the_norm_of_vanishing_and_exploding_errors_are_seen(size):
+def test_vanishing_and_exploding_errors_are_seen(size):
     """Their squares are 0 or infinity in float32; layers 1 of deep networks are sent such errors."""
     A = jnp.array([[size, 0.0]], jnp.float32)
     B = jnp.array([[1.0, 1.0]], jnp.float32)
@@ -152,7 +152,7 @@ def test_what_is_decided_rightly(AL, Y, right):
     np.testing.assert_array_equal(found, np.array(right, bool))
 
 
-def test_layers_are_in_their_order_whatever_that_of_a_mapping_is(x64):
+def test_layers_are_in_order_whatever_the_mappings_is(x64):
     """From ten layers on, a plain dict that JAX has mapped has W10 before W2."""
     dims = tuple(range(15, 2, -1))
     X, Y, parameters = problem(dims, 5)

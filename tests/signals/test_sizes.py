@@ -39,6 +39,7 @@ def rms(A):
 @pytest.mark.parametrize(
     "hidden, loss", [*((name, "squared_error") for name in ACTIVATIONS), *(("tanh", n) for n in LOSSES)]
 )
+@pytest.mark.few(6)
 def test_sizes_are_those_of_autodiff(x64, hidden, loss):
     network = jaxnet.Network(hidden, loss)
     X, Y, parameters = problem(DIMS, 5, loss)
@@ -101,6 +102,7 @@ SLOPES = {
 
 
 @pytest.mark.parametrize("hidden", ACTIVATIONS | STRAIGHT_THROUGH)
+@pytest.mark.few(5)
 def test_dead_is_a_slope_of_zero_for_report_and_inspect(hidden):
     """Unit 1 has slope 0 for both examples, unit 2 for one, unit 3 for none, and unit 4 is NaN, which is not dead."""
     zero, other = SLOPES[hidden]
@@ -160,7 +162,7 @@ def test_an_explosion_is_no_signal_that_vanished():
         assert np.isnan(getattr(sizes, field)).all(), field
 
 
-def test_an_underflow_is_zero_and_not_before_the_smallest_number():
+def test_an_underflow_is_below_the_smallest_number():
     X, Y = np.ones((8, 3), np.float32), np.ones((8, 3), np.float32)
     sizes = sizes_of(X, Y, deep(1e-10, 6), network=jaxnet.Network("tanh"))
     expected = jaxnet.expected_sizes([8] * 7, [1e-10] * 6, jaxnet.Network("tanh"))
@@ -203,6 +205,7 @@ def integral(function, size):
 
 @pytest.mark.parametrize("hidden", FORMULAS)
 @pytest.mark.parametrize("scale", [0.01, 1.0, 20.0])
+@pytest.mark.few(9)
 def test_expected_sizes_are_the_integrals(x64, hidden, scale):
     dims, (g, slope) = [5, 8, 3, 2], FORMULAS[hidden]
     stds = [scale / np.sqrt(n_prev) for n_prev in dims[:-1]]
@@ -227,7 +230,7 @@ def test_relu_multiplies_by_what_the_papers_say(init, factor):
     np.testing.assert_allclose(expected.dZ[:-1] / expected.dZ[1:], factor, rtol=1e-5)
 
 
-def test_small_signals_of_tanh_are_multiplied_by_the_root_of_the_width_times_std():
+def test_small_signals_of_tanh_grow_by_the_root_of_width():
     expected = jaxnet.expected_sizes([25] * 5, [0.1] * 4, jaxnet.Network("tanh"), X_size=1e-4)
     np.testing.assert_allclose(expected.Z[1:] / expected.Z[:-1], 0.5, rtol=1e-5)
     np.testing.assert_allclose(expected.dZ[:-1] / expected.dZ[1:], 0.5, rtol=1e-5)
@@ -235,6 +238,7 @@ def test_small_signals_of_tanh_are_multiplied_by_the_root_of_the_width_times_std
 
 @pytest.mark.parametrize("hidden", ["relu", "tanh", "sigmoid", "gelu"])
 @pytest.mark.parametrize("init", ["he", "lecun", 0.3])
+@pytest.mark.few(4)
 def test_wide_networks_do_what_theory_expects(hidden, init):
     """With labels so large that the error does not depend on the weights."""
     dims, network = [600, 500, 400, 300, 200], jaxnet.Network(hidden, "squared_error")
@@ -277,7 +281,8 @@ def test_singular_values_are_those_of_numpy(x64):
 
 @pytest.mark.parametrize("hidden", ["tanh", "relu", "gelu"])
 @pytest.mark.parametrize("layer", [None, 1, 2, 3])
-def test_the_maps_singular_values_are_those_of_autodiffs_jacobian(x64, hidden, layer):
+@pytest.mark.few(4)
+def test_singular_values_are_of_autodiffs_jacobian(x64, hidden, layer):
     network = jaxnet.Network(hidden)
     X, _, parameters = problem(DIMS, 1)
     last = 3 if layer is None else layer
@@ -288,7 +293,7 @@ def test_the_maps_singular_values_are_those_of_autodiffs_jacobian(x64, hidden, l
 
 
 @pytest.mark.parametrize("m, layer", [(2, None), (1, 0), (1, 4)])
-def test_several_examples_and_layers_that_are_not_there_are_refused(m, layer, no_shape_checks):
+def test_examples_and_layers_not_there_are_refused(m, layer, no_shape_checks):
     X, _, parameters = problem(DIMS, m, dtype=np.float32)
     with pytest.raises(jaxnet.InputError, match="expected one column and a layer from 1 to 3"):
         jaxnet.map_singular_values(X, parameters, layer=layer)
@@ -297,7 +302,7 @@ def test_several_examples_and_layers_that_are_not_there_are_refused(m, layer, no
 # ---- the course's collapse
 
 
-def test_the_courses_network_learns_one_answer_from_weights_of_a_hundredth(shared_data):
+def test_small_weights_learn_one_answer(shared_data):
     from examples import course_collapse
 
     data = course_collapse.read(shared_data / "course")
@@ -313,7 +318,7 @@ def test_the_courses_network_learns_one_answer_from_weights_of_a_hundredth(share
     assert said["called cats"] == 0 and said["test accuracy"] == 17 / 50
 
 
-def test_the_courses_network_learns_from_weights_that_keep_sizes(shared_data):
+def test_weights_that_keep_sizes_learn(shared_data):
     from examples import course_collapse
 
     said = course_collapse.collapse(course_collapse.read(shared_data / "course"), "he")

@@ -84,7 +84,7 @@ def test_what_archivers_add_is_passed_over(tmp_path):
     assert list(read_npz(archive(tmp_path / "a.npz", *members))) == ["X"]
 
 
-def test_what_does_not_fit_in_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+def test_what_does_not_fit_in_memory_is_refused_unread(tmp_path, monkeypatch):
     monkeypatch.setattr(untrusted, "memory", lambda: 2**20)
     zeros = {"a": np.zeros(2**17, np.uint8), "b": np.zeros(2**19, np.uint8)}
     np.savez_compressed(tmp_path / "bomb.npz", **zeros)

@@ -34,7 +34,7 @@ def duplicated(X):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("change", [lambda X: X, duplicated, lambda X: 1e-20 * X], ids=["full", "dependent", "tiny"])
-def test_what_is_reduced_is_what_was_given_seen_in_a_basis_of_it(change, dtype):
+def test_what_is_reduced_is_what_was_given_in_a_basis(change, dtype):
     X, _, parameters = problem((60, 4, 3, 1), 9, dtype=dtype)
     X = change(X).astype(dtype)
     small, V, basis = reduce(X, parameters)
@@ -56,7 +56,7 @@ def test_more_examples_than_inputs_leave_as_many_inputs():
     assert_close(basis.expand(V), parameters, 100)
 
 
-def test_everything_under_the_key_W1_is_reduced_and_nothing_else():
+def test_all_under_the_key_W1_is_reduced_and_no_more():
     X, _, parameters = problem((60, 4, 60, 1), 5)
     parameters = FrozenDict(parameters)
     state = optax.sgd(0.1, momentum=0.9).init(parameters)
@@ -93,6 +93,7 @@ def test_the_course_pays_and_digits_do_not():
 
 
 @pytest.mark.parametrize("name", COMMUTING)
+@pytest.mark.few(4)
 def test_2500_steps_in_reduced_inputs_are_those_in_all_of_them(name, always):
     X, Y, parameters = problem((300, 5, 4, 1), 12, soft=True, scale=0.5)
     arguments = {"num_iterations": 2500, "optimizer": COMMUTING[name], "chunk": 2500}
@@ -114,7 +115,7 @@ def test_what_changes_its_kind_late_is_the_same_run(name, always):
 
 
 @pytest.mark.parametrize("how", [{"batch_size": 5}, {"lambd": 0.3}, {"keep_prob": 0.8}], ids=str)
-def test_so_are_batches_the_penalty_and_dropout_of_hidden_units(how, always):
+def test_so_are_batches_penalty_and_dropout(how, always):
     X, Y, parameters = problem((300, 5, 4, 1), 12, soft=True, scale=0.5)
     arguments = {"num_iterations": 300, "key": jax.random.key(3), **how}
     want = train(X, Y, parameters, **arguments, reduce_inputs=False)
@@ -125,6 +126,7 @@ def test_so_are_batches_the_penalty_and_dropout_of_hidden_units(how, always):
 
 
 @pytest.mark.parametrize("name", [name for name in RULES if name != "backprop"])
+@pytest.mark.few(4)
 def test_so_is_every_feedback_rule_and_what_is_recorded_of_one(name, always):
     X, Y, parameters = problem((300, 5, 4, 1), 12, soft=True, scale=0.5)
     network, key = jaxnet.Network("tanh", feedback=name), jax.random.key(3)
@@ -160,7 +162,7 @@ def test_where_it_would_not_be_the_same_run_nothing_is_reduced(how, always, monk
         train(X, Y, parameters, num_iterations=2)
 
 
-def test_in_float32_the_reduced_run_is_as_near_to_the_exact_one_as_the_plain_run(always):
+def test_in_float32_the_reduced_run_is_as_near_as_the_plain(always):
     X, Y, parameters = problem((3000, 5, 4, 1), 40, soft=True, scale=0.5, dtype=np.float32)
     wide = {name: value.astype(np.float64) for name, value in parameters.items()}
     exact = train(X.astype(np.float64), Y, wide, num_iterations=500, reduce_inputs=False)
@@ -178,7 +180,7 @@ def test_the_expanded_network_predicts_images_it_has_not_seen(always):
     assert_close(jaxnet.L_model_forward(unseen, got)[0], jaxnet.L_model_forward(unseen, want)[0], 2000)
 
 
-def test_on_the_way_parameters_and_state_are_those_of_all_inputs_and_a_run_goes_on_from_them(always):
+def test_on_the_way_the_state_is_that_of_all_inputs(always):
     X, Y, parameters = problem((300, 5, 4, 1), 12, soft=True, scale=0.5)
     told, optimizer = [], optax.sgd(0.01, momentum=0.9)
     arguments = {"optimizer": optimizer, "chunk": 50}
@@ -197,7 +199,7 @@ def test_on_the_way_parameters_and_state_are_those_of_all_inputs_and_a_run_goes_
     assert_close(rest.parameters, want.parameters, 2000)
 
 
-def test_a_run_that_fails_keeps_the_last_finite_parameters_of_all_inputs(always):
+def test_a_failed_run_keeps_parameters_of_all_inputs(always):
     X, Y, parameters = problem((300, 5, 4, 1), 12)
     arguments = {"num_iterations": 50, "optimizer": optax.sgd(1e200)}
     with pytest.raises(NotFiniteError) as want:

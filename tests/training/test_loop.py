@@ -51,7 +51,7 @@ def test_minibatches_are_steps_on_the_examples_they_name(x64):
     np.testing.assert_allclose(trained.parameters["W1"], state.parameters["W1"], rtol=1e-12)
 
 
-def test_an_epoch_shows_every_example_at_most_once_and_the_next_another_order():
+def test_an_epoch_shows_every_example_at_most_once():
     batches = np.asarray(batch_indices(jax.random.key(0), 20, 6, 0, 6))  # two epochs of three batches
     first, second = batches[:3].ravel(), batches[3:].ravel()
     assert len(set(first)) == len(set(second)) == 18 and not np.array_equal(first, second)
@@ -88,7 +88,7 @@ def test_labels_of_any_kind_train_the_same_parameters(dtype, shape):
 
 
 @pytest.mark.parametrize("num_iterations, shown", [(250, [0, 100, 200, 249]), (101, [0, 100]), (1, [0]), (0, [])])
-def test_L_layer_model_gives_and_prints_every_hundredth_cost_and_the_last(x64, capsys, num_iterations, shown):
+def test_L_layer_model_gives_every_hundredth_cost(x64, capsys, num_iterations, shown):
     X, Y, parameters = problem([6, 5, 1], 20)
     trained, costs = jaxnet.L_layer_model(X, Y, [6, 5, 1], 0.05, num_iterations, True, parameters=parameters)
     want, every_cost = course.train(X, Y, parameters, 0.05, num_iterations)
@@ -109,7 +109,7 @@ def test_L_layer_model_draws_its_weights_from_the_key(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_parameter_that_overflows_is_named_with_its_step_and_the_last_finite_ones_are_kept():
+def test_a_parameter_that_overflows_is_named_with_its_step():
     X, Y, parameters = problem([4, 3, 1], 5, dtype=np.float32)
     with pytest.raises(jaxnet.NotFiniteError, match="W1 after the update is not finite, layer 1") as raised:
         jaxnet.train(X, Y, parameters, num_iterations=30, optimizer=overflows_at(13), chunk=10)
@@ -139,7 +139,7 @@ def test_the_layer_whose_signal_overflows_is_named():
 
 
 @pytest.mark.parametrize("batch_size", [None, 2])
-def test_a_run_that_diverges_is_stopped_at_its_first_infinite_cost(batch_size):
+def test_a_run_stops_at_its_first_infinite_cost(batch_size):
     """Gradient descent on squares, twenty times too fast: the cost grows by a factor until float32 ends."""
     X, Y, parameters = problem([3, 2], 6, "squared_error", dtype=np.float32)
     options = {"optimizer": optax.sgd(50.0), "network": Network(loss="squared_error"), "chunk": 4}
@@ -165,7 +165,7 @@ def test_a_run_that_diverges_is_stopped_at_its_first_infinite_cost(batch_size):
         ({"num_iterations": 5, "batch_size": 2}, "drawn at random: pass key"),
     ],
 )
-def test_a_schedule_that_cannot_be_kept_is_told_before_the_first_step(schedule, message):
+def test_a_schedule_that_cannot_be_kept_is_told_first(schedule, message):
     X, Y, parameters = problem([4, 3, 1], 5, dtype=np.float32)
     told = []
     with pytest.raises(jaxnet.InputError, match=message):
@@ -228,7 +228,7 @@ def test_recording_changes_no_bit_of_the_run(name):
     "name, batch_size, keep_prob",
     [("kolen_pollack", 6, 0.6), ("direct_random_target", None, 1.0)],
 )
-def test_what_is_recorded_in_the_scan_is_the_alignment_of_the_step_s_own_examples(x64, name, batch_size, keep_prob):
+def test_the_scan_records_the_alignment_of_its_examples(x64, name, batch_size, keep_prob):
     X, Y, parameters = problem([6, 5, 4, 3], 20, SOFTMAX)
     network, key = Network("tanh", SOFTMAX, name), jax.random.key(3)
     options = {"network": network, "batch_size": batch_size, "keep_prob": keep_prob, "key": key, "record_every": 3}
@@ -270,7 +270,7 @@ def test_rules_train_in_bfloat16_with_dropout(name):
 
 
 @pytest.mark.parametrize("change", [dict, lambda B: jax.tree.map(lambda value: np.asarray(value, np.float64), B)])
-def test_feedback_in_any_mapping_and_dtype_is_taken_as_the_rule_s_own(change):
+def test_feedback_in_any_mapping_and_dtype_is_taken(change):
     """The rule's update makes a `FrozenDict` in the parameters' dtype, and a scan ends with what it starts with."""
     X, Y, parameters, network = under("kolen_pollack")
     B = initialize_feedback(parameters, **network, key=jax.random.key(9))
@@ -317,7 +317,7 @@ def test_mistakes_with_feedback_are_told_before_any_work(name, options, message)
         jaxnet.train(X, Y, TrainState(parameters, B=options.pop("B", None)), num_iterations=3, **options)
 
 
-def test_in_training_kolen_pollack_s_B_nears_the_transpose_by_the_decay_of_every_step(x64):
+def test_kolen_pollack_s_B_nears_the_transpose_in_training(x64):
     X, Y, parameters = problem([6, 5, 4, 3], 20, SOFTMAX)
     network = Network("tanh", SOFTMAX, kolen_pollack(decay=0.1))
     B = initialize_feedback(parameters, network, key=jax.random.key(9))

@@ -76,6 +76,7 @@ def test_so_they_do_when_tried():
 
 
 @pytest.mark.parametrize("name", REFUSED | UNREAD)
+@pytest.mark.few(20)
 def test_these_are_refused(name):
     assert not commutes_with_rotation((REFUSED | UNREAD)[name], in_all_inputs(), DIRECTIONS)
 

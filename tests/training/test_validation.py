@@ -19,7 +19,7 @@ def test_a_network_that_the_machine_cannot_hold_is_refused(monkeypatch, memory, 
 
 
 @pytest.mark.parametrize("answer", [-1, ValueError, OSError, AttributeError])
-def test_a_machine_that_does_not_tell_its_memory_is_not_asked_again(monkeypatch, answer):
+def test_a_machine_without_its_memory_is_not_asked_again(monkeypatch, answer):
     def sysconf(name):
         if answer == -1:
             return answer

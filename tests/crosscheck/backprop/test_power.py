@@ -23,6 +23,7 @@ def power_at(X, Y, parameters, network=None):
 
 @pytest.mark.parametrize("loss, outputs", [*((loss, 3) for loss in LOSSES), ("binary_cross_entropy", 1)])
 @pytest.mark.parametrize("hidden", ["relu", "tanh", "gelu"])
+@pytest.mark.few(6)
 def test_a_good_point_sees_every_known_error(hidden, loss, outputs):
     network = Network(hidden, loss)
     X, Y, parameters = good_point((5, 4, 3, outputs), network, key=jax.random.key(0))
@@ -37,7 +38,7 @@ def test_a_good_point_is_a_function_of_its_key():
     assert not np.array_equal(first[0], other[0])
 
 
-def test_equal_sizes_turn_errors_of_shape_into_errors_of_number():
+def test_equal_sizes_turn_shape_errors_into_number_errors():
     X, Y, parameters = good_point((4, 4, 4, 1), key=jax.random.key(0), m=4)
     step = make_reference(X, Y, parameters, Network()).step(2)
     codes = {bug.code for bug in hypotheses("dA", step) if bug.value is not None and bug.value.shape == (4, 4)}
@@ -63,7 +64,7 @@ def test_a_batch_of_one_hides_every_mean_and_says_so():
     assert "use more than one example" in power.advice and "invisible here" in str(power)
 
 
-def test_units_that_are_never_negative_hide_the_activation_and_say_so():
+def test_units_never_negative_hide_the_activation():
     X, Y, parameters = drawn.problem(DIMS, 6)
     positive = {name: np.abs(value) + 0.1 for name, value in parameters.items()}
     power = power_at(np.abs(X), Y, positive)

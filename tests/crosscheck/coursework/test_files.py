@@ -173,6 +173,7 @@ def test_a_right_file_agrees_function_by_function():
 
 
 @pytest.mark.parametrize("name", SLIPS)
+@pytest.mark.few(12)
 def test_a_slip_is_found_in_its_function_and_explained(name):
     before, after, at_fault, words = SLIPS[name]
     assert RIGHT.count(before) == 1
@@ -262,6 +263,7 @@ def every_second(right, calls=[]):
 
 
 @pytest.mark.parametrize("name, returned", [(name, returned) for name in RETURNED for returned in RETURNED[name]])
+@pytest.mark.few(16)
 def test_what_a_function_returns_is_looked_at_first(name, returned):
     source = f"{RIGHT}{RAISING}\nright_one = {name}\ndef {name}(*given):\n"
     source += f"    right, cache = right_one(*given), given[-1]\n    return {returned}\n"
@@ -337,6 +339,7 @@ def test_a_file_is_checked_and_its_prints_go_nowhere(write):
     ],
     ids=["endless", "crash", "exit", "input", "recursion"],
 )  # fmt: skip
+@pytest.mark.few(2)
 def test_a_function_that_never_comes_back_is_a_finding(write, before, after, words):
     only = RIGHT[: RIGHT.index("def sigmoid")] + RIGHT[RIGHT.index("def linear_backward") : RIGHT.index("def relu_b")]
     limit = 15.0 if "while True" in after else 300.0  # no other comes near its limit, however busy the machine

@@ -94,7 +94,7 @@ def test_what_forks_and_exits_endlessly_is_caught():
 
 
 @LINUX
-def test_it_ends_when_its_parent_dies_though_the_pipe_stays_open():
+def test_it_ends_with_its_parent_though_the_pipe_is_open():
     reads, writes = os.pipe()  # the end that is written to lives on in this process
     command = [
         sys.executable,

@@ -87,6 +87,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.few(9)
 def test_a_nan_of_autodiff_hides_nothing(name):
     fun, grad, x, verdict = CASES[name]
     report = check_gradient(fun, grad, args=(x,), thorough=False)
@@ -140,6 +141,7 @@ def test_arctan2_at_the_origin_cannot_be_judged():
 
 
 @pytest.mark.parametrize("wrong, verdict", [((), AGREE), ((7, 7), DISAGREE), ((20, 3), DISAGREE)])
+@pytest.mark.few(1)
 def test_more_entries_than_are_looked_at_one_by_one(wrong, verdict):
     X = np.random.default_rng(0).normal(size=(40, 30))
     off = np.zeros_like(X)
@@ -165,6 +167,7 @@ def test_a_wrong_entry_of_a_large_leaf_in_numpy_shows(entry, verdict):
 @pytest.mark.parametrize("np_", [np, jnp], ids=["NumPy", "JAX"])
 @pytest.mark.parametrize("size", [1, 100, 900])
 @pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.few(4)
 def test_one_wrong_entry_shows_among_kinks(np_, size, share):
     x = np.where(np.arange(size) < share * size, 1.0, 0.0)
 
@@ -239,7 +242,7 @@ def test_what_is_nan_in_float32_and_right_in_float64(factor, verdict):
     assert report.verdict is verdict, str(report)
 
 
-def test_a_gradient_made_for_one_type_or_point_is_judged_all_the_same():
+def test_a_gradient_for_one_type_or_point_is_judged():
     def grad(x):
         if x.dtype != np.float32 or x[0] != 1:
             raise RuntimeError

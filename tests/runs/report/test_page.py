@@ -74,7 +74,7 @@ def test_ids_of_the_figures_are_not_confused(full):
     assert clips and len(clips) == len(set(clips))
 
 
-def test_mistakes_are_shown_with_their_photograph_the_surest_first(page):
+def test_mistakes_are_shown_the_surest_first(page):
     probabilities = np.array([[0.9, 0.3, 0.8, 0.4], [0.1, 0.7, 0.2, 0.6]])
     labels = np.array([0, 0, 1, 0])
     images = np.stack([np.full((6, 5), shade, np.uint8) for shade in (0, 60, 120, 180)])
@@ -143,6 +143,7 @@ SOME_NAN = np.where(np.arange(12) == 3, np.nan, SURE)
         ({"settings": {}, "summary": ()}, ["None were recorded"]),
     ],
 )  # fmt: skip
+@pytest.mark.few(8)
 def test_what_is_missing_is_said(page, changes, told):
     found = page(record(**BARE | changes))
     assert [text for text in told if text not in found.text] == []
