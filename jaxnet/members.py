@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 
-Member = TypeVar("Member", bound=tuple)
+Member = TypeVar("Member")
 
 
 def itself(member: Member, memo: dict | None = None) -> Member:

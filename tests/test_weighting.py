@@ -159,7 +159,7 @@ def test_weights_follow_their_examples_into_reduced_inputs(x64):
     X, Y, parameters = problem([400, 3, 1], 8)
     train = partial(jaxnet.train, X, Y, parameters, num_iterations=20, sample_weight=np.arange(8), lambd=0.1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jaxnet.training, "pays", lambda *sizes: True)
+        patch.setattr("jaxnet.training.in_memory.pays", lambda *sizes: True)
         reduced = train()
     assert_close(dict(reduced.parameters), dict(train(reduce_inputs=False).parameters), 4096)
 
@@ -171,10 +171,9 @@ def test_line_searches_are_given_the_weighted_cost(x64):
 
     optimizer = optax.GradientTransformationExtraArgs(lambda params: (0.0, 0.0), look)
     X, Y, parameters = jax.tree.map(jnp.asarray, problem([4, 3, 1], 5))
-    _, seen, J = jax.jit(partial(jaxnet.update, optimizer=optimizer))(
-        parameters, optimizer.init(parameters), X, Y, sample_weight=W
-    )
-    np.testing.assert_allclose([*seen, J], float(weighted_cost(X, Y, parameters, Network(), W)), rtol=1e-13)
+    start = jaxnet.init_state(parameters, optimizer)
+    state, J = jax.jit(partial(jaxnet.update, optimizer=optimizer))(X, Y, start, sample_weight=W)
+    np.testing.assert_allclose([*state.opt_state, J], float(weighted_cost(X, Y, parameters, Network(), W)), rtol=1e-13)
 
 
 def test_recorded_alignment_is_that_of_the_weighted_step(x64):
