@@ -25,8 +25,8 @@ def add(commands: Any) -> None:
         "check",
         help="is a gradient right, and if not, where and why",
         description="Checks a gradient in float64 against jax.grad, finite differences, or both. Errors are counted in "
-        "roundings: units of the last digit at the size of the terms that were summed.",
-        epilog="Exit codes: 0 it agrees, 1 it does not, 2 unusable input, 3 it cannot be told.",
+        "units of roundoff: of the last digit, at the size of the terms that were summed.",
+        epilog="Exit codes: 0 it agrees, 1 it does not, 2 unusable input, 3 inconclusive.",
     )
     parser.set_defaults(command=run)
     parser.add_argument(

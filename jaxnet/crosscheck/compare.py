@@ -20,10 +20,9 @@ def compare(
     kind: str = "derived",
     largest: float = np.inf,
 ) -> LeafCheck:
-    """|got - want| <= bound * unit, entry by entry. An entry at which `want` is NaN is not judged.
+    """|got - want| <= bound * unit, entry by entry, where `want` is known: not NaN. A rounding changes by a `unit`.
 
-    `unit` is what a rounding changes. Equal infinities are equal, and inf is right where the type under test, whose
-    largest number is `largest`, does not hold so large a number.
+    Equal infinities are equal, and inf is right beyond `largest`, the largest number of the type under test.
     """
     if got.shape != want.shape:
         text = f"shape {got.shape}; expected {want.shape}"
@@ -37,13 +36,15 @@ def compare(
         units = error / np.where(known, np.maximum(unit, np.finfo(np.float64).tiny), 1.0)
     worst = tuple(int(i) for i in np.unravel_index(int(np.argmax(units)), units.shape))
     wrong = int(np.count_nonzero(units > bound))
+    text = f"{wrong} of {int(known.sum())} entries are further off than rounding explains" if wrong else ""
+    largest_error, most_units = (float(np.max(error)), float(units[worst])) if known.any() else (np.nan, np.nan)
     return LeafCheck(
         name,
         got.shape,
         Verdict.DISAGREE if wrong else Verdict.AGREE,
-        f"{wrong} of {int(known.sum())} entries are further off than rounding explains" if wrong else "",
-        float(np.max(error)) if known.any() else np.nan,
-        float(units[worst]) if known.any() else np.nan,
+        text,
+        largest_error,
+        most_units,
         bound,
         kind,
         worst,

@@ -34,9 +34,11 @@ class Array(NamedTuple):
 
     @property
     def room(self) -> float:
-        """The tolerance, larger where the array is larger than it should be: its roundings are as well."""
-        want = float(np.max(np.abs(self.want), initial=0.0))
-        return self.tolerance * max(1.0, float(np.max(np.abs(self.got), initial=0.0)) / want if want > 0 else 1.0)
+        """The tolerance, larger where the array is larger than it should be: so are its rounding errors."""
+        got, want = (float(np.max(np.abs(x), initial=0.0)) for x in (self.got, self.want))
+        if want == 0:
+            return max(self.tolerance, 100 * self.roundoff * got)
+        return self.tolerance * max(1.0, got / want)
 
 
 def residual(got: np.ndarray, value: np.ndarray | None, tolerance: float) -> float:

@@ -15,7 +15,7 @@ from ...types import Inputs, Labels, Parameters
 from ...weighting import SampleWeight
 from ..compare import ROUNDOFF
 from ..function.function import Function
-from ..function.reference import Known, completed, three_way
+from ..function.reference import USUAL_CAUSE, Known, completed, three_way
 from ..function.verdicts import Case, contradiction, judge
 from ..properties import judged
 from ..report import Cause, Doubt, Finding, LeafCheck, Place, Property, Report, ThreeWay, Verdict, overall, reason
@@ -171,11 +171,10 @@ def _undefined(reference: Reference) -> list[str]:
     """A note on slopes at which autodiff is of no use."""
     if not reference.undefined:
         return []
+    decided = reference.undefined - reference.unknown
     return [
         f"autodiff of the activation or of the loss gives NaN or inf at {reference.undefined} entries; finite "
-        f"differences decide {reference.undefined - reference.unknown} of them. The usual cause is a `where` around a "
-        "function that is infinite or undefined in the branch not taken: give that function an argument that is safe, "
-        "f(where(ok, Z, 1)), inside of the outer `where`"
+        f"differences decide {decided} of them. {USUAL_CAUSE}"
     ]
 
 

@@ -1,7 +1,7 @@
 """The dZ that a step really worked with, recovered from what it made, and what that dZ is beside the right one.
 
 dA_{l-1} = W^T dZ, dW = dZ A_prev^T / m and db = mean of dZ are linear in dZ. If one dZ solves them all, the error is
-in dZ and these three lines are right; which dZ it is they tell only where they leave no freedom.
+in dZ and these three lines are right; which dZ it is they show only where they leave no freedom.
 """
 
 import itertools
@@ -65,7 +65,7 @@ def _families(step: Step, dZ: np.ndarray, matrix: np.ndarray, outputs: np.ndarra
         if guess is not None and (masked := _masked(step, guess)) is not None:
             yield masked
     whole, (c,) = combined([step.dZ])
-    if abs(c - 1) > SHARE:
+    if abs(c - 1) > SHARE and abs(c) > SHARE:
         yield Hypothesis("factor", f"dZ is {c:.6g} times what it should be", whole)
     if not step.is_head and np.any(step.Z < 0):
         branches, (above, below) = combined([step.dZ * (step.Z >= 0), step.dA * (step.Z < 0)])

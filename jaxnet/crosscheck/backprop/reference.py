@@ -54,7 +54,7 @@ class Reference(NamedTuple):
     one_sided: tuple[tuple[np.ndarray, np.ndarray], ...]  # slopes just left and right of Z; of layer 1 ... L - 1
     network: Network
     undefined: int = 0  # slopes of activations and of the loss at which autodiff is not finite
-    unknown: int = 0  # of these, those that differences do not tell either
+    unknown: int = 0  # of these, those that differences do not decide either
     sample_weight: np.ndarray | None = None  # (m,), which grads, dZ and S hold already
 
     @property
@@ -200,7 +200,7 @@ def _assemble(X, Y, parameters, network, found, weight) -> Reference:
     reference = Reference(layers, AL, Y, tuple(dZ), grads, {}, (), (), one_sided, network, undefined, unknown, weight)
     if undefined:  # one slope that is NaN spoils all of autodiff's
         reference = reference.by_right_lines(layers)
-    # Where differences tell a slope, they also tell how far it may be off, here in units of roundoff.
+    # Where differences decide a slope, they also say how far it may be off, here in units of roundoff.
     bars = [bar / ROUNDOFF["float64"] for bar in (dZL_bar, *(bar for _, bar in filled))]
     with np.errstate(all="ignore"):
         return _with_magnitudes(reference, [curvature for *_, curvature in slopes], hessian, bars)

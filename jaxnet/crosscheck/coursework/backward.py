@@ -11,20 +11,8 @@ from ..backprop.explain import explain, explain_dZ, explain_outputs, made
 from ..backprop.steps import Step
 from ..compare import ROUNDOFF
 from ..report import Verdict
-from .trying import (
-    FunctionReport,
-    Functions,
-    NotDeterministic,
-    Point,
-    Refused,
-    call,
-    entries,
-    fresh,
-    numbers,
-    parts,
-    worst,
-    wrong,
-)
+from .reports import FunctionReport, worst, wrong
+from .trying import Functions, NotDeterministic, Point, Refused, call, entries, fresh, numbers, parts
 
 
 def check_linear_backward(functions: Functions, point: Point) -> FunctionReport:

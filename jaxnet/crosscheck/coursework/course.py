@@ -11,7 +11,8 @@ import numpy as np
 from ...errors import InputError
 from ..report import Verdict
 from . import backward, forward
-from .trying import FunctionReport, Functions, Point, Refused, make_point, worst
+from .reports import FunctionReport, worst
+from .trying import Functions, Point, Refused, make_point
 
 
 # Sizes that all differ, where crossed axes are errors of shape, and equal ones, where they are silent.

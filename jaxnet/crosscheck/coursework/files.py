@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 from ...errors import InputError
 from ...text import printable, printable_lines
 from ..report import Finding, Place, Verdict, explained, grouped, overall, plain, reported
+from .reports import FunctionReport
 from .supervision import answers_of
-from .trying import FunctionReport
 
 
 LARGEST = 64 * 2**20  # bytes of source code, with the figures that a notebook holds
@@ -59,9 +59,8 @@ class FileReport:
             errors = [(finding.place.kind, finding.code) for finding in function.findings]
             repeated = errors and all(error in first for error in errors)
             before = "`, `".join(dict.fromkeys(first[error] for error in errors)) if repeated else ""
-            lines.append(
-                f"{function.name:{wide}}  {reported(function.verdict)}" + (f", as `{before}` does" if repeated else "")
-            )
+            as_before = f", as `{before}` does" if repeated else ""
+            lines.append(f"{function.name:{wide}}  {reported(function.verdict)}{as_before}")
             if function.verdict is not Verdict.AGREE and not function.findings:
                 lines.append(f"  {function.reason}")
             for finding in [] if repeated else grouped(function.findings):
@@ -142,15 +141,8 @@ def _function(result: dict[str, Any]) -> dict[str, FunctionReport]:
     """What the process wrote, as a record again, by name."""
     try:
         findings = tuple(
-            Finding(
-                **finding
-                | {
-                    "place": Place.read(finding["place"]),
-                    "rivals": tuple(finding["rivals"]),
-                    "residual": float(finding["residual"]),
-                }
-            )
-            for finding in result["findings"]
+            Finding(Place.read(f["place"]), f["code"], f["text"], f["remedy"], float(f["residual"]), tuple(f["rivals"]))
+            for f in result["findings"]
         )
         verdict, notes = Verdict(result["verdict"]), tuple(result["notes"])
         found = FunctionReport(result["name"], verdict, result["reason"], findings, notes, result["table"])

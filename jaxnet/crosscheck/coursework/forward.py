@@ -10,18 +10,12 @@ from ..backprop.slopes import sigmoid
 from ..foreign import cut
 from ..hypotheses import Hypothesis
 from ..report import Verdict
-from .trying import FunctionReport, Functions, Point, Refused, call, compared, entries, fresh, numbers, parts, worst
+from .reports import FunctionReport, worst
+from .trying import Functions, Point, Refused, call, compared, entries, fresh, numbers, parts
 
 
 RATE = 0.3  # the learning rate that update_parameters is tried with
 ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"relu": lambda Z: np.maximum(Z, 0), "sigmoid": sigmoid}
-
-
-def _where_shapes_fit(product: Callable[[], np.ndarray]) -> np.ndarray | None:
-    try:
-        return product()
-    except ValueError:
-        return None
 
 
 def check_linear_forward(functions: Functions, point: Point) -> FunctionReport:
@@ -30,12 +24,13 @@ def check_linear_forward(functions: Functions, point: Point) -> FunctionReport:
     slips = [
         Hypothesis("bias-missing", "b is not added", c.W @ c.A_prev),
         Hypothesis("bias-subtracted", "b is subtracted", c.W @ c.A_prev - c.b),
-        Hypothesis("not-transposed", "W is transposed", _where_shapes_fit(lambda: c.W.T @ c.A_prev + c.b)),
-        Hypothesis(
-            "elementwise", "W and A are multiplied entry by entry", _where_shapes_fit(lambda: c.W * c.A_prev + c.b)
-        ),
-        Hypothesis("bias-row", "b is added along the examples", _where_shapes_fit(lambda: c.W @ c.A_prev + c.b.T)),
     ]
+    if len({*c.W.shape, *c.A_prev.shape}) == 1:  # else these are errors of shape
+        slips += [
+            Hypothesis("not-transposed", "W is transposed", c.W.T @ c.A_prev + c.b),
+            Hypothesis("elementwise", "W and A are multiplied entry by entry", c.W * c.A_prev + c.b),
+            Hypothesis("bias-row", "b is added along the examples", c.W @ c.A_prev + c.b.T),
+        ]
     return compared("linear_forward", "Z", Z, c.Z, "Z = W @ A + b", slips)
 
 

@@ -15,7 +15,7 @@ MAGIC = re.compile(r"\s*([%!?]|[\w.]+\?{1,2}\s*$|[\w., ]+=\s*[%!])")  # %magic, 
 
 
 def code_cells(content: bytes) -> list[str]:
-    """The code of every code cell, as Python. Raises `InputError` for what is no notebook of Python code."""
+    """The code of every code cell, as Python. Raises `InputError` for what is not a notebook of Python code."""
     try:
         notebook = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -64,11 +64,11 @@ def _sources(notebook: dict[str, Any]) -> list[str]:
 
 
 def _language(metadata: Any) -> str:
-    """What the notebook says that it is written in; Python where it does not say."""
+    """The language that the notebook names; Python where it names none."""
     for part, key in (("language_info", "name"), ("kernelspec", "language")):
-        said = metadata.get(part) if isinstance(metadata, dict) else None
-        if isinstance(said, dict) and isinstance(said.get(key), str):
-            return said[key].lower()
+        entry = metadata.get(part) if isinstance(metadata, dict) else None
+        if isinstance(entry, dict) and isinstance(entry.get(key), str):
+            return entry[key].lower()
     return "python"
 
 

@@ -25,31 +25,26 @@ from ..report import Verdict, plain
 from .course import CHECKS, checks
 from .notebook import code_cells
 from .process_tree import follow_parent
+from .reports import FunctionReport
 from .supervision import UNHEARD
-from .trying import FunctionReport
 
 
 MEMORY, FILE_SIZE = 4 * 2**30, 2**30  # bytes, of a process and of a file that it writes
 
 
 class Answers:
-    """What is told to the parent, in the process in which this was made and in no fork of it."""
+    """What is reported to the parent, in the process in which this was made and in no fork of it."""
 
     def __init__(self) -> None:
         self._descriptor = os.dup(1)
         self._pipe, self._pid = os.fstat(self._descriptor), os.getpid()
         # The file may put its own in place of any function of a module.
-        self._encode, self._write, self._fstat, self._getpid, self._exit = (
-            json.JSONEncoder(allow_nan=False).encode,
-            os.write,
-            os.fstat,
-            os.getpid,
-            os._exit,
-        )
+        self._encode = json.JSONEncoder(allow_nan=False).encode
+        self._write, self._fstat, self._getpid, self._exit = os.write, os.fstat, os.getpid, os._exit
         self._word = secrets.token_hex(16)
         self._send(self._word)
 
-    def tell(self, **message: object) -> None:
+    def report(self, **message: object) -> None:
         """A line of its own, whatever stands before it."""
         self._send(f"\n{self._word}{self._encode(message)}")
 
@@ -76,24 +71,24 @@ def main(file: str, seconds: str) -> NoReturn:
     follow_parent(signal.SIGKILL)
     answers = Answers()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    answers.tell(importing="")
+    answers.report(importing="")
     _limit(float(seconds))
     modules = dict(sys.modules)
     try:
         names, notes = _run(Path(file), answers)
     except InputError as error:
-        answers.tell(unusable=str(error))
+        answers.report(unusable=str(error))
         answers.end(2)
     sys.modules.update(modules)  # with what the file may have taken out or replaced
     warnings.simplefilter("ignore")  # it may have made errors of them
     functions = {name: names[name] for name in CHECKS if callable(names.get(name))}
     if not functions:
-        answers.tell(unusable=notes[0] if notes else _no_function(names))
+        answers.report(unusable=notes[0] if notes else _no_function(names))
         answers.end(2)
     for note in notes:
-        answers.tell(note=note)
+        answers.report(note=note)
     for name, check in checks(functions):
-        answers.tell(running=name)
+        answers.report(running=name)
         try:
             found = check()
         except Exception as error:  # what the function itself raises is a finding already
@@ -101,8 +96,8 @@ def main(file: str, seconds: str) -> NoReturn:
         except BaseException as error:  # sys.exit, say
             found = FunctionReport(name, Verdict.DISAGREE, f"it raised {error_text(error)}")
         sys.modules.update(modules)
-        answers.tell(result=plain(asdict(found)))
-    answers.tell(finished=True)
+        answers.report(result=plain(asdict(found)))
+    answers.report(finished=True)
     answers.end(0)
 
 
@@ -146,7 +141,7 @@ def _run(path: Path, answers: Answers) -> tuple[dict[str, Any], list[str]]:
     os.chdir(path.parent)  # as Jupyter does
     notes = []
     for number, source in enumerate(code_cells(path.read_bytes()), start=1):
-        answers.tell(importing=f"{CELL}{number}")
+        answers.report(importing=f"{CELL}{number}")
         if error := _error_of(source, f"{CELL}{number}", module):
             notes.append(f"{CELL}{number} was run up to an error: {error}")
     return vars(module), notes

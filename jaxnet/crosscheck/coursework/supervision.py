@@ -17,7 +17,7 @@ UNHEARD = 77  # the exit code of a process whose answers cannot be written any m
 
 
 def answers_of(path: Path, time_limit: float) -> tuple[list[Any], str]:
-    """What the process said line by line, and how it ended."""
+    """What the process answered line by line, and how it ended."""
     package = Path(__file__).parents[2]
     # -P: modules in the folder where this is typed stand in for none.
     start = "import sys; sys.path.append(sys.argv[1]); from jaxnet.crosscheck.coursework import sandbox; "

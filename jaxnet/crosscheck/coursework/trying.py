@@ -18,7 +18,8 @@ from ..backprop.steps import Step
 from ..compare import ROUNDOFF
 from ..foreign import NotNumbers, as_numbers, error_text, kind_of_value, location, source_of
 from ..hypotheses import Array, Hypothesis, diagnose, residual
-from ..report import Finding, Place, Verdict, overall
+from ..report import Place
+from .reports import FunctionReport, wrong
 
 
 Functions = Mapping[str, Any]  # what a file defines
@@ -30,18 +31,6 @@ class Refused(Exception):
 
 class NotDeterministic(Refused):
     """It returned something else when it was called again: nothing else about its values would be true."""
-
-
-@dataclass(frozen=True)
-class FunctionReport:
-    """What was found of one function of a file."""
-
-    name: str
-    verdict: Verdict
-    reason: str
-    findings: tuple[Finding, ...] = ()
-    notes: tuple[str, ...] = ()
-    table: str = ""  # of the chain: every gradient, a line each
 
 
 @dataclass(frozen=True)
@@ -62,13 +51,6 @@ def make_point(dims: tuple[int, ...], m: int) -> Point:
     """A good point of these sizes."""
     X, Y, parameters = good_point(dims, key=jax.random.key(0), m=m)
     return Point(make_reference(X, Y, parameters, Network()), make_reference(X, Y, parameters, Network("sigmoid")))
-
-
-def worst(found: list[FunctionReport]) -> FunctionReport:
-    """The first try in which the function is wrong, else the first, with the notes of all."""
-    verdict = overall(check.verdict for check in found)
-    chosen = next(check for check in found if check.verdict is verdict)
-    return replace(chosen, notes=tuple(dict.fromkeys(note for check in found for note in check.notes)))
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -177,12 +159,6 @@ def numbers(what: str, returned: Any, shape: tuple[int, ...]) -> np.ndarray:
 def fresh(parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Copies, into which a function may write."""
     return {name: np.array(value) for name, value in parameters.items()}
-
-
-def wrong(name: str, findings: Iterable[Finding]) -> FunctionReport:
-    """The report on a function with these errors, if any."""
-    found = tuple(findings)
-    return FunctionReport(name, Verdict.DISAGREE if found else Verdict.AGREE, found[0].text if found else "", found)
 
 
 def compared(

@@ -15,7 +15,7 @@ import numpy as np
 from ..compare import ROUNDOFF
 from .arguments import fresh, in_precision_of
 from .function import Function
-from .perturbed import Run, lossy_sum, noise
+from .perturbed import Rerun, Run
 from .returned import gradient_as_leaves
 
 
@@ -38,19 +38,19 @@ class Tested:
         """The gradient at the point, each leaf in the type that it came in."""
         return self._called(fresh(self.function.args))
 
+    @property
+    def again(self) -> Rerun:
+        """All leaves in a row, to be made again with other rounding errors."""
+        return Rerun(self._flat, _joined(self.got), 2 * self.function.roundoff)
+
     @cached_property
     def noise(self) -> list[np.ndarray]:
         """How far other rounding errors take each entry; zeros for code that is not NumPy's."""
         try:
-            parts = noise(self._flat, _joined(self.got), 2 * self.function.roundoff)
+            parts = np.split(self.again.noise(), np.cumsum([g.size for g in self.got])[:-1])
         except Exception:  # of whatever kind: code that takes no arrays of another kind
             return [np.zeros(g.shape) for g in self.got]
-        ends = np.cumsum([g.size for g in self.got])[:-1]
-        return [part.reshape(g.shape) for part, g in zip(np.split(parts, ends), self.got, strict=True)]
-
-    def lossy_sum(self) -> str:
-        """Where it loses its digits."""
-        return lossy_sum(self._flat, _joined(self.got), 2 * self.function.roundoff)
+        return [part.reshape(g.shape) for part, g in zip(parts, self.got, strict=True)]
 
     def at(self, leaves: Sequence[np.ndarray]) -> list[np.ndarray] | None:
         """The gradient at other leaves, with arguments in float64; None where it takes none such."""
@@ -77,15 +77,9 @@ def _joined(leaves: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([leaf.astype(np.float64).ravel() for leaf in leaves])
 
 
-def reference_noise(function: Function, i: int, entries: Entries) -> np.ndarray:
-    """How far other rounding errors take the complex step of these entries of leaf i."""
-    return noise(partial(_steps, function, i, entries), _steps(function, i, entries), 2 * ROUNDOFF["float64"])
-
-
-def reference_lossy_sum(function: Function, i: int) -> str:
-    """Where the function loses its digits."""
-    step = partial(_steps, function, i, function.entries(i)[:PROBED])
-    return lossy_sum(step, step(), 2 * ROUNDOFF["float64"])
+def reference_again(function: Function, i: int, entries: Entries) -> Rerun:
+    """The complex step of these entries of leaf i, to be made again with other rounding errors."""
+    return Rerun(partial(_steps, function, i, entries), _steps(function, i, entries), 2 * ROUNDOFF["float64"])
 
 
 def _steps(function: Function, i: int, entries: Entries, run: Run | None = None) -> np.ndarray:
@@ -109,7 +103,7 @@ def unevenness(tested: Tested, i: int, entries: Entries, referenced: bool) -> np
     The third difference of got - want over four points a quarter of a stretch apart, in units of its own standard
     deviation for uneven numbers, sqrt(20); the largest over several stretches. Stretching crosses few kinks. Without
     a reference it is that of the gradient alone, over short stretches. Zeros for a gradient that is not right at
-    smaller leaves either, or is not finite here: what is uneven there is no want of digits.
+    smaller leaves either, or is not finite here: what is uneven there is not a lack of digits.
     """
     function, found = tested.function, np.zeros(len(entries))
     if referenced and not right_when_smaller(tested, i, entries):

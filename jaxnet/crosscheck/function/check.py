@@ -73,7 +73,7 @@ def check_gradient(
         protocol = [called.deterministic]
         if thorough:
             protocol += gradient_protocol(call, function) if rule is None or grad else rule_protocol(rule, function)
-        # Of code that is not the same twice, calling it again tells nothing of its rounding.
+        # Of code that is not the same twice, calling it again shows nothing of its rounding.
         tested = Tested(function, call) if called.deterministic.verdict is Verdict.AGREE else None
         return _compared(subject, function, tested, returned, protocol)
 
@@ -165,23 +165,22 @@ def _shrinks(case: Case, exact: Case) -> bool:
 
 
 def _explain(case: Case, cases: Sequence[Case]) -> Finding:
-    """What the leaf is, beside what it should be."""
-    want, got, what, place = case.known.want, case.got.astype(np.float64), "the gradient", Place(case.name)
+    """What the leaf is, beside what it should be, where that is known."""
+    want, got, term, what = case.known.want, case.got.astype(np.float64), case.function.leaves[case.i], "the gradient"
+    known, place = np.isfinite(want), Place(case.name)
+    if got.shape == want.shape and not known.all():
+        if not known.any():
+            return Finding(place, "unknown", f"{what} contradicts the differences along a direction")
+        got, want, term = got[known], want[known], term[known]
     unit = float(np.nanmax(case.known.unit, initial=1e-300))
-    known = np.isfinite(want)
-    if not known.all():  # of which nothing can be fitted
-        for h in _named(case, cases):
-            if h.value is not None and _close(got, h.value, CALIBRATED * unit):
-                return Finding(place, h.code, h.text.replace("{what}", what))
-        if got.shape == want.shape and (count := int(np.count_nonzero(~np.isfinite(got[known])))):
-            return Finding(place, "not-finite", f"{what} has {count} entries that should be finite", residual=0.0)
-        by = "autodiff and" if case.known.kind == "calibrated" else "the"
-        return Finding(place, "unknown", f"{what} contradicts {by} differences where they decide")
     text = f"{{what}} has a term {{c}} {case.name} that the function does not have"
-    added = [Hypothesis("regulariser", text, case.function.leaves[case.i])]
+    added = [Hypothesis("regulariser", text, term)]
     array = Array(got, want, CALIBRATED * unit, unit / max(case.known.scale, 1e-300), added)
     _, finding = diagnose(place, what, array, _named(case, cases))
-    return replace(finding, text=finding.text + _named_factor(case)) if finding.code == "factor" else finding
+    if finding.code != "factor":
+        return finding
+    c = float(np.vdot(want, got) / np.vdot(want, want))
+    return replace(finding, text=finding.text + _named_factor(c, case.function))
 
 
 def _named(case: Case, cases: Sequence[Case]) -> Iterator[Hypothesis]:
@@ -196,17 +195,9 @@ def _named(case: Case, cases: Sequence[Case]) -> Iterator[Hypothesis]:
         yield Hypothesis("cotangent-ignored", text, ones.autodiff()[case.i])
 
 
-def _close(got: np.ndarray, want: np.ndarray, room: float) -> bool:
-    """Are they the same wherever `want` is finite?"""
-    known = np.isfinite(want)
-    return got.shape == want.shape and bool(known.any() and np.max(np.abs(got - want)[known]) <= room)
-
-
-def _named_factor(case: Case) -> str:
+def _named_factor(c: float, function: Function) -> str:
     """What a factor may come from: a sign, or the length of an axis."""
-    want, got = case.known.want, case.got.astype(np.float64)
-    c = float(np.vdot(want, got) / np.vdot(want, want))
-    lengths = sorted({n for leaf in jax.tree.leaves(case.function.args) for n in np.shape(leaf) if n > 1})
+    lengths = sorted({n for leaf in jax.tree.leaves(function.args) for n in np.shape(leaf) if n > 1})
     for n in lengths:
         if abs(c - n) < 1e-4 * n:
             return f"; {n} is the length of an axis of the arguments: does a sum stand where a mean belongs?"

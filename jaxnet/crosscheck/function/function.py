@@ -17,7 +17,7 @@ from ...errors import InputError
 from ..compare import ROUNDOFF
 from .arguments import cast, cast64, check_arguments, check_value, dtype_of, has_derivative, is_array
 from .differences import Estimate, along, complex_step
-from .perturbed import noise
+from .perturbed import Rerun
 
 
 ENTRIES = 400  # of a leaf that differences look at one by one; of a larger leaf, so many spread over it
@@ -136,12 +136,13 @@ class Function:
 
     @cached_property
     def value_noise(self) -> float:
-        """How far other rounding errors take the value, of NumPy code; 0 where that cannot be told."""
+        """How far other rounding errors take the value, of NumPy code; 0 where that cannot be known."""
         if self.traceable:
             return 0.0
         try:
             here = np.asarray(self.start)
-            return float(noise(lambda run: np.asarray(self.value_with(run.wrap)), here, 2 * ROUNDOFF["float64"]))
+            again = Rerun(lambda run: np.asarray(self.value_with(run.wrap)), here, 2 * ROUNDOFF["float64"])
+            return float(again.noise())
         except Exception:  # of whatever kind: code that takes no arrays of another kind
             return 0.0
 

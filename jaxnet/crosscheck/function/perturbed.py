@@ -10,7 +10,7 @@ import itertools
 import linecache
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -176,32 +176,34 @@ def _source() -> str:
     return printable(text.decode(errors="replace"))
 
 
-Answer = Callable[[Run], np.ndarray]
+class Rerun(NamedTuple):
+    """An answer that can be made again in other runs, with units up to `eps`, and what it is without."""
 
+    answer: Callable[[Run], np.ndarray]
+    want: np.ndarray
+    eps: float
 
-def noise(answer: Answer, want: np.ndarray, eps: float) -> np.ndarray:
-    """How far other rounding errors take each entry from `want`; infinite where they leave it not finite."""
-    off = np.zeros(np.shape(want))
-    for seed in range(RUNS):
-        moved = np.abs(np.asarray(answer(Run(seed, eps)), np.float64) - want)
-        off = np.maximum(off, np.nan_to_num(moved, nan=np.inf, posinf=np.inf))
-    # By chance the signs of one entry may cancel in every run; then it is as the others.
-    known = np.isfinite(want) & np.isfinite(off) & (want != 0)
-    share = float(np.median(off[known] / np.abs(want[known]))) if known.any() else 0.0
-    return np.where(np.isfinite(want), np.maximum(off, share * np.abs(want)), 0.0)
+    def _off(self, seed: int, at: int | None = None) -> np.ndarray:
+        moved = np.abs(np.asarray(self.answer(Run(seed, self.eps, at)), np.float64) - self.want)
+        return np.nan_to_num(moved, nan=np.inf, posinf=np.inf)
 
+    def noise(self) -> np.ndarray:
+        """How far other rounding errors take each entry; infinite where they leave it not finite."""
+        off = np.max([self._off(seed) for seed in range(RUNS)], axis=0)
+        # By chance the signs of one entry may cancel in every run; then it is as the others.
+        finite, size = np.isfinite(self.want), np.abs(self.want)
+        known = finite & np.isfinite(off) & (size > 0)
+        share = float(np.median(off[known] / size[known])) if known.any() else 0.0
+        return np.where(finite, np.maximum(off, share * size), 0.0)
 
-def lossy_sum(answer: Answer, want: np.ndarray, eps: float) -> str:
-    """The sum in which the digits are lost, as the code has it: `1 - A`. "" where there is none, or no source.
+    def lossy_sum(self) -> str:
+        """The sum in which the digits are lost, as the code has it: `1 - A`. "" where there is none, or no source.
 
-    Of the sums that are much smaller than their terms it is the one whose terms, a unit off, change the answer most.
-    """
-    run = Run(0, eps, at=-1)
-    answer(run)
-    worst, expression = 0.0, ""
-    for at, (lost, source) in enumerate(run.sums):
-        if lost > LOST and source:
-            moved = np.abs(np.asarray(answer(Run(0, eps, at)), np.float64) - want)
-            effect = float(np.max(np.nan_to_num(moved, nan=np.inf, posinf=np.inf), initial=0.0))
-            worst, expression = (effect, source) if effect > worst else (worst, expression)
-    return expression
+        Of the sums much smaller than their terms it is the one whose terms, a unit off, change the answer most.
+        """
+        run = Run(0, self.eps, at=-1)
+        self.answer(run)
+        sums = [(at, source) for at, (lost, source) in enumerate(run.sums) if lost > LOST and source]
+        effects = [(float(np.max(self._off(0, at), initial=0.0)), source) for at, source in sums]
+        effect, source = max(effects, key=lambda found: found[0], default=(0.0, ""))
+        return source if effect > 0 else ""

@@ -16,6 +16,10 @@ from .perturbed import Run
 CALIBRATED = 16.0  # times the rounding that was seen, correct code may be off
 VISIBLE = 0.01  # differences that would not see an error of this share of the gradient cannot tell
 SHARP = 1e-3  # differences with an error bar of a larger share do not tell whether the complex step is right
+USUAL_CAUSE = (
+    "The usual cause is a `where` around a function that is infinite or undefined in the branch not taken: give that "
+    "function an argument that is safe, f(where(ok, x, 1)), inside of the outer `where`"
+)
 TAYLOR_STEPS = tuple(10.0**-k for k in range(7))
 
 

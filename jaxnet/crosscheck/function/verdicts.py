@@ -1,4 +1,4 @@
-"""The verdict on one leaf of the gradient of any function: agree, disagree, or why it cannot be told."""
+"""The verdict on one leaf of the gradient of any function: agree, disagree, or why neither is known."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -7,19 +7,11 @@ import numpy as np
 
 from ..compare import ROUNDOFF, compare
 from ..report import Cause, Doubt, LeafCheck, ThreeWay, Verdict
-from .calibration import (
-    PROBED,
-    Entries,
-    Tested,
-    reference_lossy_sum,
-    reference_noise,
-    unevenness,
-    without_guards,
-)
+from .calibration import PROBED, Entries, Tested, reference_again, unevenness, without_guards
 from .differences import one_sided
 from .function import Function
 from .kinks import between_slopes, direction_beside_a_kink, entries_beside_a_kink, kinked
-from .reference import CALIBRATED, VISIBLE, Known, along_which
+from .reference import CALIBRATED, USUAL_CAUSE, VISIBLE, Known, along_which
 
 
 LISTED = 4  # entries that a message lists
@@ -110,14 +102,14 @@ def _widened(case: Case, tested: Tested, entries: Entries) -> tuple[Case, Room]:
         return every
 
     def with_room(room: Room) -> Case:
-        # What should be infinite needs none, and rounding there tells nothing of the rest.
+        # What should be infinite needs none, and rounding there means nothing for the rest.
         wider = np.array(case.known.unit + np.where(np.isinf(case.known.want), 0.0, sum(room)))
         return case._replace(known=case.known._replace(unit=wider))
 
     none = np.zeros(case.got.shape)
     room = Room(tested.noise[case.i], none, none)
     if case.known.kind == "complex step":
-        room = room._replace(reference=spread(entries, reference_noise(case.function, case.i, entries)))
+        room = room._replace(reference=spread(entries, reference_again(case.function, case.i, entries).noise()))
     finite = np.isfinite(case.known.want)
     still = [entry for entry in measured(with_room(room)).off if entry in entries and finite[entry]]
     if still and case.function.roundoff <= ROUNDOFF["float64"]:
@@ -136,7 +128,9 @@ def _lost_digits(case: Case, room: Room) -> Doubt | None:
     who = "digits are lost here"
     if max(gradient, reference) >= either:
         own = gradient >= reference
-        place = case.tested.lossy_sum() if own else reference_lossy_sum(case.function, case.i)
+        entries = case.function.entries(case.i)[:PROBED]
+        again = case.tested.again if own else reference_again(case.function, case.i, entries)
+        place = again.lossy_sum()
         who = f"your {'gradient' if own else 'cost'} loses its digits here{f': {place}' if place else ''}"
     return Doubt(
         Cause.DIGITS,
@@ -194,8 +188,7 @@ def _undefined(case: Case) -> list[str]:
     decided = int(np.count_nonzero(undefined & ~np.isnan(case.known.want)))
     return [
         f"{case.name}: autodiff gives NaN or inf at {_count(undefined)}; finite differences decide {decided} of them. "
-        "The usual cause is a `where` around a function that is infinite or undefined in the branch not taken: give "
-        "that function an argument that is safe, f(where(ok, x, 1)), inside of the outer `where`"
+        f"{USUAL_CAUSE}"
     ]
 
 
