@@ -39,16 +39,37 @@ def check_backward(
 ) -> Report:
     """|got - autodiff| / (u S) of every dW_l, db_l and dA_l of `backward(AL, Y, caches)`, and each step by itself.
 
-    `backward` is any function of the course's signature, in JAX or NumPy; `L_model_backward` unless given. It is
-    called in `dtype` with the caches of the forward pass at this point, cast exactly, and each leaf is judged by the
-    rounding of the type it came in. A step that is wrong for the signal it was given is a finding: where, what, and
-    the line to write; a backward pass that draws random numbers is reported before all else. Where autodiff of a slope
-    is NaN, differences decide, and where they cannot the verdict is inconclusive. `thorough` adds the properties
-    (inputs unchanged, jit, vmap, additive over the batch) and how many known errors would have shown at this point;
-    for large networks these take longest.
-    With `sample_weight`, (m,) weights of the examples, the cost is that of `cost_and_grads`, and `backward` is called
-    as `backward(AL, Y, caches, sample_weight=...)`.
-    Raises `InputError` where X, Y and parameters do not fit or are not finite; what `backward` raises is passed on.
+    u is the unit of roundoff and S the size of the terms that were summed. `backward` is called in `dtype` with the
+    caches of the forward pass at this point, cast exactly, and each leaf is judged by the roundoff of the type it came
+    in. A step that is wrong for the signal it was given is a finding: where, what, and the line to write. A backward
+    pass that draws random numbers is reported before all else. Where autodiff of a slope is NaN, finite differences
+    decide, and where they cannot the verdict is inconclusive.
+
+    Args:
+        X: Inputs, `(n_x, m)` finite floats, one column per example. `good_point` draws a point at which errors show.
+        Y: Labels, `(n_L, m)`; with one output also `(m,)`.
+        parameters: `W1, b1, ..., WL, bL`.
+        network: The functions of the layers. Default: the course's network.
+        backward: Any function of the course's signature, in JAX or NumPy. Default: `L_model_backward`.
+        dtype: The dtype that `backward` is called in: "float64", "float32", "bfloat16" or "float16".
+        thorough: Whether to check properties too (inputs unchanged, jit, vmap, additive over the batch), and how many
+            known errors would have shown at this point; for large networks these take longest.
+        sample_weight: `(m,)` weights of the examples. The cost is that of `cost_and_grads`, and `backward` is called
+            as `backward(AL, Y, caches, sample_weight=...)`.
+
+    Raises:
+        InputError: where X, Y and parameters do not fit or are not finite. What `backward` raises is passed on.
+
+    Example:
+        >>> X, Y, parameters = jaxnet.good_point((3, 4, 1), key=jax.random.key(0))
+        >>> jaxnet.check_backward(X, Y, parameters, thorough=False).agrees
+        True
+        >>> def forgets_m(AL, Y, caches):
+        ...     grads = jaxnet.L_model_backward(AL, Y, caches)
+        ...     return {name: 7 * g if name == "dW2" else g for name, g in grads.items()}
+        >>> report = jaxnet.check_backward(X, Y, parameters, backward=forgets_m, thorough=False)
+        >>> report.verdict.value, [str(finding.place) for finding in report.findings]
+        ('disagree', ['dW2'])
     """
     let_go()
     if dtype not in ROUNDOFF:

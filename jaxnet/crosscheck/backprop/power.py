@@ -64,9 +64,23 @@ def good_point(
     """X, Y and parameters at which every known error shows, drawn from `key`; NumPy float64.
 
     Weights of variance 1/n_{l-1}, biases and inputs that are not 0, Z of both signs in every layer and none of them
-    near a kink, labels of every kind that the loss takes. `m` is 7 or the next number after it that is no layer's
-    size, so that crossed axes show; equal sizes instead turn errors of shape into errors of number.
-    Of the points drawn the first at which everything shows is returned, or else the one at which most does.
+    near a kink, labels of every kind that the loss takes. Of the points drawn the first at which everything shows is
+    returned, or else the one at which most does.
+
+    Args:
+        layer_dims: n_x, n_1, ..., n_L.
+        network: The functions of the layers. Default: the course's network.
+        key: A key that determines the point.
+        m: The number of examples. Default: 7, or the next number that is not the size of a layer, so that swapped axes
+            show; equal sizes instead turn errors of shape into errors of number.
+
+    Raises:
+        InputError: for sizes or an `m` that are not positive.
+
+    Example:
+        >>> X, Y, parameters = jaxnet.good_point((3, 4, 1), key=jax.random.key(0))
+        >>> X.shape, Y.shape, list(parameters)
+        ((3, 7), (1, 7), ['W1', 'b1', 'W2', 'b2'])
     """
     dims = checked_layer_dims(layer_dims)
     if m is None:

@@ -71,13 +71,21 @@ class FileReport:
 
 
 def check_file(path: str | os.PathLike, *, time_limit: float = 60.0) -> FileReport:
-    """Checks every function of the course in a Python file, NumPy or JAX, by itself with right inputs and in the chain.
+    """Checks every function of the course in a Python file, NumPy or JAX, by itself with correct inputs and in the chain.
 
-    Of a notebook (.ipynb) the code cells are run in order, without magics; a cell that raises is noted and left there.
-    All this happens in a process of its own, with limits of memory and output, which is ended after `time_limit`
+    The code cells of a notebook (.ipynb) are run in order, without magics; a cell that raises is noted and left there.
+    All this happens in a process of its own, with limits on memory and output, which is ended after `time_limit`
     seconds together with every process that the file started: a function that does not return, or that takes the
-    process down, is reported by name. Modules beside the file can be imported, but stand in for none that is installed.
-    Raises `InputError` for a file that cannot be run or that has none of the functions.
+    process down, is reported by name. Modules beside the file can be imported, but do not replace installed ones.
+
+    Raises:
+        InputError: for a file that cannot be run or that has none of the functions.
+
+    Example:
+        >>> with open("week4.py", "w") as file:
+        ...     print("def linear_forward(A, W, b): return W @ A + b, (A, W, b)", file=file)
+        >>> jaxnet.check_file("week4.py").verdict.value
+        'agree'
     """
     path = Path(path)
     name = printable(str(path))

@@ -41,18 +41,34 @@ def check_gradient(
 ) -> Report:
     """|got - want| of `grad(*args)`, a pytree shaped like `args[wrt]`, in units of the function's own roundoff.
 
-    Without `grad`, `fun` is a `jax.custom_vjp` and its rule is checked against autodiff of the function under it.
-    A function that does not return one number needs a `cotangent` in the shape of its value: then the gradient is
-    that of their product. The reference is autodiff in float64 of the exactly-cast arguments; for NumPy functions the
-    complex step where they are analytic, else finite differences with an error bar. How far rounding may take correct
-    code is calibrated: by differentiating in lower precision and at arguments moved by a unit of roundoff. Finite
-    differences are the third source: where they contradict autodiff, the reference is at fault and the verdict is
-    inconclusive. Where autodiff is not finite, differences decide entry by entry; an entry that nothing can judge makes
-    the verdict inconclusive. `fun` and `grad` are called twice, and if they differ that is reported before all else.
-    Integers, flags, keys and empty arrays are passed through; in `args[wrt]` their gradient is zeros, float0 or None.
-    `thorough` adds the properties: arguments unchanged, `jit`, `vmap`, linear in the cotangent.
-    Raises `InputError` for arguments that cannot be differentiated and for complex numbers, before `grad` is called;
-    what `fun` and `grad` raise is passed on.
+    The reference is autodiff in float64 of the exactly cast arguments; for NumPy functions it is the complex step
+    where they are analytic, else finite differences with an error bar. How far rounding may take correct code is
+    calibrated, by differentiating in lower precision and at arguments moved by a unit of roundoff. Finite differences
+    are the third source: where they contradict autodiff, the reference is at fault and the verdict is inconclusive.
+    Where autodiff is not finite, differences decide entry by entry; an entry that nothing can judge makes the verdict
+    inconclusive. `fun` and `grad` are called twice, and if they differ that is reported before all else.
+
+    Args:
+        fun: The function, in JAX or NumPy, that returns one number.
+        grad: Its gradient, a function of the same arguments. Without it, `fun` is a `jax.custom_vjp`, whose rule is
+            checked against autodiff of the function under it.
+        args: Where both are called. Integers, flags, keys and empty arrays are passed through; in `args[wrt]` their
+            gradient is zeros, float0 or None.
+        wrt: The argument, or arguments, that the gradient is taken with respect to.
+        cotangent: For a function that does not return one number, an array in the shape of its value: the gradient is
+            then that of their product.
+        thorough: Whether to check properties too: arguments unchanged, `jit`, `vmap`, linear in the cotangent.
+
+    Raises:
+        InputError: for arguments that cannot be differentiated and for complex numbers, before `grad` is called. What
+            `fun` and `grad` raise is passed on.
+
+    Example:
+        >>> x = np.array([1.0, -2.0, 3.0])
+        >>> jaxnet.check_gradient(lambda x: np.sum(x**3), lambda x: 3 * x**2, args=(x,)).agrees
+        True
+        >>> jaxnet.check_gradient(lambda x: np.sum(x**3), lambda x: 2 * x**2, args=(x,)).verdict.value
+        'disagree'
     """
     let_go()
     rule = fun if isinstance(fun, jax.custom_vjp) else None
@@ -79,7 +95,11 @@ def check_gradient(
 
 
 def assert_gradient(fun: Callable[..., Any], grad: Callable[..., Any] | None = None, **options: Any) -> None:
-    """`check_gradient`, for tests: raises `GradientMismatch`, whose message is the report, unless it agrees."""
+    """`check_gradient` for tests: raises `GradientMismatch`, whose message is the report, unless the gradient agrees.
+
+    Example:
+        >>> jaxnet.assert_gradient(lambda x: np.sum(x**2), lambda x: 2 * x, args=(np.array([1.0, 2.0]),))
+    """
     report = check_gradient(fun, grad, **options)
     if not report.agrees:
         raise GradientMismatch(report)
