@@ -65,7 +65,9 @@ def _families(step: Step, dZ: np.ndarray, matrix: np.ndarray, outputs: np.ndarra
         if guess is not None and (masked := _masked(step, guess)) is not None:
             yield masked
     whole, (c,) = combined([step.dZ])
-    if abs(c - 1) > SHARE and abs(c) > SHARE:
+    if abs(c) <= SHARE:
+        yield Hypothesis("zero", "dZ is 0 everywhere", np.zeros_like(step.dZ))
+    elif abs(c - 1) > SHARE:
         yield Hypothesis("factor", f"dZ is {c:.6g} times what it should be", whole)
     if not step.is_head and np.any(step.Z < 0):
         branches, (above, below) = combined([step.dZ * (step.Z >= 0), step.dA * (step.Z < 0)])

@@ -71,9 +71,9 @@ class FileReport:
 
 
 def check_file(path: str | os.PathLike, *, time_limit: float = 60.0) -> FileReport:
-    """Checks every function of the course in a Python file, NumPy or JAX, by itself with correct inputs and in the chain.
+    """Checks every function of the course in a Python file, NumPy or JAX, by itself and in the chain.
 
-    The code cells of a notebook (.ipynb) are run in order, without magics; a cell that raises is noted and left there.
+    The code cells of a notebook (.ipynb) run in order, without magics; a cell that raises is noted and left there.
     All this happens in a process of its own, with limits on memory and output, which is ended after `time_limit`
     seconds together with every process that the file started: a function that does not return, or that takes the
     process down, is reported by name. Modules beside the file can be imported, but do not replace installed ones.
