@@ -101,3 +101,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data sets at {folder}; set JAXNET_DATA to their folder")
     return folder
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    """Runs without a report and a check of the gradient, which take longer than the training."""
+    from jaxnet.cli import train
+    from jaxnet.runs import folder as run_folder
+
+    monkeypatch.setattr(run_folder, "draw", lambda *_: [])
+    monkeypatch.setattr(train, "_check", lambda *_: None)

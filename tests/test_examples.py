@@ -5,6 +5,7 @@ import json
 import re
 
 import numpy as np
+import pytest
 
 
 def test_course_curves_are_reproduced_digit_for_digit(shared_data):
@@ -69,6 +70,7 @@ def test_the_noise_scale_is_drawn_beside_the_steps(shared_data, tmp_path, capsys
     assert plot.stat().st_size > 10_000
 
 
+@pytest.mark.thorough
 def test_kfac_needs_fewer_steps(shared_data, tmp_path, capsys, monkeypatch, default_promotion):
     """One setting of each, the best of the example's, to a higher cost."""
     from examples import kfac
@@ -84,6 +86,7 @@ def test_kfac_needs_fewer_steps(shared_data, tmp_path, capsys, monkeypatch, defa
     assert (tmp_path / "kfac.png").stat().st_size > 10_000
 
 
+@pytest.mark.thorough
 def test_akrout_s_first_epoch_is_the_published_one(shared_data, tmp_path, capsys, default_promotion):
     from examples import akrout_2019
 
@@ -128,6 +131,7 @@ def test_feedback_turns_until_it_is_of_use(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "lillicrap.png").stat().st_size > 10_000
 
 
+@pytest.mark.thorough
 def test_all_rules_are_seen_on_digits_and_cats(shared_data, tmp_path, capsys, monkeypatch, default_promotion):
     """One epoch of three of them; the cats' 500 steps tell already which random targets learn."""
     from examples import feedback_rules
@@ -142,6 +146,7 @@ def test_all_rules_are_seen_on_digits_and_cats(shared_data, tmp_path, capsys, mo
     assert (tmp_path / "rules.png").stat().st_size > 10_000
 
 
+@pytest.mark.thorough
 def test_direct_feedback_trains_deep_nets_from_zero_weights(shared_data, tmp_path, capsys, default_promotion):
     from examples import nokland_2016
 

@@ -53,7 +53,7 @@ def test_a_config_holds_all_options_and_what_is_typed_wins(tmp_path, data, capsy
     assert all((first[name] == second[name]).all() for name in first)
 
 
-def test_iterations_that_are_typed_win_over_epochs_in_a_file(tmp_path, data, capsys):
+def test_iterations_that_are_typed_win_over_epochs_in_a_file(tmp_path, data, capsys, bare):
     (tmp_path / "a.toml").write_text("epochs = 30\nlayers = [2]\n")
     arguments = ["train", data, "--config", tmp_path / "a.toml", "--num-iterations", 7, "--out", tmp_path / "run"]
     assert typed(*arguments) == 0
@@ -96,14 +96,14 @@ def test_a_config_that_is_wrong_is_told_by_name(tmp_path, data, capsys, content,
     assert not (tmp_path / "run").exists()
 
 
-def test_early_stopping_says_what_it_kept(tmp_path, data, capsys):
+def test_early_stopping_says_what_it_kept(tmp_path, data, capsys, bare):
     arguments = ["--layers", 3, "--optimizer", "momentum", "--learning-rate", 0.5, "--early-stopping", 1]
     assert typed("train", data, *arguments, "--num-iterations", 5000, "--seed", 2, "--out", tmp_path / "run") == 0
     output = capsys.readouterr().out
     assert "kept      the parameters of step " in output and ", validation " in output
 
 
-def test_scalars_for_tensorboard(tmp_path, data):
+def test_scalars_for_tensorboard(tmp_path, data, bare):
     arguments = ["--layers", 3, "--num-iterations", 200, "--tensorboard", "--out", tmp_path / "run"]
     assert typed("train", data, *arguments) == 0
     [events] = (tmp_path / "run" / "tensorboard").iterdir()
@@ -119,7 +119,7 @@ def test_float64(tmp_path, data):
     assert load_file(tmp_path / "run" / "model.safetensors")["W1"].dtype == "float64"
 
 
-def test_early_stopping_keeps_its_best_before_nan(tmp_path, data, capsys):
+def test_early_stopping_keeps_its_best_before_nan(tmp_path, data, capsys, bare):
     arguments = [
         "--layers",
         3,
@@ -140,7 +140,7 @@ def test_early_stopping_keeps_its_best_before_nan(tmp_path, data, capsys):
     assert abs(load_file(tmp_path / "run" / "model.safetensors")["W1"]).max() < 10
 
 
-def test_overwrite_takes_nothing_that_is_not_a_runs(tmp_path, data, capsys):
+def test_overwrite_takes_nothing_that_is_not_a_runs(tmp_path, data, capsys, bare):
     (tmp_path / "mine" / "checkpoints").mkdir(parents=True)
     (tmp_path / "mine" / "checkpoints" / "precious.txt").write_text("precious")
     assert typed("train", data, "--num-iterations", 3, "--out", tmp_path / "mine", "--overwrite") == 2
@@ -238,7 +238,7 @@ def three_classes(tmp_path):
         (["cat=2,a=b, c=0.5"], [2, 1, 0.5]),
     ],
 )
-def test_class_weights_are_told_kept_and_trained_with(tmp_path, data, capsys, words, weights):
+def test_class_weights_are_told_kept_and_trained_with(tmp_path, data, capsys, words, weights, bare):
     source = three_classes(tmp_path)
     arguments = ["--layers", 3, "--num-iterations", 20, "--out", tmp_path / "run"]
     assert typed("train", source, "--class-weight", *words, *arguments) == 0

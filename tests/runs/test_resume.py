@@ -320,16 +320,6 @@ def test_a_signal_while_the_report_is_made_keeps_the_model(tmp_path, capsys, mon
     assert "all its 250 steps are made" in capsys.readouterr().out
 
 
-@pytest.fixture
-def bare(monkeypatch):
-    """Runs without a report and a check of the gradient, which take longer than the training."""
-    from jaxnet.cli import train
-    from jaxnet.runs import folder as run_folder
-
-    monkeypatch.setattr(run_folder, "draw", lambda *_: [])
-    monkeypatch.setattr(train, "_check", lambda *_: None)
-
-
 @pytest.mark.parametrize("damaged", [1, 9])
 def test_damaged_checkpoints_are_named_and_the_end_is_the_same(tmp_path, capsys, monkeypatch, bare, damaged):
     data, out = interrupted_run(tmp_path, monkeypatch, "--checkpoint-every", 0)

@@ -92,7 +92,7 @@ class Reference(NamedTuple):
             dA = self.dZ[-1] if at_head else self.grads[Place("dA", l)]
         hidden = _known_by("forward", self.network.hidden, ACTIVATIONS)
         loss = _known_by("value", self.network.loss, LOSSES)
-        slope_at = SLOPES[hidden] if hidden else partial(_numpy_slope_of, self.network.hidden.forward)
+        slope_at = SLOPES.get(hidden) or partial(_numpy_slope_of, self.network.hidden.forward)
         # The errors that are known by name are those of a head without weights.
         known = loss if self.sample_weight is None else ""
         return Step(
