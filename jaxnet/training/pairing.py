@@ -169,8 +169,11 @@ def _while(pair: Pair, marks: Marks) -> Marks:
 
 
 def _scan(pair: Pair, marks: Marks) -> Marks:
-    length, first, kept = pair.param("length"), pair.param("num_consts"), pair.param("num_carry")
+    length = pair.param("length")
     pair.param("reverse")
+    (first, kept), reduced = _scan_sizes(pair.full.params), _scan_sizes(pair.reduced.params)
+    if (first, kept) != reduced:
+        raise NotComparable(f"two scans with {(first, kept)} and {reduced} constants and carried values")
     constants, carry, xs = marks[:first], marks[first : first + kept], marks[first + kept :]
 
     def scaled(mark, numerator, denominator):
@@ -193,6 +196,14 @@ def _scan(pair: Pair, marks: Marks) -> Marks:
     # A result of each round has a term, and a condition, of that round.
     ys = [None if mark is None or mark.unless else mark._replace(term=None) for mark in step(carry)[kept:]]
     return [*carry, *(scaled(mark, length, 1) for mark in ys)]
+
+
+def _scan_sizes(params: dict[str, Any]) -> tuple[int, int]:
+    """How many of a scan's operands are constants, and how many are carried."""
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    constants, carry, _ = params["ft_in"].unpack()  # JAX from 0.12
+    return len([*constants]), len([*carry])
 
 
 STRUCTURES = {"cond": _cond, "while": _while, "scan": _scan} | dict.fromkeys(
