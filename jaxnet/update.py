@@ -34,10 +34,11 @@ class TrainState(NamedTuple):
 
 
 def check_state(state: TrainState) -> None:
-    """Raises `InputError` for anything else, such as parameters alone, and for a `step` that is not a whole number."""
+    """Raises `InputError` for anything but a `TrainState`, such as parameters, and for a `step` that is not a number."""
     if not isinstance(state, TrainState):
         raise InputError(
-            f"state is {state!r:.60}; expected a TrainState, such as init_state(parameters, optimizer, network)"
+            f"state is of type {type(state).__name__}; expected a TrainState: pass init_state(parameters, optimizer, "
+            "network), or the state of what `train` returned"
         )
     step = state.step
     is_number = isinstance(step, int | np.integer | np.ndarray | jax.Array) and not isinstance(step, bool)
@@ -54,7 +55,8 @@ def init_state(
 ) -> TrainState:
     """The state before the first step: `optimizer.init(parameters)`, and the first feedback weights, from `key`.
 
-    The parameters become the kind of mapping that the optimizer's masks and labels are, `FrozenDict` or dict.
+    The parameters become the kind of mapping that the optimizer's masks and labels are, `FrozenDict` or dict. All
+    arrays are copies, so that a step may donate them.
 
     Raises:
         InputError: for an optimizer that cannot train one set of parameters, and where a rule needs a `key`.
@@ -66,7 +68,9 @@ def init_state(
     """
     check_parameters(parameters)
     parameters = as_the_optimizer_takes(parameters, optimizer)
-    return TrainState(parameters, optimizer.init(parameters), initialize_feedback(parameters, network, key=key))
+    made = parameters, optimizer.init(parameters), initialize_feedback(parameters, network, key=key)
+    # Arrays of its own, each once: a step that donates them takes nothing from the caller.
+    return TrainState(*jax.tree.map(jnp.copy, made))
 
 
 def update_parameters(parameters: Parameters, grads: Grads, learning_rate: float) -> FrozenDict:
@@ -149,7 +153,11 @@ def update(
 
 
 def make_update_step(
-    optimizer: optax.GradientTransformation = GRADIENT_DESCENT, network: Network = COURSE
+    optimizer: optax.GradientTransformation = GRADIENT_DESCENT,
+    network: Network = COURSE,
+    *,
+    l2: float = 0.0,
+    dtype: DTypeLike | None = None,
 ) -> Callable[..., tuple[TrainState, Cost]]:
     """`update` as one compiled function: (X, Y, state) -> (state, cost).
 
@@ -159,11 +167,8 @@ def make_update_step(
     Dtypes and shapes are checked when the step is compiled. Values, such as labels beyond 1, are not checked;
     `cost_and_grads` checks them, and so does `train`.
 
-    A buffer can be donated only once: where an optimizer's first state holds the same array twice (L-BFGS, Prodigy,
-    ...), start from `jax.tree.map(jnp.copy, init_state(...))`.
-
-    `step(..., sample_weight=w)` weights the examples; `step(..., key=key)` is for feedback rules that draw in every
-    step.
+    `l2` and `dtype` are those of `update`. `step(..., sample_weight=w)` weights the examples; `step(..., key=key)` is
+    for feedback rules that draw in every step.
 
     Example:
         >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])
@@ -173,4 +178,4 @@ def make_update_step(
         >>> int(state.step), J.shape
         (1, ())
     """
-    return jax.jit(partial(update, optimizer=optimizer, network=network), donate_argnums=2)
+    return jax.jit(partial(update, optimizer=optimizer, network=network, l2=l2, dtype=dtype), donate_argnums=2)

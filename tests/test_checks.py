@@ -254,9 +254,10 @@ def test_an_output_that_is_not_finite_is_no_label():
 
 def test_a_donated_array_is_named():
     parameters = jax.tree.map(jnp.array, PARAMETERS)
-    jaxnet.make_update_step()(X, Y, jaxnet.init_state(parameters))
+    state = jaxnet.init_state(parameters)
+    jaxnet.make_update_step()(X, Y, state)
     with pytest.raises(InputError, match="W1 was donated to a compiled step and is gone; use the arrays that the step"):
-        jaxnet.predict(X, parameters)
+        jaxnet.predict(X, state.parameters)
 
 
 def test_what_is_traced_is_not_looked_at_and_adds_nothing():

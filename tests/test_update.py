@@ -115,6 +115,25 @@ def test_parameters_and_state_are_donated_and_data_are_not(default_promotion):
     assert not X.is_deleted() and not Y.is_deleted()
 
 
+def test_the_callers_parameters_outlive_a_donating_step():
+    X, Y, parameters = (jax.tree.map(jnp.array, part) for part in problem([4, 3, 1], 5, dtype=np.float32))
+    for optimizer in (optax.sgd(0.1), optax.lbfgs(0.1)):
+        state, _ = jaxnet.make_update_step(optimizer)(X, Y, jaxnet.init_state(parameters, optimizer))
+        jaxnet.predict(X, parameters)
+    assert state.step == 1
+
+
+def test_a_compiled_step_has_the_penalty_and_the_compute_dtype():
+    X, Y, parameters = problem([4, 3, 1], 5, dtype=np.float32)
+    options = {"l2": 0.1, "dtype": "bfloat16"}
+    state = jaxnet.init_state(parameters)
+    got, J = jaxnet.make_update_step(**options)(X, Y, jax.tree.map(jnp.copy, state))
+    want, want_J = jaxnet.update(X, Y, state, **options)
+    np.testing.assert_allclose(J, want_J, rtol=1e-2)
+    for name in parameters:
+        np.testing.assert_allclose(got.parameters[name], want.parameters[name], rtol=1e-2, atol=1e-4)
+
+
 # ---- optimizers with masks and labels, and those that ask for more than the gradient
 
 

@@ -32,7 +32,7 @@ def feed_of(
     key: PRNGKeyArray,
     dtype: str,
 ) -> Feed:
-    """The feed of `make_steps`: what it brings does not depend on where the examples are."""
+    """The feed of `run_steps`: what it brings does not depend on where the examples are."""
     if is_resident(rows, dtype) or batch_size is None:
         return resident(columns(rows[:], dtype), Y, batch_size, key)
     return _from_disk(rows, np.ascontiguousarray(Y.T), columns, batch_size, key, dtype)

@@ -97,13 +97,21 @@ def train(
         (300, 100)
     """
     let_go()
+    if isinstance(state, Trained):
+        raise InputError("state is of type Trained; expected parameters or a TrainState: pass its .state")
     state = state if isinstance(state, TrainState) else TrainState(state)
     check_state(state)
+    hooks = _as_hooks(on_chunk)
     check_data(X, Y, state.parameters, network)
     n_L, m = layer_dims(state.parameters)[-1], X.shape[1]
     start = int(state.step)
     if start < 0:
         raise InputError(f"state.step is {start}; expected the number of steps made, from 0")
+    if isinstance(num_iterations, int) and 0 <= num_iterations < start:
+        raise InputError(
+            f"num_iterations is {num_iterations}, but the state has made {start} steps; expected how many "
+            "there are to be at the end"
+        )
     check_schedule(m, num_iterations, batch_size, key, chunk)
     check_regularization(lambd, keep_prob, input_keep_prob, key)
     if record_every is not None and not (isinstance(record_every, int) and record_every >= 1):
@@ -117,8 +125,17 @@ def train(
     if reduce_inputs:
         X, state, basis = in_fewest_inputs(X, state, config, batch_size or m, num_iterations - start)
     feed = resident(X, with_weights(np.asarray(Y), weight), batch_size, key)
-    hooks = (on_chunk,) if callable(on_chunk) else tuple(on_chunk)
     return run_steps(feed, state, config, num_iterations, key=key, chunk=chunk, basis=basis, on_chunk=hooks)
+
+
+def _as_hooks(on_chunk: Hook | Sequence[Hook]) -> Sequence[Hook]:
+    """Raises `InputError` for what is neither a callable nor a sequence of callables."""
+    hooks = (on_chunk,) if callable(on_chunk) else on_chunk
+    if not isinstance(hooks, Sequence) or not all(map(callable, hooks)):
+        raise InputError(
+            f"on_chunk is {on_chunk!r:.60}; expected a callable or a sequence of callables, or leave it out"
+        )
+    return hooks
 
 
 def _complete(

@@ -215,8 +215,10 @@ def _blame(
         return _masks(jnp.asarray(state.step), X, state.parameters, key, config)
 
     before = () if previous is None else _replayed(*previous, key, config)
-    steps, examples = _replayed(segment, length, key, config), segment[1:]
-    found = failure_of(steps, before, first, *examples, config.network, masks)
+    rows, Y_rows, batches = segment[1:]
+    labels = Y_rows[:, :-1] if config.weighted else Y_rows
+    steps = _replayed(segment, length, key, config)
+    found = failure_of(steps, before, first, rows, labels, batches, config.network, masks)
     return found.with_parameters(basis.expand(found.parameters))
 
 

@@ -103,3 +103,16 @@ def test_reduced_inputs_keep_what_all_inputs_keep(monkeypatch):
     assert error.parameters["W1"].shape == (5, 300)
     assert abs(error.kept - want.kept) <= 1
     assert_useful(error, X, Y, network)
+
+
+@pytest.mark.parametrize(
+    "options", [{"class_weight": {0: 2.0}}, {"sample_weight": np.arange(12.0)}], ids=["class", "own"]
+)
+@pytest.mark.parametrize("loss, n_L", [("softmax_cross_entropy", 3), ("binary_cross_entropy", 1)])
+def test_weights_are_not_taken_for_labels(loss, n_L, options):
+    network = Network("relu", loss)
+    X, Y, parameters = problem([4, 5, n_L], 12, loss, dtype=np.float32)
+    with pytest.raises(NotFiniteError) as raised:
+        jaxnet.train(X, Y, parameters, num_iterations=50, network=network, optimizer=optax.sgd(1e25), **options)
+    assert raised.value.kept is not None
+    assert_useful(raised.value, X, Y, network)

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import jaxnet
-from jaxnet import InputError, Network, TrainState, initialize_feedback
+from jaxnet import FrozenDict, InputError, Network, TrainState, initialize_feedback
 from jaxnet.feedback import RULES, kolen_pollack
 from jaxnet.training import batch_indices
 
@@ -70,6 +70,40 @@ def test_progress_is_told_after_every_chunk():
     assert [progress.iteration for progress in told] == [10, 20, 25]
     np.testing.assert_array_equal(np.concatenate([progress.costs for progress in told]), trained.costs)
     np.testing.assert_array_equal(told[-1].parameters["W1"], trained.parameters["W1"])
+
+
+@pytest.mark.parametrize("on_chunk", [None, 3, [print, None], "print"])
+def test_hooks_that_cannot_be_called_are_refused(on_chunk, no_shape_checks):
+    X, Y, parameters = problem([4, 3, 1], 5, dtype=np.float32)
+    with pytest.raises(InputError, match="on_chunk is .*; expected a callable or a sequence of callables"):
+        jaxnet.train(X, Y, parameters, num_iterations=1, on_chunk=on_chunk)
+
+
+def test_several_hooks_are_called_and_any_may_end():
+    X, Y, parameters = problem([4, 3, 1], 5, dtype=np.float32)
+    first, last = [], []
+    hooks = [first.append, lambda progress: progress.iteration == 4, last.append]
+    trained = jaxnet.train(X, Y, parameters, num_iterations=9, chunk=2, on_chunk=hooks)
+    assert [progress.iteration for progress in first] == [progress.iteration for progress in last] == [2, 4]
+    assert trained.state.step == 4
+
+
+@pytest.mark.parametrize(
+    "start, message",
+    [
+        (lambda run: run, "state is of type Trained; .* pass its .state"),
+        (lambda run: run.state._replace(step=-1), "state.step is -1; expected the number of steps made, from 0"),
+        (lambda run: run.state._replace(step=7), "num_iterations is 3, but the state has made 7 steps"),
+        (lambda run: run.state._replace(step=1.5), "state.step is 1.5; expected .* a whole number"),
+    ],
+)
+def test_states_that_are_none_are_refused(start, message, no_shape_checks):
+    X, Y, parameters = problem([4, 3, 1], 5, dtype=np.float32)
+    run = jaxnet.train(X, Y, parameters, num_iterations=1)
+    with pytest.raises(InputError, match=message):
+        jaxnet.train(X, Y, start(run), num_iterations=3)
+    with pytest.raises(InputError, match="state is of type FrozenDict; expected a TrainState: pass init_state"):
+        jaxnet.update(X, Y, FrozenDict(parameters))
 
 
 def test_no_steps_change_nothing():
