@@ -34,7 +34,7 @@ class TrainState(NamedTuple):
 
 
 def check_state(state: TrainState) -> None:
-    """Raises `InputError` for anything but a `TrainState`, such as parameters, and for a `step` that is not a number."""
+    """Raises `InputError` for anything but a `TrainState` and for a `step` that is not an integer."""
     if not isinstance(state, TrainState):
         raise InputError(
             f"state is of type {type(state).__name__}; expected a TrainState: pass init_state(parameters, optimizer, "
