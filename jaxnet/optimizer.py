@@ -48,20 +48,10 @@ def descend(
     J: Cost,
     objective: Callable[[Parameters], Cost],
 ) -> tuple[Parameters, Any]:
-    """The new parameters and state that `optimizer` makes of a gradient, the cost J, and the cost as a function."""
-    updates, opt_state = _optimizer_step(optimizer, gradient, opt_state, parameters, J, objective)
-    return cast(Parameters, optax.apply_updates(parameters, updates)), opt_state
+    """The new parameters and state that `optimizer` makes of a gradient, the cost J, and the cost as a function.
 
-
-def _optimizer_step(
-    optimizer: optax.GradientTransformation,
-    gradient: Parameters,
-    opt_state: Any,
-    parameters: Parameters,
-    J: Cost,
-    objective: Callable[[Parameters], Cost],
-) -> tuple[Any, Any]:
-    """The optimizer's updates and state, from the gradient and what else it asks for. `InputError` where it fails."""
+    Raises `InputError` where the optimizer fails.
+    """
     check_optimizer(optimizer)
     optimizer = optax.with_extra_args_support(optimizer)
     extra = {"value": J, "grad": gradient, "value_fn": objective}
@@ -71,7 +61,7 @@ def _optimizer_step(
         extra["grad_fn"] = lambda parameters, _: jax.grad(objective)(parameters)
         extra = {name: value for name, value in extra.items() if name in taken}
     try:
-        return optimizer.update(gradient, opt_state, parameters, **extra)
+        updates, opt_state = optimizer.update(gradient, opt_state, parameters, **extra)
     except InputError:
         raise
     except Exception as error:  # foreign code may raise anything
@@ -81,6 +71,7 @@ def _optimizer_step(
             "optimizer.init(parameters) makes it, and masks and labels the same kind of mapping; an optimizer that "
             "needs more than this needs a step of your own, with the gradient of `cost_and_grads`"
         ) from error
+    return cast(Parameters, optax.apply_updates(parameters, updates)), opt_state
 
 
 def first_line(error: Exception) -> str:

@@ -36,7 +36,7 @@ FILES = sorted(
 ROOT = [name for name in FILES if "." not in name and name not in ROOMS]
 MATHEMATICS = [name for name in ROOT if name not in ("__init__", "__main__", "programs")]
 MATHEMATICS += [name for name in FILES if name.startswith(("readouts.", "signals."))]
-MATHEMATICS += ["training.covariance", "training.pairing", "training.rotation"]
+MATHEMATICS += ["training.covariance", "training.pairing", "training.rotation", "training.input_basis"]
 
 
 def path_of(name: str) -> Path:
@@ -126,7 +126,7 @@ def test_mathematics_is_quiet(name):
 
 def test_only_the_outermost_steps_are_compiled():
     compiling = [name for name in FILES if "jax.jit" in path_of(name).read_text()]
-    assert set(compiling) & set(MATHEMATICS) == {"update"}
+    assert set(compiling) & set(MATHEMATICS) == {"update", "training.input_basis"}
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_three_steps_are_optax_applied_to_autodiff(x64, default_promotion, name)
     X, Y, start = problem([6, 5, 3], 8, SOFTMAX)
     step = jaxnet.make_update_step(optimizer, network)
     theirs = jax.tree.map(jnp.array, start)
-    state, their_state = jax.tree.map(jnp.copy, jaxnet.init_state(theirs, optimizer)), optimizer.init(theirs)
+    state, their_state = jaxnet.init_state(theirs, optimizer), optimizer.init(theirs)
     optax_update = optax.with_extra_args_support(optimizer).update
 
     def cost(parameters):

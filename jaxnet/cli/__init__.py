@@ -47,14 +47,12 @@ def _run(arguments: Sequence[str] | None, stop: Stop) -> int:
     except KeyboardInterrupt:
         print(f"jaxnet: {stop.name}", file=sys.stderr)
         return stop.exit_code
-    except ModuleNotFoundError as error:
-        if stop.signal is None and error.name not in OF_THE_EXTRA:
-            raise
-        _print_error(f"this command needs {error.name}: pip install 'jaxnet[photos]'")
-        return UNUSABLE_INPUT
-    except Exception:
+    except Exception as error:
         if stop.signal is None:
-            raise
+            if not isinstance(error, ModuleNotFoundError) or error.name not in OF_THE_EXTRA:
+                raise
+            _print_error(f"this command needs {error.name}: pip install 'jaxnet[photos]'")
+            return UNUSABLE_INPUT
         print(f"jaxnet: {stop.name}", file=sys.stderr)  # interrupted code may raise anything
         return stop.exit_code
 

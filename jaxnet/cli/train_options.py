@@ -129,10 +129,10 @@ def settings_of(options: argparse.Namespace, config: Path | None) -> dict[str, A
     """The settings in the file, overridden by what was typed."""
     from ..runs import read_config
 
-    chosen, said = typed(options), {} if config is None else _as_typed(config, read_config(config))
+    chosen, in_file = typed(options), {} if config is None else _as_typed(config, read_config(config))
     if {"num_iterations", "epochs"} & set(chosen):  # one of them in the file does not contradict the other, typed
-        said = {name: value for name, value in said.items() if name not in ("num_iterations", "epochs")}
-    return said | chosen
+        in_file = {name: value for name, value in in_file.items() if name not in ("num_iterations", "epochs")}
+    return in_file | chosen
 
 
 def typed(options: argparse.Namespace) -> dict[str, Any]:

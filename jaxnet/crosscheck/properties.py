@@ -33,7 +33,7 @@ def unclear(name: str, text: str) -> Property:
 
 
 def is_key(leaf: Any) -> bool:
-    """Is it a key of `jax.random.key`?"""
+    """Whether it is a key of `jax.random.key`."""
     return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
@@ -45,7 +45,7 @@ def numbers_in(tree: Any) -> dict[str, np.ndarray]:
 
 
 def same(a: np.ndarray, b: np.ndarray) -> bool:
-    """Are two arrays the same, entry by entry? NaN is NaN."""
+    """Whether two arrays are the same, entry by entry, where NaN equals NaN."""
     return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind not in "OSUV")
 
 

@@ -96,6 +96,6 @@ def kept(run: Run, history: History) -> Parameters:
 
 
 def is_over(history: History, settings: Settings) -> bool:
-    """Has the watched cost not fallen for as many rows as early stopping is patient?"""
+    """Whether the watched cost has not fallen for as many rows as early stopping waits."""
     patience = settings.early_stopping
     return patience is not None and len(history.rows) - 1 - history.best_row() >= patience

@@ -68,6 +68,7 @@ class Run:
 
     @property
     def network(self) -> Network:
+        """The functions of its layers."""
         return self.config.network
 
     @property

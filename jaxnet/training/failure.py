@@ -61,29 +61,28 @@ def failure_of(
     The parameters to keep are those after the last useful step before it, in this scan or in `steps_before`, or those
     of the state that the run began with.
     """
-    begin, layer, culprit, found = None, len(first.parameters) // 2, "a number in the steps from here", False
+    i, begin, state = 0, first, first
     costly = []  # the states of finite cost
-    state = first
     for i, (state, J, after) in enumerate(steps):
-        begin = int(state.step) if begin is None else begin
+        begin = state if i == 0 else begin
         if not np.isfinite(J):
             X = rows.T if batches is None else rows[batches[i]].T
             layer, culprit = first_not_finite_signal(X, state.parameters, network, masks(state, X))
-            found = True
             break
         costly = [*costly[-RECENT:], state]
         bad = _first_bad(after)
         if bad is not None:
-            layer, culprit, found = int(bad[1:]), f"{bad} after the update", True
+            layer, culprit = int(bad[1:]), f"{bad} after the update"
             break
-    iteration = int(state.step) if found or begin is None else begin
+    else:  # step by step all is finite
+        state, layer, culprit = begin, len(first.parameters) // 2, f"a number in the {i + 1} steps from here"
     kept = newest_useful(costly, rows, Y_rows, network)
     if kept is None:
         earlier = deque((state for state, _, _ in steps_before), maxlen=RECENT)
         kept = newest_useful([first, *earlier], rows, Y_rows, network)
     if kept is None:
-        return NotFiniteError(iteration, layer, culprit, first.parameters)
-    return NotFiniteError(iteration, layer, culprit, kept.parameters, int(kept.step))
+        return NotFiniteError(int(state.step), layer, culprit, first.parameters)
+    return NotFiniteError(int(state.step), layer, culprit, kept.parameters, int(kept.step))
 
 
 def _first_bad(state: TrainState) -> str | None:

@@ -60,6 +60,7 @@ class Progress:
 
     @property
     def parameters(self) -> Parameters:
+        """The parameters in all inputs."""
         return self.state.parameters
 
 
@@ -72,6 +73,7 @@ class Trained(NamedTuple):
 
     @property
     def parameters(self) -> Parameters:
+        """The trained parameters."""
         return self.state.parameters
 
 

@@ -94,7 +94,7 @@ def _named(mark: Mark, value: Any) -> Mark:
 
 
 def _is_tenable(mark: Mark, u: Any, v: Any, digits: int) -> bool:
-    """Can two values of these shapes and dtypes have this mark, made of values with so many digits of W1?"""
+    """Whether two values of these shapes and dtypes, made from so many digits of W1, can have this mark."""
     if u.dtype != v.dtype or (mark.kind is not ZERO and (mark.axis is None) != (u.shape == v.shape)):
         return False
     if mark.kind is FINITE:

@@ -51,7 +51,7 @@ def as_answer(
 
 
 def _carries_the_mean(found: Mapping[Place, np.ndarray], reference: Reference) -> bool:
-    """Are dW and db right, and all dA 1/m of the reference's? That is another convention, not an error."""
+    """Whether dW and db are right and all dA 1/m of the reference's: a convention, not an error."""
     if reference.m == 1 or not any(place.kind == "dA" for place in found):
         return False
     return all(

@@ -37,7 +37,7 @@ class Bug(NamedTuple):
     unless: str = ""
 
     def made(self, s: Step) -> np.ndarray | None:
-        """What the step makes with this bug in it; None where that is no error, or shapes do not let it be written."""
+        """What the step makes with this bug in it; None where that changes nothing, or where the shapes do not fit."""
         member = s.loss if s.is_head else s.hidden
         if (self.only and member not in self.only.split()) or (member and member in self.unless.split()):
             return None

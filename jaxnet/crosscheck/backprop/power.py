@@ -118,7 +118,7 @@ def _draw(dims: list[int], m: int, network: Network, random: np.random.Generator
 
 
 def _columns_sum_to_one(network: Network, n_L: int) -> bool:
-    """Are the outputs of an example one distribution?"""
+    """Whether the outputs of an example are one distribution."""
     if n_L == 1:
         return False
     AL = np.asarray(network.loss.output(jnp.arange(n_L, dtype=jnp.float32)[:, None]))

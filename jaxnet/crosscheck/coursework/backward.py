@@ -16,6 +16,7 @@ from .trying import Functions, NotDeterministic, Point, Refused, call, entries, 
 
 
 def check_linear_backward(functions: Functions, point: Point) -> FunctionReport:
+    """Checks `linear_backward` by itself: dA_prev, dW and db from a correct dZ and cache."""
     step, name = point.step("relu"), "linear_backward"
     returned = call(functions[name], np.array(step.dZ), tuple(map(np.array, (step.A_prev, step.W, step.b))))
     return _judged(name, step, returned, explain_outputs)
@@ -48,6 +49,7 @@ def _at_zero(name: str, function: Callable[..., Any]) -> FunctionReport:
 
 
 def check_linear_activation_backward(functions: Functions, point: Point) -> FunctionReport:
+    """Checks `linear_activation_backward` by itself, with relu and with sigmoid."""
     name, found = "linear_activation_backward", []
     for activation in ("relu", "sigmoid"):
         step = point.step(activation)
@@ -58,6 +60,7 @@ def check_linear_activation_backward(functions: Functions, point: Point) -> Func
 
 
 def check_L_model_backward(functions: Functions, point: Point) -> FunctionReport:
+    """Checks `L_model_backward` from a correct AL and caches, by `check_backward`."""
     name, r = "L_model_backward", point.relu
     backward, notes = functions[name], ()
     try:

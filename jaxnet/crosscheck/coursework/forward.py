@@ -19,6 +19,7 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"relu": lambda Z: 
 
 
 def check_linear_forward(functions: Functions, point: Point) -> FunctionReport:
+    """Checks `linear_forward` by itself: Z = W A + b."""
     c = point.relu.layers[1]
     Z, _ = parts(call(functions["linear_forward"], *map(np.array, (c.A_prev, c.W, c.b))), "Z, cache")
     slips = [
@@ -64,6 +65,7 @@ check_relu = _check_activation(
 
 
 def check_linear_activation_forward(functions: Functions, point: Point) -> FunctionReport:
+    """Checks `linear_activation_forward` by itself, with relu and with sigmoid."""
     name, found, c = "linear_activation_forward", [], point.relu.layers[1]
     for activation, other in (("relu", "sigmoid"), ("sigmoid", "relu")):
         of = ACTIVATIONS[activation]
@@ -79,6 +81,7 @@ def check_linear_activation_forward(functions: Functions, point: Point) -> Funct
 
 
 def check_L_model_forward(functions: Functions, point: Point) -> FunctionReport:
+    """Checks `L_model_forward` from correct parameters: AL and the caches."""
     name, r = "L_model_forward", point.relu
     X, parameters = np.array(r.layers[0].A_prev), fresh(r.parameters)
     AL, caches = parts(call(functions[name], X, parameters), "AL, caches")
@@ -96,6 +99,7 @@ def check_L_model_forward(functions: Functions, point: Point) -> FunctionReport:
 
 
 def check_compute_cost(functions: Functions, point: Point) -> FunctionReport:
+    """Checks `compute_cost` from correct outputs: the mean cross-entropy."""
     AL, Y, m = point.relu.AL, point.relu.Y, point.relu.m
     losses = -(Y * np.log(AL) + (1 - Y) * np.log(1 - AL))
     J = numbers("the cost", call(functions["compute_cost"], np.array(AL), np.array(Y)), ())
@@ -120,6 +124,7 @@ def check_compute_cost(functions: Functions, point: Point) -> FunctionReport:
 
 
 def check_update_parameters(functions: Functions, point: Point) -> FunctionReport:
+    """Checks `update_parameters` from correct gradients: W - alpha dW, b - alpha db, and the grads untouched."""
     name, r = "update_parameters", point.relu
     parameters, grads = fresh(r.parameters), fresh(r.grads)
     keys = ", ".join(r.parameters)

@@ -81,7 +81,7 @@ def _compiles(source: str) -> bool:
 
 
 def _is_open(statement: str) -> bool:
-    """Does the statement end inside brackets, in a text of several lines, or at a backslash?"""
+    """Whether the statement ends inside brackets, in a text of several lines, or at a backslash."""
     try:
         for _ in tokenize.generate_tokens(io.StringIO(statement).readline):
             pass

@@ -79,7 +79,7 @@ def check_value(value: Any, cotangent: Any) -> None:
 
 
 def is_array(leaf: Any) -> bool:
-    """Is it an array, of NumPy or of JAX?"""
+    """Whether it is an array, of NumPy or of JAX."""
     return isinstance(leaf, jax.Array | np.ndarray)
 
 

@@ -76,7 +76,7 @@ class Function:
 
     @cached_property
     def traceable(self) -> bool:
-        """Can JAX trace it?"""
+        """Whether JAX can trace it."""
         if self.compiled:
             return True
         try:

@@ -41,7 +41,7 @@ def _slopes(function: Function, i: int, known: Known, entry: tuple[int, ...]) ->
 
 
 def kinked(function: Function, i: int, direction: np.ndarray) -> bool:
-    """Do the slopes on both sides differ along a direction?"""
+    """Whether the slopes on both sides differ along a direction."""
     left, right = one_sided(function.line(i, direction))
     noise = 1e7 * function.fine * abs(function.start)  # of slopes over so short a step
     return abs(left - right) > JUMP * max(abs(left), abs(right)) + noise

@@ -26,7 +26,7 @@ class Case(NamedTuple):
     got: np.ndarray
     known: Known
     three_way: ThreeWay
-    tested: Tested | None = None  # to be called again; None where the gradient is no function of the leaves alone
+    tested: Tested | None = None  # to be called again; None where the gradient depends on more than the leaves
 
     @property
     def name(self) -> str:
