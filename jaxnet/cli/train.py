@@ -180,7 +180,12 @@ def _network_of(model: "Model") -> dict[str, Any]:
 
     said, _ = described(model)
     layers = tuple(said["layer_dims"][1:-1])
-    return {"layers": layers, "hidden": said["hidden"], "standardise": model.preprocessing.mean is not None}
+    return {
+        "layers": layers,
+        "hidden": said["hidden"],
+        "standardise": model.preprocessing.mean is not None,
+        "exact_decoding": model.exact_decoding,
+    }
 
 
 def _set_precision(dtype: str | None) -> None:
@@ -298,6 +303,7 @@ def _load(settings: "Settings", stop: Stop) -> "Dataset":
             seed=settings.seed,
             size=settings.size,
             grey=settings.grey,
+            exact_decoding=settings.exact_decoding,
             on_image=show,
         )
 

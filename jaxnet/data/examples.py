@@ -126,11 +126,11 @@ class Dataset(NamedTuple):
 
 
 def held_out(
-    labels: Int[np.ndarray, " m"], classes: Sequence[str], fraction: float, seed: int
+    labels: Int[np.ndarray, " m"], classes: Sequence[str], fraction: float | None, seed: int
 ) -> Bool[np.ndarray, " m"]:
     """A mask of the examples to hold out: `fraction` of every class, at least one and not all, drawn from `seed`.
 
-    Raises `InputError` for a class of fewer than two examples.
+    None are held out where `fraction` is None. Raises `InputError` for a class of fewer than two examples.
 
     Example:
         >>> int(jaxnet.data.held_out(np.array([0, 0, 0, 1, 1]), ("cat", "dog"), 0.25, seed=0).sum())
@@ -138,6 +138,8 @@ def held_out(
     """
     generator = np.random.default_rng(seed)
     chosen = np.zeros(len(labels), bool)
+    if fraction is None:
+        return chosen
     for label, name in enumerate(classes):
         members = generator.permutation(np.flatnonzero(labels == label))
         if len(members) < 2:

@@ -1,7 +1,6 @@
 """What `jaxnet train` does, as a library: a run, its settings, its folder and checkpoints, and what is drawn of it."""
 
 from .checkpoint import Checkpoints as Checkpoints
-from .evaluation import class_probabilities as class_probabilities
 from .execution import execute as execute, kept as kept
 from .history import History as History, Row as Row
 from .resume import restore as restore, save as save
