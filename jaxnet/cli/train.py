@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..text import printable_lines
+from .decoding import decoding_bar
 from .options import DONE, FAILED, STRAIGHT_THROUGH, from_zero
 from .stopping import Stop
 from .train_options import add_settings, settings_of, typed
@@ -286,17 +287,9 @@ def _angles(row: dict[str, float]) -> str:
 
 
 def _load(settings: "Settings", stop: Stop) -> "Dataset":
-    from tqdm import tqdm
-
     from ..data import load_dataset
 
-    with tqdm(unit=" images", desc="decoding", delay=0.5, leave=False) as bar:
-
-        def show(done: int, total: int) -> None:
-            stop.check()
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with decoding_bar(stop) as show:
         return load_dataset(
             None if settings.data is None else Path(settings.data),
             test_fraction=settings.test_fraction,

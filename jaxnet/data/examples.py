@@ -46,10 +46,16 @@ class MappedRows:
 
     def take(self, which: slice | Sequence[int] | Int[np.ndarray, " k"] | Bool[np.ndarray, " m"]) -> "MappedRows":
         """Some of the rows, without reading them."""
-        taken = copy.copy(self)
-        taken.indices = self.indices[which]
-        taken.shape = (len(taken.indices), self.shape[1])
-        return taken
+        return self._at(self.indices[which])
+
+    def joined(self, other: "MappedRows") -> "MappedRows":
+        """These rows and others of the same file."""
+        return self._at(np.concatenate([self.indices, other.indices]))
+
+    def _at(self, indices: Int[np.ndarray, " k"]) -> "MappedRows":
+        rows = copy.copy(self)
+        rows.indices, rows.shape = indices, (len(indices), self.shape[1])
+        return rows
 
 
 class _Opened:
@@ -97,6 +103,14 @@ class Examples(NamedTuple):
         rows = self.rows.take(indices) if isinstance(self.rows, MappedRows) else self.rows[indices]
         names = tuple(self.names[i] for i in np.arange(len(self.labels))[indices]) if self.names else ()
         return Examples(rows, self.labels[indices], names)
+
+    def and_those_of(self, other: "Examples") -> "Examples":
+        """The examples of two parts of a dataset; mapped rows are not read."""
+        if isinstance(self.rows, MappedRows) and isinstance(other.rows, MappedRows):
+            rows = self.rows.joined(other.rows)
+        else:
+            rows = np.concatenate([self.rows[:], other.rows[:]])
+        return Examples(rows, np.concatenate([self.labels, other.labels]), self.names + other.names)
 
 
 class Images:
