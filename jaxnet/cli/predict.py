@@ -4,46 +4,24 @@ import argparse
 import csv
 import io
 import json
-import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
 from ..text import cell, printable
-from .images import find_images, read_batches
+from .images import find_images
 from .options import DONE, FAILED
 from .output import add_output, check_output
 from .streams import Tolerant
 
 
 if TYPE_CHECKING:
-    from ..model import Model
+    from ..model import Prediction
 
 
-BATCH = 256  # images at a time, or
-BATCH_VALUES = 2**26  # fewer large ones: this many values take a quarter of a GiB in float32
-
-
-class Prediction(NamedTuple):
-    """What the network predicts for one image."""
-
-    path: str
-    label: str
-    probabilities: tuple[float, ...]  # of every class
-
-    @property
-    def probability(self) -> float:
-        """The probability of the label."""
-        return max(self.probabilities)
-
-
-class Failure(NamedTuple):
-    """The reason why there is no prediction for an image."""
-
-    reason: str
+BATCH = 256  # images at a time
 
 
 def add(commands: Any) -> None:
@@ -77,14 +55,15 @@ def run(options: argparse.Namespace) -> int:
     """Prints the most probable class of every image."""
     from tqdm import tqdm
 
-    from ..model import load_model
+    from ..model import Failure, load_model
 
     model = load_model(options.model)
-    _check_probabilities(options.model, model)
+    model.check_takes_images(str(options.model))
+    model.check_classifies(str(options.model))
     paths, closed = find_images(options.images)
     if options.out is not None:
         check_output(options.out, options.overwrite)
-    line = _line(options, model.classes, paths)
+    line = _line(options, paths)
     # A progress bar on a terminal, if there are many images and the results do not appear on the same terminal.
     hidden = len(paths) <= BATCH or not sys.stderr.isatty() or (options.out is None and sys.stdout.isatty())
     left_out = len(closed)
@@ -93,14 +72,15 @@ def run(options: argparse.Namespace) -> int:
             bar.write(f"jaxnet: {printable(reason)}", file=sys.stderr)
         if options.csv:
             print(_csv_line(["path", "class", "probability", *model.classes]), file=file)
-        for results in _predictions(paths, model):
+        rest = iter(paths)
+        for results in model.predictions(paths, BATCH):
             options.stop.check()
-            for result in results:
+            for result, path in zip(results, rest, strict=False):
                 if isinstance(result, Failure):
                     left_out += 1
                     bar.write(f"jaxnet: {printable(result.reason)}", file=sys.stderr)
                 else:
-                    print(line(result), file=file)
+                    print(line(path, result), file=file)
             file.flush()
             if isinstance(file, Tolerant) and file.error is not None:  # nobody would read the rest
                 raise BrokenPipeError
@@ -108,46 +88,6 @@ def run(options: argparse.Namespace) -> int:
     if left_out and len(paths) > 1:
         print(f"jaxnet: {left_out} of {len(paths)} images or folders were left out", file=sys.stderr)
     return FAILED if left_out else DONE
-
-
-def _check_probabilities(path: Path, model: "Model") -> None:
-    from ..losses import softmax_cross_entropy, squared_error
-    from ..parameters import layer_dims
-
-    if len(model.input_shape) == 1:
-        raise InputError(f"{path} was trained on columns of {model.input_shape[0]} numbers, not on images")
-    if model.network.loss == squared_error:
-        raise InputError(f"{path} was trained on squared_error, so its outputs are not probabilities of classes")
-    if model.network.loss == softmax_cross_entropy and layer_dims(model.parameters)[-1] == 1:
-        raise InputError(f"{path} has a softmax of one output, which is always 1 and cannot tell classes apart")
-
-
-def _predictions(paths: Sequence[str], model: "Model") -> Iterator[list[Prediction | Failure]]:
-    """The prediction for each image, or the reason why there is none, a batch at a time."""
-    import numpy as np
-
-    from ..runs import class_probabilities
-
-    n_x, dtype = math.prod(model.input_shape), str(model.parameters["W1"].dtype)
-    size = min(len(paths), BATCH, max(1, BATCH_VALUES // n_x))
-    for batch in read_batches(paths, model.input_shape, size):
-        # The last batch is padded, and gaps stay: another number of columns would mean another compilation.
-        rows = np.zeros((size, n_x), np.uint8)
-        for i, (_, pixels) in enumerate(batch):
-            if not isinstance(pixels, str):
-                rows[i] = pixels
-        columns = class_probabilities(model.preprocessing.columns(rows, dtype), model.parameters, model.network)
-        yield [
-            Failure(pixels) if isinstance(pixels, str) else _prediction(path, columns[:, i], model.classes)
-            for i, (path, pixels) in enumerate(batch)
-        ]
-
-
-def _prediction(path: str, column: Any, classes: Sequence[str]) -> Prediction | Failure:
-    probabilities = tuple(float(f"{p:.7g}") for p in column.astype(float))  # the digits that float32 has
-    if not all(map(math.isfinite, probabilities)):
-        return Failure(f"{path}: the network's outputs are not finite")
-    return Prediction(path, classes[probabilities.index(max(probabilities))], probabilities)
 
 
 def _output(path: Path | None) -> Any:
@@ -159,21 +99,16 @@ def _output(path: Path | None) -> Any:
     )
 
 
-def _line(options: argparse.Namespace, classes: Sequence[str], paths: Sequence[str]) -> Callable[[Prediction], str]:
-    """A function from a prediction to the line that is written for it."""
+def _line(options: argparse.Namespace, paths: Sequence[str]) -> Callable[[str, "Prediction"], str]:
+    """A function from a path and its prediction to the line that is written for it."""
     if options.json:
-        return lambda p: json.dumps(
-            {
-                "path": p.path,
-                "class": p.label,
-                "probability": p.probability,
-                "probabilities": dict(zip(classes, p.probabilities, strict=True)),
-            }
+        return lambda path, p: json.dumps(
+            {"path": path, "class": p.label, "probability": p.probability, "probabilities": p.probabilities}
         )
     if options.csv:
-        return lambda p: _csv_line([p.path, p.label, p.probability, *p.probabilities])
+        return lambda path, p: _csv_line([path, p.label, p.probability, *p.probabilities.values()])
     width = max(map(len, map(printable, paths)), default=0)
-    return lambda p: f"{printable(p.path):{width}}  {p.label}  {p.probability:.4f}"
+    return lambda path, p: f"{printable(path):{width}}  {p.label}  {p.probability:.4f}"
 
 
 def _csv_line(cells: Sequence[Any]) -> str:

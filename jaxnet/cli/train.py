@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..text import printable_lines
+from .decoding import decoding_bar
 from .options import DONE, FAILED, STRAIGHT_THROUGH, from_zero
 from .stopping import Stop
 from .train_options import add_settings, settings_of, typed
@@ -180,7 +181,12 @@ def _network_of(model: "Model") -> dict[str, Any]:
 
     said, _ = described(model)
     layers = tuple(said["layer_dims"][1:-1])
-    return {"layers": layers, "hidden": said["hidden"], "standardise": model.preprocessing.mean is not None}
+    return {
+        "layers": layers,
+        "hidden": said["hidden"],
+        "standardise": model.preprocessing.mean is not None,
+        "exact_decoding": model.exact_decoding,
+    }
 
 
 def _set_precision(dtype: str | None) -> None:
@@ -281,23 +287,16 @@ def _angles(row: dict[str, float]) -> str:
 
 
 def _load(settings: "Settings", stop: Stop) -> "Dataset":
-    from tqdm import tqdm
-
     from ..data import load_dataset
 
-    with tqdm(unit=" images", desc="decoding", delay=0.5, leave=False) as bar:
-
-        def show(done: int, total: int) -> None:
-            stop.check()
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with decoding_bar(stop) as show:
         return load_dataset(
             None if settings.data is None else Path(settings.data),
             test_fraction=settings.test_fraction,
             seed=settings.seed,
             size=settings.size,
             grey=settings.grey,
+            exact_decoding=settings.exact_decoding,
             on_image=show,
         )
 

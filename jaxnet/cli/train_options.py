@@ -28,7 +28,7 @@ from .options import (
 
 # NAME=W. A name may hold commas and equals signs: only a comma after a number ends a pair.
 PAIR = re.compile(r"(.+?)=([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?=,)|[^=,]*$)(?:,|$)", re.IGNORECASE)
-FLAGS = ("grey", "standardise", "reduce")
+FLAGS = ("grey", "exact-decoding", "standardise", "reduce")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +49,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
     option("size", "height and width that images are resized to (default: 64)", type=positive_int, metavar="N")
     option("grey", "images in grey", action=argparse.BooleanOptionalAction)
+    option(
+        "exact-decoding",
+        "decode JPEG files in full before they are resized, as torch users do by PIL, also in predict (default: no)",
+        action=argparse.BooleanOptionalAction,
+    )
     option("test-fraction", "held out where DATA has no test examples (default: 0.25)", type=fraction, metavar="F")
     option(
         "validation-fraction",
@@ -117,8 +122,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     option(
         "init-from",
-        "start from the parameters of a trained model, a file or the folder of a run; --layers, --hidden and "
-        "--standardise are then its own",
+        "start from the parameters of a trained model, a file or the folder of a run; --layers, --hidden, "
+        "--standardise and --exact-decoding are then its own",
         type=_model_path,
         metavar="MODEL",
     )

@@ -21,7 +21,7 @@ LARGEST_LABEL = 2**53  # beyond, float64 cannot tell one whole number from the n
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
-def load_faces(*, test_fraction: float, seed: int) -> Dataset:
+def load_faces(*, test_fraction: float | None, seed: int) -> Dataset:
     """200 photographs of 25 x 25 grey pixels, half of them faces: the sample of LFW that scikit-image ships.
 
     Example:
@@ -40,7 +40,7 @@ def load_faces(*, test_fraction: float, seed: int) -> Dataset:
     return _with_held_out_test(description, examples, ("not a face", "face"), images.shape[1:], test_fraction, seed)
 
 
-def load_h5(path: Path, *, test_fraction: float, seed: int) -> Dataset:
+def load_h5(path: Path, *, test_fraction: float | None, seed: int) -> Dataset:
     """The course's `train_*.h5`, with train_set_x, train_set_y, list_classes; `test_*.h5` beside it is the test set.
 
     Where there is no such file, `test_fraction` of each class is held out, drawn from `seed`.
@@ -60,7 +60,7 @@ def load_h5(path: Path, *, test_fraction: float, seed: int) -> Dataset:
     return _dataset(description, images, labels, test, names, test_fraction, seed)
 
 
-def load_npz(path: Path, *, test_fraction: float, seed: int) -> Dataset:
+def load_npz(path: Path, *, test_fraction: float | None, seed: int) -> Dataset:
     """Arrays X and Y, or train_x, train_y, test_x and test_y; and, if present, classes.
 
     Images are uint8, (m, height, width) or (m, height, width, 3). X of floats is (n_x, m), one column per example.
@@ -154,7 +154,7 @@ def _dataset(
     labels: np.ndarray,
     test: tuple[np.ndarray, np.ndarray] | None,
     names: np.ndarray | None,
-    test_fraction: float,
+    test_fraction: float | None,
     seed: int,
 ) -> Dataset:
     """The arrays of a file as a `Dataset`; its classes are the distinct labels in order, called `names` if given."""
@@ -250,7 +250,7 @@ def _with_held_out_test(
     examples: Examples,
     classes: tuple[str, ...],
     input_shape: tuple[int, ...],
-    test_fraction: float,
+    test_fraction: float | None,
     seed: int,
 ) -> Dataset:
     try:

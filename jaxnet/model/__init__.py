@@ -9,3 +9,4 @@ from .model import (
     replace_file as replace_file,
     save_model as save_model,
 )
+from .prediction import Failure as Failure, Prediction as Prediction

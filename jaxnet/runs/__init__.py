@@ -1,7 +1,14 @@
 """What `jaxnet train` does, as a library: a run, its settings, its folder and checkpoints, and what is drawn of it."""
 
+from .assessment import (
+    Evaluation as Evaluation,
+    evaluate as evaluate,
+    evaluate_examples as evaluate_examples,
+    load_for as load_for,
+    part_of as part_of,
+    write_evaluation as write_evaluation,
+)
 from .checkpoint import Checkpoints as Checkpoints
-from .evaluation import class_probabilities as class_probabilities
 from .execution import execute as execute, kept as kept
 from .history import History as History, Row as Row
 from .resume import restore as restore, save as save

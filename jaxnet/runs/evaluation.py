@@ -66,14 +66,6 @@ def blocks(examples: Examples, columns: Columns, classes: Sequence[str], dtype: 
         yield jax.device_put(X), jax.device_put(targets(examples.labels[part], classes, dtype))
 
 
-def class_probabilities(
-    X: Float[np.ndarray | jax.Array, "n_x m"], parameters: Parameters, network: Network
-) -> Float[np.ndarray, "classes m"]:
-    """The probability of every class; of both classes where the network has one sigmoid."""
-    AL = np.asarray(_forward(X, parameters, network))
-    return np.concatenate([1 - AL, AL]) if len(AL) == 1 else AL
-
-
 def _sample(examples: Examples, most: int) -> Examples:
     """At most so many, evenly spaced."""
     m = len(examples.labels)
@@ -110,8 +102,3 @@ def _weights(Y: jax.Array, by_class: ByClass) -> jax.Array | None:
         return None
     of_class = jnp.concatenate([1 - Y, Y]) if len(Y) == 1 else Y
     return jnp.sum(jnp.asarray(by_class, Y.dtype)[:, None] * of_class, axis=0)
-
-
-@jax.jit
-def _forward(X, parameters, network):
-    return L_model_forward(jnp.asarray(X), parameters, network)[0]

@@ -24,7 +24,6 @@ from ..model import Model, load_model, replace_file, save_model
 from ..parameters import layer_dims
 from ..types import Parameters
 from .checkpoint import DAMAGED, SUFFIX
-from .evaluation import blocks, class_probabilities
 from .history import History
 from .run import Run
 from .settings import FILE
@@ -106,8 +105,7 @@ def _write_table(path: Path, header: list[str], rows: Iterable[Sequence[float]])
 
 def test_probabilities(run: Run, parameters: Parameters) -> np.ndarray:
     """(classes, m) for the test examples."""
-    parts = blocks(run.dataset.test, run.preprocessing.columns, run.dataset.classes, run.dtype)
-    return np.concatenate([class_probabilities(X, parameters, run.network) for X, _ in parts], axis=1)
+    return run.model(parameters).probabilities(run.dataset.test.rows)
 
 
 @contextmanager

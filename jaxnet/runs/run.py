@@ -97,6 +97,7 @@ class Run:
             self.dataset.input_shape,
             self.dataset.classes,
             self.preprocessing,
+            self.settings.exact_decoding,
         )
 
 
@@ -126,7 +127,14 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) 
     preprocessing = fit_preprocessing(train.rows) if settings.standardise else Preprocessing()
     network = Network(settings.hidden, loss, settings.feedback)
     if initial is not None:
-        drawn = Model(parameters, network.by_backprop, dataset.input_shape, dataset.classes, preprocessing)
+        drawn = Model(
+            parameters,
+            network.by_backprop,
+            dataset.input_shape,
+            dataset.classes,
+            preprocessing,
+            settings.exact_decoding,
+        )
         parameters, preprocessing = first_parameters(initial, drawn), initial.preprocessing
     config = _config(settings, network, make_optimizer(settings, steps), m)
     first = TrainState(parameters, B=first_feedback(parameters, network, key), step=np.zeros((), np.int32))

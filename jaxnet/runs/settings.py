@@ -33,6 +33,7 @@ class Settings:
     data: str | None = None
     size: int = 64
     grey: bool = False
+    exact_decoding: bool = False
     test_fraction: float = 0.25
     validation_fraction: float | None = None
     standardise: bool = False

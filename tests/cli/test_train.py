@@ -9,9 +9,10 @@ import tomllib
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file
 
-from jaxnet import load_model, training
+from jaxnet import load_model, read_image, training
 from jaxnet.cli import main
 from jaxnet.feedback import RULES
 from jaxnet.runs import folder as run_folder
@@ -51,6 +52,26 @@ def test_a_config_holds_all_options_and_what_is_typed_wins(tmp_path, data, capsy
         assert typed("train", "--config", tmp_path / "run" / "settings.toml", "--out", tmp_path / "again") == 0
     first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("run", "again"))
     assert all((first[name] == second[name]).all() for name in first)
+
+
+def test_exact_decoding_goes_with_the_model(tmp_path, monkeypatch, capsys, bare):
+    """Into predict and into the runs that start from it: the test photographs are judged as they were in training."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JAXNET_CACHE", "cache")
+    for i, name in enumerate(("cat", "dog") * 4):
+        shade = np.random.default_rng(i).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+        Image.fromarray(shade).resize((90, 90), Image.Resampling.BICUBIC).save(f"{name}.{i}.jpg")
+    options = ["--size", 4, "--layers", 3, "--num-iterations", 2, "--out"]
+    assert typed("train", ".", "--exact-decoding", *options, "a") == 0
+    model = load_model("a")
+    assert model.exact_decoding and "JPEG files decoded exactly" in repr(model)
+    pixels = read_image("cat.0.jpg", (4, 4, 3), exact=True)
+    assert model("cat.0.jpg") == model(pixels) != model(read_image("cat.0.jpg", (4, 4, 3)))
+    assert typed("train", ".", "--size", 4, "--num-iterations", 2, "--init-from", "a", "--out", "b") == 0
+    assert load_model("b").exact_decoding
+    capsys.readouterr()
+    assert typed("train", ".", *options, "c", "--init-from", "a", "--no-exact-decoding") == 2
+    assert "was trained with --exact-decoding; pass --exact-decoding" in capsys.readouterr().err
 
 
 def test_iterations_that_are_typed_win_over_epochs_in_a_file(tmp_path, data, capsys, bare):

@@ -9,8 +9,9 @@ import pytest
 from jaxnet import runs
 from jaxnet.data import load_dataset
 from jaxnet.losses import binary_cross_entropy, softmax_cross_entropy
+from jaxnet.model.prediction import class_probabilities
 from jaxnet.network import L_model_forward
-from jaxnet.runs import evaluation as measures, streaming as feeds
+from jaxnet.runs import streaming as feeds
 from jaxnet.runs.checkpoint import Checkpoints
 from jaxnet.runs.settings import Settings
 from jaxnet.training import NotFiniteError
@@ -51,7 +52,7 @@ def test_a_run_learns(tmp_path, classes, batch_size):
     assert last.watched_accuracy > 0.9 and last.cost < history.costs[0] and run.watched_name == "test"
     X = run.preprocessing.columns(run.dataset.test.rows)
     AL, _ = L_model_forward(X, parameters, run.network)
-    probabilities = measures.class_probabilities(X, parameters, run.network)
+    probabilities = class_probabilities(X, parameters, run.network)
     assert probabilities.shape == (classes, X.shape[1])
     np.testing.assert_allclose(probabilities.sum(axis=0), 1, rtol=1e-6)
     np.testing.assert_allclose(probabilities[-1], AL[-1], rtol=1e-5)

@@ -111,6 +111,22 @@ def most_confused(confusion: Int[np.ndarray, "classes classes"], most: int) -> l
     return [(true, predicted, int(wrong[true, predicted])) for true, predicted in pairs if wrong[true, predicted]]
 
 
+def mean_area(curves: Sequence[Roc | None]) -> float:
+    """AUC: of the second class where there are two, else the mean over the classes that have a curve; NaN for none."""
+    areas = [curve.area for curve in (curves[1:] if len(curves) == 2 else curves) if curve is not None]
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def brier_score(probabilities: Float[np.ndarray, "classes m"], labels: Int[np.ndarray, " m"]) -> float:
+    """The mean of sum_k (p_k - y_k)^2; of (p - y)^2, half of it, for two classes.
+
+    Brier 1950; as `sklearn.metrics.brier_score_loss` has it.
+    """
+    Y = np.arange(len(probabilities))[:, None] == labels
+    score = float(np.mean(np.sum(np.square(probabilities.astype(float) - Y), axis=0)))
+    return score / 2 if len(probabilities) == 2 else score
+
+
 def cross_entropy(probabilities: Float[np.ndarray, "classes m"], labels: Int[np.ndarray, " m"]) -> float:
     """The mean of -log of the true class's probability: infinite where one is 0, NaN where there are no examples."""
     if len(labels) == 0:
