@@ -14,17 +14,18 @@ import numpy as np
 
 from ..activations import ACTIVATIONS, STRAIGHT_THROUGH
 from ..checks import check_parameters
-from ..data import Preprocessing
+from ..data import Preprocessing, Table, output_names, table_of
 from ..errors import InputError
-from ..losses import LOSSES
+from ..losses import LOSSES, squared_error
 from ..network import Network
 from ..parameters import FrozenDict, layer_dims
 from ..storage import durable, tensors
 from ..types import Parameters
 
 
-FORMAT = 2  # increased when an older jaxnet could not read the file correctly
+FORMAT = 3  # increased when an older jaxnet could not read the file correctly
 PLAIN_FORMAT = 1  # for files without STATISTICS, which every jaxnet reads
+STATISTICS_FORMAT = 2  # for files with them, but of classes and without a table
 SMALLEST, LARGEST = (float(x) for x in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 STATISTICS = ("input_mean", "input_std")  # tensors beside the parameters, where inputs are standardised
 
@@ -36,8 +37,9 @@ class Model(NamedTuple):
         parameters: `W1, b1, ..., WL, bL`.
         network: The functions of the layers.
         input_shape: Of one example: `(height, width)`, `(height, width, 3)` or `(n_x,)`.
-        classes: The names of the classes.
+        classes: The names of the classes; none for a network of squared_error that predicts amounts.
         preprocessing: What is done to an image's pixels, or to a row of floats, before layer 1. Default: pixels / 255.
+        table: What the inputs and the labels are called, of a model trained on a table. Default: None.
     """
 
     parameters: Parameters
@@ -47,6 +49,12 @@ class Model(NamedTuple):
     preprocessing: Preprocessing = (
         Preprocessing()
     )  # what is done to an image's pixels, or to a row of floats, before layer 1
+    table: Table | None = None
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the amounts that it predicts; none of a model of classes."""
+        return () if self.classes else output_names(self.table, layer_dims(self.parameters)[-1])
 
 
 def save_model(path: str | os.PathLike, model: Model) -> None:
@@ -63,11 +71,18 @@ def save_model(path: str | os.PathLike, model: Model) -> None:
     """
     settings, arrays = described(model)
     settings = {
-        "jaxnet_format": FORMAT if set(STATISTICS) & set(arrays) else PLAIN_FORMAT,
+        "jaxnet_format": _format_of(model, arrays),
         "jaxnet_version": version("jaxnet"),
         **settings,
     }
     replace_file(path, tensors.encode(arrays, {name: json.dumps(value) for name, value in settings.items()}))
+
+
+def _format_of(model: Model, arrays: Mapping[str, np.ndarray]) -> int:
+    """The oldest that can hold the model, so that an older jaxnet reads what it can."""
+    if not model.classes or model.table is not None:
+        return FORMAT
+    return STATISTICS_FORMAT if set(STATISTICS) & set(arrays) else PLAIN_FORMAT
 
 
 def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -89,6 +104,8 @@ def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "classes": list(model.classes),
         "scale": model.preprocessing.pixel_scale,
     }
+    if model.table is not None:
+        settings["table"] = model.table.as_json()
     arrays = {name: np.ascontiguousarray(value) for name, value in model.parameters.items()}
     for name, value in zip(STATISTICS, (model.preprocessing.mean, model.preprocessing.std), strict=True):
         if value is not None:
@@ -128,7 +145,7 @@ def load_model(path: str | os.PathLike) -> Model:
         raise InputError(f"{path} is a safetensors file, but not a model of jaxnet: its metadata has no jaxnet_format")
     try:
         settings = _settings(metadata)
-        if settings["jaxnet_format"] > PLAIN_FORMAT and not set(STATISTICS) <= set(arrays):
+        if settings["jaxnet_format"] == STATISTICS_FORMAT and not set(STATISTICS) <= set(arrays):
             raise InputError(f"it has format {settings['jaxnet_format']}, but not both of {' and '.join(STATISTICS)}")
         return model_of(settings, arrays)
     except InputError as error:
@@ -170,13 +187,26 @@ def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> M
             f"input_shape says {shape!r:.99}; expected (n_x,), (height, width) or (height, width, 3), "
             f"n_x = {dims[0]} in all"
         )
-    is_names = isinstance(classes, list) and all(isinstance(name, str) and name.isprintable() for name in classes)
-    if not is_names or len(classes) != max(2, dims[-1]) or len(set(classes)) < len(classes):
-        raise InputError(f"classes says {classes!r:.99}; expected {max(2, dims[-1])} printable names, all different")
     if not isinstance(settings["hidden"], str) or not isinstance(settings["loss"], str):
         raise InputError("hidden and loss are not names")
     network = Network(settings["hidden"], settings["loss"])
-    return Model(parameters, network, tuple(shape), tuple(classes), _preprocessing(settings["scale"], arrays, dims[0]))
+    is_names = isinstance(classes, list) and all(isinstance(name, str) and name.isprintable() for name in classes)
+    predicts_amounts = classes == [] and network.loss == squared_error
+    if not is_names or not (predicts_amounts or len(set(classes)) == len(classes) == max(2, dims[-1])):
+        raise InputError(f"classes says {classes!r:.99}; expected {max(2, dims[-1])} printable names, all different")
+    table = _table(settings["table"], shape, classes, dims) if "table" in settings else None
+    preprocessing = _preprocessing(settings["scale"], arrays, dims[0])
+    return Model(parameters, network, tuple(shape), tuple(classes), preprocessing, table)
+
+
+def _table(stored: Any, shape: list[int], classes: list[str], dims: tuple[int, ...]) -> Table:
+    table = table_of(stored, dims[0])
+    if len(shape) > 1 or len(table.labels) != (1 if classes else dims[-1]):
+        raise InputError(
+            f"table has the labels {', '.join(table.labels)!s:.99}, but the network {dims[-1]} outputs and inputs of "
+            f"shape {shape}; expected a label for each output, or one of the classes, and rows of numbers"
+        )
+    return table
 
 
 def _preprocessing(scale: Any, arrays: Mapping[str, np.ndarray], n_x: int) -> Preprocessing:
