@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"network  {'-'.join(map(str, settings['layer_dims']))}, {settings['hidden']}, {settings['loss']}")
     outputs = f"classes {', '.join(model.classes)}" if model.classes else f"amounts {', '.join(model.outputs)}"
     print(f"inputs   {'x'.join(map(str, model.input_shape))}, {outputs}")
-    if len(model.input_shape) == 1:
+    if len(model.input_shape) == 1 and model.table is None:
         print("         (for images pass --input-shape HEIGHT WIDTH, or HEIGHT WIDTH 3)")
     return DONE
 

@@ -49,7 +49,7 @@ def add(commands: Any) -> None:
         nargs="?",
         metavar="DATA",
         help="inputs: images or a folder of them, the course's FILE.h5, an .npz file of X and Y, a folder with "
-        "MNIST's idx files; without it they are drawn: pixels for a MODEL of images, else standard normal",
+        "MNIST's idx files, or, for a MODEL of a table, such a table; without it they are drawn: pixels for a MODEL of images, else standard normal",
     )
     drawn = parser.add_argument_group("drawn networks")
     drawn.add_argument("--layers", nargs="+", type=_size, metavar="N", help="n_x, n_1, ..., n_L")

@@ -41,9 +41,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         metavar="DATA",
         help="a folder of images, one subfolder a class, or named cat.0.jpg, dog.1.jpg, or with train/ and test/; "
-        "the course's FILE.h5; an .npz file of X and Y; a folder with MNIST's idx files; a .csv, .tsv or .parquet table "
-        "and --label; "
-        "without it: 200 photographs, face or not, that come with scikit-image",
+        "the course's FILE.h5; an .npz file of X and Y; a folder with MNIST's idx files; a .csv, .tsv or .parquet "
+        "table, with --label; without it: 200 photographs, face or not, that come with scikit-image",
     )
     group = parser.add_argument_group("data")
 
@@ -64,7 +63,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     option(
         "standardise",
-        "subtract each input's mean and divide by its standard deviation, of the training examples (default: of tables)",
+        "subtract each input's mean and divide by its standard deviation of the training examples (default: of tables)",
         action=argparse.BooleanOptionalAction,
     )
     group = parser.add_argument_group("network")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import InputError
-from .arrays import is_idx as is_idx, load_faces, load_h5, load_idx, load_npz
+from .arrays import is_idx as is_idx, load_faces, load_h5, load_idx, load_npz, read_inputs as read_inputs
 from .encoding import (
     Column as Column,
     Table as Table,
@@ -56,8 +56,8 @@ def load_dataset(
     """The dataset at `path`, with a training part and a test part.
 
     Args:
-        path: The course's .h5 file, an .npz file of X and Y, a table (see `load_table`), a folder of images, or a folder
-            of MNIST's idx files. None stands for `load_faces`.
+        path: The course's .h5 file, an .npz file of X and Y, a folder of images, a folder of MNIST's idx files, or a
+            table, see `load_table`. None stands for `load_faces`.
         test_fraction: The share of each class that is held out where a source has no test examples of its own, between
             0 and 1.
         seed: Determines which examples are held out.

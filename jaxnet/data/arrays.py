@@ -100,6 +100,28 @@ def load_npz(path: Path, *, test_fraction: float, seed: int, regression: bool | 
         raise InputError(f"{error}; or --loss squared_error, which takes labels as amounts") from error
 
 
+def read_inputs(path: Path, n_x: int) -> Shaped[np.ndarray, "m n_x"]:
+    """The array X, `(n_x, m)`, of an .npz file as rows. Raises `InputError` for anything else.
+
+    Example:
+        >>> import pathlib
+        >>> path = pathlib.Path("new.npz")
+        >>> np.savez(path, X=np.eye(2, 3, dtype="float32"))
+        >>> jaxnet.data.read_inputs(path, 2).shape
+        (3, 2)
+    """
+    stored = read_npz(path)
+    named = [name for name in stored if name.lower() == "x"]
+    if len(named) != 1:
+        raise InputError(f"{path} has the arrays {listed(list(stored)) or 'none'}; expected X, ({n_x}, m)")
+    X = stored[named[0]]
+    rows, shape = _rows(printable(str(path)), X)
+    if shape != (n_x,):
+        hint = ": examples are columns, save X.T" if X.ndim == 2 and X.shape[1] == n_x else ""
+        raise InputError(f"{path}: X has shape {X.shape}; expected ({n_x}, m), as the model was trained on{hint}")
+    return rows
+
+
 def is_idx(folder: Path) -> bool:
     """Whether the folder holds any of MNIST's files.
 

@@ -37,7 +37,8 @@ class Table(NamedTuple):
         labels: The names of the columns to predict.
 
     Example:
-        >>> table = jaxnet.data.Table((jaxnet.data.Column("age"), jaxnet.data.Column("city", ("Oslo", "Rome"))), ("price",))
+        >>> columns = jaxnet.data.Column("age"), jaxnet.data.Column("city", ("Oslo", "Rome"))
+        >>> table = jaxnet.data.Table(columns, ("price",))
         >>> table.inputs
         ('age', 'city=Oslo', 'city=Rome')
     """
@@ -56,7 +57,12 @@ class Table(NamedTuple):
 
 
 def table_of(stored: Any, n_x: int) -> Table:
-    """The table from lists and texts. Raises `InputError` where they are not those of one with `n_x` inputs."""
+    """The table from lists and texts. Raises `InputError` where they are not those of one with `n_x` inputs.
+
+    Example:
+        >>> jaxnet.data.table_of({"columns": [["age", []], ["city", ["Oslo", "Rome"]]], "labels": ["price"]}, 3).inputs
+        ('age', 'city=Oslo', 'city=Rome')
+    """
     is_pair = isinstance(stored, dict) and set(stored) == {"columns", "labels"}
     columns, labels = (stored["columns"], stored["labels"]) if is_pair else (None, None)
     if not is_pair or not isinstance(columns, list) or not _are_names(labels) or not labels:
@@ -67,8 +73,8 @@ def table_of(stored: Any, n_x: int) -> Table:
     table = Table(tuple(Column(name, tuple(categories)) for name, categories in columns), tuple(labels))
     if not _are_names([*(column.name for column in table.columns), *labels]) or len(table.inputs) != n_x:
         raise InputError(
-            f"table has {len(table.columns)} columns with {len(table.inputs)} inputs; expected {n_x} inputs, of columns "
-            "with different names"
+            f"table has {len(table.columns)} columns with {len(table.inputs)} inputs; expected {n_x} inputs, of "
+            "columns with different names"
         )
     return table
 
@@ -113,7 +119,9 @@ def fit_table(
         raise InputError(f"{path} makes {len(table.inputs):,} inputs; expected at most {MOST_COLUMNS:,}")
     by_category = [column for column in columns if column.categories]
     note = f"{len(columns) - len(by_category)} columns of numbers, {len(by_category)} of categories"
-    left_out = [f"left out, since all rows are the same there: {listed([c.name for c in constant])}"] if constant else []
+    left_out = (
+        [f"left out, since all rows are the same there: {listed([c.name for c in constant])}"] if constant else []
+    )
     return table, (f"{note}: {len(table.inputs)} inputs", *left_out)
 
 
@@ -122,9 +130,7 @@ def _check_present(path: Path, option: str, names: Sequence[str], cells: Mapping
     if absent:
         only = list(cells)[0] if len(cells) == 1 else ""
         hint = "; are its columns separated by semicolons? expected commas" if ";" in only else ""
-        raise InputError(
-            f"{path} has no column {absent[0]!r:.60} for --{option}; it has {listed(list(cells))}{hint}"
-        )
+        raise InputError(f"{path} has no column {absent[0]!r:.60} for --{option}; it has {listed(list(cells))}{hint}")
 
 
 def check_complete(path: Path, cells: Mapping[str, Cells]) -> None:
@@ -165,7 +171,9 @@ def encoded(path: Path, cells: Mapping[str, Cells], table: Table) -> Float[np.nd
     """The rows of inputs, float32. Raises `InputError` for columns that are missing or do not fit."""
     absent = [column.name for column in table.columns if column.name not in cells]
     if absent:
-        raise InputError(f"{path} lacks the column{'s' * (len(absent) > 1)} {listed(absent)}; it has {listed(list(cells))}")
+        raise InputError(
+            f"{path} lacks the column{'s' * (len(absent) > 1)} {listed(absent)}; it has {listed(list(cells))}"
+        )
     check_complete(path, {column.name: cells[column.name] for column in table.columns})
     some = next(iter(cells.values()))
     m = len(some.codes if some.numbers is None else some.numbers)
@@ -200,7 +208,8 @@ def read_rows(path: Path, table: Table) -> tuple[Float[np.ndarray, "m n_x"], tup
         >>> import pathlib
         >>> path = pathlib.Path("new.csv")
         >>> _ = path.write_text("city,age\\nRome,30\\nOslo,41\\n")
-        >>> table = jaxnet.data.Table((jaxnet.data.Column("age"), jaxnet.data.Column("city", ("Oslo", "Rome"))), ("price",))
+        >>> columns = jaxnet.data.Column("age"), jaxnet.data.Column("city", ("Oslo", "Rome"))
+        >>> table = jaxnet.data.Table(columns, ("price",))
         >>> jaxnet.data.read_rows(path, table)[0]
         array([[30.,  0.,  1.],
                [41.,  1.,  0.]], dtype=float32)
@@ -211,7 +220,12 @@ def read_rows(path: Path, table: Table) -> tuple[Float[np.ndarray, "m n_x"], tup
 
 
 def output_names(table: Table | None, n_L: int) -> tuple[str, ...]:
-    """The names of values that a network predicts: of the table's labels, else y, or y1, y2, ... for several."""
+    """The names of amounts that a network predicts: of the table's labels, else y, or y1, y2, ... for several.
+
+    Example:
+        >>> jaxnet.data.output_names(None, 2)
+        ('y1', 'y2')
+    """
     if table is not None:
         return table.labels
     return ("y",) if n_L == 1 else tuple(f"y{k}" for k in range(1, n_L + 1))

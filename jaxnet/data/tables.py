@@ -184,7 +184,7 @@ def _cells(path: Path, name: str, column: Any) -> Cells:
     return _trimmed(codes, ["" if word is None else word.strip() for word in words])
 
 
-def _trimmed(codes: np.ndarray, words: Sequence[str]) -> Cells:
+def _trimmed(codes: np.ndarray, words: list[str]) -> Cells:
     """The texts that rows have, each once, and -1 for those that mean a missing value."""
     used = np.unique(codes[codes >= 0])
     places: dict[str, int] = {}

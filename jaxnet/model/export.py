@@ -77,7 +77,9 @@ def about_torch(model: Model, *, fold_preprocessing: bool = False, channels_firs
     else:
         inputs += f": floats as they are, or pixels from 0 to 255 times {scale}"
     if model.table is not None:
-        inputs = f"rows of the {shape[0]} inputs {listed(model.table.inputs)}: numbers, and 1 for a row's category"
+        inputs = (
+            f"rows of the {len(model.table.inputs)} inputs {listed(model.table.inputs)}: numbers, and 1 for a category"
+        )
     if model.preprocessing.mean is not None and not fold_preprocessing:
         inputs += ", minus input_mean, divided by input_std"
     if settings["hidden"] not in TORCH_MODULES:
@@ -118,7 +120,8 @@ def save_torch(
 def save_npz(path: str | os.PathLike, model: Model) -> None:
     """W1, b1, ..., WL, bL, layer_dims, hidden, loss, input_shape, classes, scale; input_mean and input_std if present.
 
-    And, of a model of a table, its columns as JSON. `np.load(path)` reads them all. Raises `InputError` for a model or a path that cannot be used.
+    Of a model of a table also its columns, as JSON. `np.load(path)` reads them all. Raises `InputError` for a model or
+    a path that cannot be used.
     """
     _check_suffix(path, ".npz")
     settings, arrays = described(model)

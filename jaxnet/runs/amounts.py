@@ -10,6 +10,10 @@ from ..parameters import FrozenDict, layer_dims
 from ..types import Parameters
 
 
+SMALLEST = 1e-30  # standard deviation, near the end of float32
+DIGITS_LOST = 1e-3  # of a standard deviation, that float32 may round away
+
+
 class Units(NamedTuple):
     """The mean and the standard deviation of each output over the training examples, float64."""
 
@@ -38,15 +42,15 @@ class Units(NamedTuple):
         return FrozenDict({**parameters, **changed})
 
 
-def fit_units(labels: Float[np.ndarray, "m n_L"], names: tuple[str, ...], dtype: str) -> Units:
-    """The units of the labels. Raises `InputError` for an output that does not vary, or by less than `dtype` can show."""
+def fit_units(labels: Float[np.ndarray, "m n_L"], names: tuple[str, ...]) -> Units:
+    """The units of the labels. Raises `InputError` for an output that varies by little more than float32 rounds."""
     mean, std = labels.mean(axis=0), labels.std(axis=0)
-    smallest = 8 * float(np.finfo(dtype).eps) * np.abs(labels).max(axis=0)
-    for name, average, spread, least in zip(names, mean, std, smallest, strict=True):
-        if spread <= max(least, 1e-30):
-            remedy = "; subtract a constant from it, or pass --dtype float64" if spread > 0 else ""
+    for name, average, spread, largest in zip(names, mean, std, np.abs(labels).max(axis=0), strict=True):
+        rounded = float(np.finfo(np.float32).eps) / 2 * largest
+        if spread < SMALLEST or rounded > DIGITS_LOST * spread:
+            remedy = "; subtract a constant from it, or choose a smaller unit" if spread > 0 else ""
             raise InputError(
-                f"the label {name} is {average:g} with a standard deviation of {spread:.3g} over the training "
-                f"examples, which {dtype} cannot tell from none; expected one that varies{remedy}"
+                f"the label {name} is {average:.9g} with a standard deviation of {spread:.3g} over the training "
+                f"examples, and float32 rounds it by up to {rounded:.2g}; expected one that varies{remedy}"
             )
     return Units(mean, std)

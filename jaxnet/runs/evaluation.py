@@ -71,8 +71,10 @@ def blocks(examples: Examples, columns: Columns, classes: Sequence[str], dtype: 
 def class_probabilities(
     X: Float[np.ndarray | jax.Array, "n_x m"], parameters: Parameters, network: Network
 ) -> Float[np.ndarray, "classes m"]:
-    """The probability of every class; of both classes where the network has one sigmoid."""
+    """The probability of every class; of both classes where the network has one sigmoid. Of amounts, the outputs."""
     AL = np.asarray(_forward(X, parameters, network))
+    if network.loss == squared_error:
+        return AL
     return np.concatenate([1 - AL, AL]) if len(AL) == 1 else AL
 
 
@@ -80,13 +82,6 @@ def _sample(examples: Examples, most: int) -> Examples:
     """At most so many, evenly spaced."""
     m = len(examples.labels)
     return examples if m <= most else examples.take(np.linspace(0, m - 1, most).astype(int))
-
-
-def predicted_amounts(
-    X: Float[np.ndarray | jax.Array, "n_x m"], parameters: Parameters, network: Network
-) -> Float[np.ndarray, "n_L m"]:
-    """The outputs of a regression."""
-    return np.asarray(_forward(X, parameters, network))
 
 
 def _cost_and_score(

@@ -24,7 +24,7 @@ from ..model import Model, load_model, replace_file, save_model
 from ..parameters import layer_dims
 from ..types import Parameters
 from .checkpoint import DAMAGED, SUFFIX
-from .evaluation import blocks, class_probabilities, predicted_amounts
+from .evaluation import blocks, class_probabilities
 from .history import History
 from .run import Run
 from .settings import FILE
@@ -107,10 +107,8 @@ def _write_table(path: Path, header: list[str], rows: Iterable[Sequence[float]])
 def test_probabilities(run: Run, parameters: Parameters) -> np.ndarray:
     """(classes, m) for the test examples; of a regression the amounts, (n_L, m), in the units of the labels."""
     parts = blocks(run.dataset.test, run.preprocessing.columns, run.dataset.classes, run.dtype)
-    predict = class_probabilities
-    if run.units is not None:
-        predict, parameters = predicted_amounts, run.units.leave(parameters)
-    return np.concatenate([predict(X, parameters, run.network) for X, _ in parts], axis=1)
+    parameters = run.model(parameters).parameters
+    return np.concatenate([class_probabilities(X, parameters, run.network) for X, _ in parts], axis=1)
 
 
 @contextmanager

@@ -130,7 +130,7 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) 
     layer_dims, dtype = (n_x, *settings.layers, outputs), storage_dtype(settings.dtype)
     units = None
     if not dataset.classes:
-        units = fit_units(train.labels, output_names(dataset.table, outputs), dtype)
+        units = fit_units(train.labels, output_names(dataset.table, outputs))
         train, watched = (part._replace(labels=units.standardised(part.labels)) for part in (train, watched))
     stays = is_resident(train.rows, dtype)
     by_class = _class_weights(train, dataset.classes, settings)

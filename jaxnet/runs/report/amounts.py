@@ -24,7 +24,9 @@ def amount_sections(record: Record) -> dict[str, Any]:
         "headline": _headline(record, [fit._asdict() for fit in fits]),
         "unjudged": len(record.labels) - len(places),
         "fits": list(zip(record.outputs, fits, strict=True)),
-        "agreement": [_drawn(name, labels[:, k], predicted[:, k]) for k, name in enumerate(record.outputs)][:MOST_OUTPUTS],
+        "agreement": [_drawn(name, labels[:, k], predicted[:, k]) for k, name in enumerate(record.outputs)][
+            :MOST_OUTPUTS
+        ],
         "errors": _errors(record, places, labels, predicted),
     }
 
@@ -48,11 +50,15 @@ def _headline(record: Record, fits: list[dict[str, float]]) -> list[dict[str, st
     ]
     if one:
         note = f"root of the mean square error in {record.outputs[0]}; always predicting the mean has {{}}"
-        cards.append({"label": "test RMSE", "value": number(fits[0]["rmse"]), "note": note.format(number(fits[0]["spread"]))})
+        cards.append(
+            {"label": "test RMSE", "value": number(fits[0]["rmse"]), "note": note.format(number(fits[0]["spread"]))}
+        )
         note = "mean of |predicted − true|"
         cards.append({"label": "mean absolute error", "value": number(fits[0]["mean_absolute_error"]), "note": note})
     steps = len(record.costs)
-    note = f"of the last of {steps:,} steps: half of the squared error of standardised labels, 0.5 a label for their mean"
+    note = (
+        f"of the last of {steps:,} steps: half of the squared error of standardised labels, 0.5 a label for their mean"
+    )
     value = number(float(record.costs[-1]) if steps else float("nan"))
     return [*cards, {"label": "training cost", "value": value, "note": note}]
 

@@ -128,9 +128,7 @@ def draw_reliability(description: str, bins: Reliability) -> Drawing:
         return _drawing(figure, description, legend)
 
 
-def draw_agreement(
-    description: str, labels: Float[np.ndarray, " m"], predicted: Float[np.ndarray, " m"]
-) -> Drawing:
+def draw_agreement(description: str, labels: Float[np.ndarray, " m"], predicted: Float[np.ndarray, " m"]) -> Drawing:
     """Predicted over true amounts, with the diagonal, on which they are the same."""
     with matplotlib.rc_context(STYLE):
         figure, axes = _axes("true", "predicted")

@@ -240,4 +240,3 @@ def _weights(record: Record) -> dict[str, Any]:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %" if np.isfinite(share) else "–"
-
