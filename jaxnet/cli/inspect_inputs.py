@@ -40,6 +40,7 @@ class Inputs(NamedTuple):
     X: Any
     Y: Any
     description: str
+    labelled: bool = False  # where Y was not drawn
 
 
 def inputs_for(options: argparse.Namespace, subject: Subject, data: str | None) -> Inputs:
@@ -109,7 +110,7 @@ def _labelled(data: str, subject: Subject, dims: tuple[int, ...], options: argpa
     m = len(dataset.train.labels)
     some = dataset.train.take(np.linspace(0, m - 1, min(m, options.examples)).astype(int))
     description = f"{len(some.labels)} of the {m} training examples of {dataset.description}"
-    return Inputs(_columns(some.rows[:], subject), targets(some.labels, dataset.classes), description)
+    return Inputs(_columns(some.rows[:], subject), targets(some.labels, dataset.classes), description, labelled=True)
 
 
 def _of_table(data: str, model: "Model", table: "Table", most: int) -> Inputs:
@@ -121,7 +122,23 @@ def _of_table(data: str, model: "Model", table: "Table", most: int) -> Inputs:
     m = len(examples.labels)
     some = examples.take(np.linspace(0, m - 1, min(m, most)).astype(int))
     X = model.preprocessing.columns(some.rows[:], str(model.parameters["W1"].dtype))
-    return Inputs(X, targets(some.labels, model.classes), f"{len(some.labels)} of the {m} rows of {printable(data)}")
+    description = f"{len(some.labels)} of the {m} rows of {printable(data)}"
+    return Inputs(X, targets(some.labels, model.classes), description, labelled=True)
+
+
+def in_standard_units(subject: Subject, inputs: Inputs) -> tuple[Subject, Inputs]:
+    """A regression whose outputs have mean 0 and standard deviation 1 over the inputs: sizes then have no units."""
+    import numpy as np
+
+    from ..network import L_model_forward
+    from ..runs import Units
+
+    outputs = np.asarray(L_model_forward(inputs.X, subject.parameters, subject.network)[0], float)
+    spread = outputs.std(axis=1)
+    units = Units(outputs.mean(axis=1), np.where(spread > 0, spread, 1.0))
+    Y = np.float32(units.standardised(inputs.Y.T).T) if inputs.labelled else inputs.Y
+    description = f"{inputs.description}; outputs standardised over them"
+    return subject._replace(parameters=units.enter(subject.parameters)), Inputs(inputs.X, Y, description)
 
 
 def _images(data: str, subject: Subject, dims: tuple[int, ...], m: int, key: "PRNGKeyArray") -> Inputs:

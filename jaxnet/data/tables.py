@@ -129,11 +129,11 @@ def _read_csv(path: Path) -> Any:
     if not size:
         raise InputError(f"{path} is empty; expected a header of column names, and rows")
     parse = csv.ParseOptions(delimiter="\t" if path.suffix.lower() == ".tsv" else ",", newlines_in_values=True)
-    with csv.open_csv(path, parse_options=parse) as reader:
+    read = csv.ReadOptions(use_threads=False)  # errors then name the row
+    with csv.open_csv(path, read_options=read, parse_options=parse) as reader:
         names = reader.schema.names
     text = dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string()))
     convert = csv.ConvertOptions(column_types=text, strings_can_be_null=False)
-    read = csv.ReadOptions(use_threads=False)  # errors then name the row
     return csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
 
 

@@ -1,5 +1,6 @@
 """What `jaxnet train` does, as a library: a run, its settings, its folder and checkpoints, and what is drawn of it."""
 
+from .amounts import Units as Units
 from .checkpoint import Checkpoints as Checkpoints
 from .evaluation import class_probabilities as class_probabilities
 from .execution import execute as execute, kept as kept
