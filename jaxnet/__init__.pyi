@@ -34,7 +34,13 @@ from .layers import (
     linear_forward as linear_forward,
 )
 from .losses import Loss as Loss
-from .model import Model as Model, Prediction as Prediction, load_model as load_model, save_model as save_model
+from .model import (
+    Estimate as Estimate,
+    Model as Model,
+    Prediction as Prediction,
+    load_model as load_model,
+    save_model as save_model,
+)
 from .network import (
     L_model_backward as L_model_backward,
     L_model_forward as L_model_forward,

@@ -134,6 +134,7 @@ def test_only_the_outermost_steps_are_compiled():
     [
         ("PIL", ["data.images"]),
         ("h5py", ["data.hdf5"]),
+        ("pyarrow", ["data.tables"]),
         ("skimage", ["data.arrays"]),
         ("grain", ["data.prefetch"]),
         ("safetensors", ["storage.tensors"]),

@@ -16,10 +16,12 @@ from .train_options import add_settings, settings_of, typed
 
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ..crosscheck import Report
     from ..data import Dataset
     from ..model import Model
-    from ..runs import Checkpoints, History, Run, ScalarLog, Settings
+    from ..runs import Checkpoints, History, Row, Run, ScalarLog, Settings
     from ..training import Hook, Progress
     from ..types import Parameters
 
@@ -243,18 +245,16 @@ def _test_and_write(
     written = run_folder.write(folder, run, parameters, history)
     row = history.rows[history.best_row()] if run.settings.early_stopping else history.rows[-1]
     probabilities = run_folder.test_probabilities(run, parameters)
-    test_accuracy = float((probabilities.argmax(axis=0) == run.dataset.test.labels).mean())
     stop.check()
     report = _check(run, parameters)
     stop.check()
     table = "" if report is None else str(report.table())
     drawn = run_folder.draw(folder, run, parameters, history, probabilities, table)
     runs.write_settings(folder, run.settings, facts | {"finished": history.rows[-1].iteration})
-    watched = "" if run.watched_name == "test" else f", {run.watched_name} {row.watched_accuracy:.4f}"
     if run.settings.early_stopping is not None:
         print(f"kept      the parameters of step {row.iteration}, where the validation cost was smallest")
     print(f"cost      {row.cost:.6f}")
-    print(f"accuracy  train {row.train_accuracy:.4f}{watched}, test {test_accuracy:.4f}")
+    _print_scores(run, row, probabilities)
     if history.alignment and run.settings.layers:
         print(f"angles    {_angles(history.alignment[-1])}")
     if report is None:
@@ -267,6 +267,23 @@ def _test_and_write(
     if not drawn:
         print("          (for a report and figures of the run: pip install 'jaxnet[demo]')")
     return DONE if report is None or report.agrees else FAILED
+
+
+def _print_scores(run: "Run", row: "Row", outputs: "np.ndarray") -> None:
+    """How good the predictions are; `outputs` are those for the test examples."""
+    from ..runs.report import fit_of
+
+    labels = run.dataset.test.labels
+    watched = "" if run.watched_name == "test" else f", {run.watched_name} {row.watched_accuracy:.4f}"
+    if run.units is None:
+        test = float((outputs.argmax(axis=0) == labels).mean())
+        print(f"accuracy  train {row.train_accuracy:.4f}{watched}, test {test:.4f}")
+        return
+    fits = [fit_of(labels[:, k], column.astype(float)) for k, column in enumerate(outputs)]
+    test = sum(fit.r2 for fit in fits) / len(fits)
+    print(f"R^2       train {row.train_accuracy:.4f}{watched}, test {test:.4f}")
+    for name, fit in zip(run.outputs, fits, strict=True):
+        _say(f"RMSE      {fit.rmse:.4g} in {name} over the test examples; always their mean: {fit.spread:.4g}")
 
 
 def _warn(text: str) -> None:
@@ -298,22 +315,27 @@ def _load(settings: "Settings", stop: Stop) -> "Dataset":
             grey=settings.grey,
             exact_decoding=settings.exact_decoding,
             on_image=show,
+            regression=settings.regression,
+            labels=settings.label or (),
+            categories=settings.categories or (),
+            drop=settings.drop or (),
         )
 
 
 def _print_plan(run: "Run") -> None:
-    from ..losses import binary_cross_entropy
+    from ..losses import binary_cross_entropy, softmax_cross_entropy, squared_error
     from ..parameters import layer_dims
     from ..text import printable
 
     dataset, settings, dims = run.dataset, run.settings, layer_dims(run.first.parameters)
     m, held_out = len(run.train.labels), len(dataset.test.labels)
     shape = "x".join(map(str, dataset.input_shape))
-    head = "sigmoid" if run.network.loss == binary_cross_entropy else "softmax"
+    heads = {binary_cross_entropy: "sigmoid", softmax_cross_entropy: "softmax", squared_error: "linear"}
+    head, predicted = heads[run.network.loss], ", ".join(dataset.classes or run.outputs)
     size = sum(value.size for value in run.first.parameters.values())
     watched = "" if run.watched_name == "test" else f"{len(run.watched.labels)} to watch, "
     _say(f"data      {dataset.description}")
-    _say(f"          {m} to train on, {watched}{held_out} to test on, of shape {shape}: {', '.join(dataset.classes)}")
+    _say(f"          {m} to train on, {watched}{held_out} to test on, of shape {shape}: {predicted}")
     for note in dataset.notes:
         _say(f"          {note}")
     print(f"network   {'-'.join(map(str, dims))}, {settings.hidden}, {head} output, {size:,} parameters")
@@ -321,6 +343,8 @@ def _print_plan(run: "Run") -> None:
         by_name = zip(map(printable, dataset.classes), run.by_class, strict=True)
         weights = ", ".join(f"{name} {weight:.6g}" for name, weight in by_name)
         print(f"weights   {weights}: times the loss of each example of the class, in all costs")
+    if run.units is not None:
+        print("          labels standardised while it is trained; its predictions are in their own units")
     batch = f"batches of {run.batch_size}" if run.batch_size else f"all {m} examples"
     method = "gradient descent" if settings.optimizer == "sgd" else settings.optimizer
     if settings.feedback != "backprop":
@@ -364,7 +388,7 @@ def _logging(scalars: "ScalarLog", run: "Run", history: "History") -> "Hook":
     """After every chunk, the last row of the history for TensorBoard."""
 
     def log(progress: "Progress") -> None:
-        values = {name: column[-1] for name, column in history.columns().items() if name != "iteration"}
+        values = {name: column[-1] for name, column in history.columns(run.score).items() if name != "iteration"}
         named = {name.replace("watched", run.watched_name): value for name, value in values.items()}
         scalars.write(progress.iteration, named)
 

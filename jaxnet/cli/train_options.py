@@ -17,6 +17,7 @@ from .options import (
     OPTIMIZERS,
     SCHEDULES,
     STRAIGHT_THROUGH,
+    TASKS,
     fraction,
     from_zero,
     positive_float,
@@ -29,6 +30,7 @@ from .options import (
 # NAME=W. A name may hold commas and equals signs: only a comma after a number ends a pair.
 PAIR = re.compile(r"(.+?)=([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?=,)|[^=,]*$)(?:,|$)", re.IGNORECASE)
 FLAGS = ("grey", "exact-decoding", "standardise", "reduce")
+COLUMNS = ("label", "categories", "drop")  # options that are typed once for every name
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +41,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         metavar="DATA",
         help="a folder of images, one subfolder a class, or named cat.0.jpg, dog.1.jpg, or with train/ and test/; "
-        "the course's FILE.h5; an .npz file of X and Y; a folder with MNIST's idx files; "
-        "without it: 200 photographs, face or not, that come with scikit-image",
+        "the course's FILE.h5; an .npz file of X and Y; a folder with MNIST's idx files; a .csv, .tsv or .parquet "
+        "table, with --label; without it: 200 photographs, face or not, that come with scikit-image",
     )
     group = parser.add_argument_group("data")
 
@@ -54,6 +56,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "decode JPEG files in full before they are resized, as torch users do by PIL, also in predict (default: no)",
         action=argparse.BooleanOptionalAction,
     )
+    option("label", "of a table: the column to predict; several times for several", action="append", metavar="COLUMN")
+    option("categories", "of a table: a column whose numbers name categories", action="append", metavar="COLUMN")
+    option("drop", "of a table: a column to leave out, such as an identifier", action="append", metavar="COLUMN")
     option("test-fraction", "held out where DATA has no test examples (default: 0.25)", type=fraction, metavar="F")
     option(
         "validation-fraction",
@@ -63,13 +68,19 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     option(
         "standardise",
-        "subtract each input's mean and divide by its standard deviation, of the training examples",
+        "subtract each input's mean and divide by its standard deviation of the training examples (default: of tables)",
         action=argparse.BooleanOptionalAction,
     )
     group = parser.add_argument_group("network")
     option("layers", "units of the hidden layers (default: 20 7 5)", nargs="*", type=_units, metavar="N")
     option("hidden", "activation of the hidden layers (default: relu)", choices=ACTIVATIONS + STRAIGHT_THROUGH)
     option("init", "initialisation of the first weights (default: he)", choices=INITS)
+    option(
+        "loss",
+        "squared_error predicts amounts, cross_entropy classes (default: classes where labels are text or whole "
+        "numbers, of a table at most 20 different ones; else amounts)",
+        choices=TASKS,
+    )
     option(
         "feedback",
         f"how the error travels back, one of {', '.join(FEEDBACKS)} (default: backprop)",
@@ -159,6 +170,7 @@ def _as_typed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     add_settings(parser)
     words = []
     by_class = values.pop("class-weight", None)
+    columns = {name: _column_names(path, name, values.pop(name)) for name in COLUMNS if name in values}
     for name, value in values.items():
         kind, fits = _kind_of(name)
         if not fits(value):
@@ -172,7 +184,15 @@ def _as_typed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     found = typed(parser.parse_args(words))
     if by_class is not None:
         found["class_weight"] = _class_weight_in_file(path, by_class)
-    return found | ({"data": values["data"]} if "data" in values else {})
+    return found | columns | ({"data": values["data"]} if "data" in values else {})
+
+
+def _column_names(path: Path, name: str, value: Any) -> tuple[str, ...]:
+    """The names as they are: one that begins with a dash is not an option."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or not all(isinstance(each, str) for each in names):
+        raise InputError(f"{path}: {name} is {_shown(value)}; expected names of columns in a list")
+    return tuple(names)
 
 
 def _shown(value: Any) -> str:

@@ -1,7 +1,9 @@
 """What `jaxnet train` does, as a library: a run, its settings, its folder and checkpoints, and what is drawn of it."""
 
+from .amounts import Units as Units
 from .assessment import (
     Evaluation as Evaluation,
+    check_evaluated as check_evaluated,
     evaluate as evaluate,
     evaluate_examples as evaluate_examples,
     load_for as load_for,

@@ -1,4 +1,4 @@
-"""What a run evaluates on its way: cost and accuracy, in blocks of examples, and the signals of the layers."""
+"""What a run evaluates on its way: cost and accuracy or R^2, in blocks of examples, and the signals of the layers."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..data import Examples, row_blocks, targets
+from ..losses import squared_error
 from ..network import L_model_forward, Network
 from ..signals import LayerSignals, decided_rightly, layer_signals
 from ..types import AnyArray, Parameters
@@ -36,6 +37,7 @@ def measure(
     """parameters -> training accuracy, watched cost and accuracy, ||dW_l|| and the share of dead units by layer.
 
     Costs and gradients are those of the losses times the weights of the classes; accuracies count all examples alike.
+    Without classes R^2 is in the place of accuracies.
     """
     stay = is_resident(train.rows, dtype) and is_resident(watched.rows, dtype)
     if not stay:
@@ -51,8 +53,8 @@ def measure(
     train_blocks, watched_blocks = part(train), part(watched)
 
     def measured(parameters: Parameters) -> Measured:
-        _, train_accuracy = _cost_and_accuracy(train_blocks(), parameters, network, by_class)
-        watched_cost, watched_accuracy = _cost_and_accuracy(watched_blocks(), parameters, network, by_class)
+        _, train_accuracy = _cost_and_score(train_blocks(), parameters, network, by_class)
+        watched_cost, watched_accuracy = _cost_and_score(watched_blocks(), parameters, network, by_class)
         norms, dead = (tuple(np.asarray(values).tolist()) for values in _signals(X, Y, parameters, network, by_class))
         return train_accuracy, watched_cost, watched_accuracy, norms, dead
 
@@ -72,23 +74,31 @@ def _sample(examples: Examples, most: int) -> Examples:
     return examples if m <= most else examples.take(np.linspace(0, m - 1, most).astype(int))
 
 
-def _cost_and_accuracy(
+def _cost_and_score(
     some: Iterable[Block], parameters: Parameters, network: Network, by_class: ByClass
 ) -> tuple[float, float]:
-    sums = np.zeros(3)
+    """The mean of the losses, and the share of right decisions, or R^2, the mean over the outputs."""
+    cost, tally, m = 0.0, np.zeros(()), 0
     for X, Y in some:
-        sums += np.array([*map(float, _sums(X, Y, parameters, network, by_class)), Y.shape[1]])
-    return float(sums[0] / sums[2]), float(sums[1] / sums[2])
+        losses, counted = _sums(X, Y, parameters, network, by_class)
+        cost, tally, m = cost + float(losses), tally + np.asarray(counted, float), m + Y.shape[1]
+    if tally.ndim == 0:
+        return cost / m, float(tally / m)
+    squared_error_sum, label_sum, square_sum = tally
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return cost / m, float(np.mean(1 - squared_error_sum / (square_sum - label_sum**2 / m)))
 
 
 @jax.jit
 def _sums(
     X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network, by_class: ByClass
 ) -> tuple[jax.Array, jax.Array]:
-    """The sum of the losses, and how many examples are decided rightly."""
+    """The sum of the losses, and how many examples are decided rightly; of amounts the sums that R^2 is made of."""
     AL, caches = L_model_forward(X, parameters, network)
-    losses = weighted(network.loss.value(caches[-1].Z, Y), _weights(Y, by_class))
-    return jnp.sum(losses), jnp.sum(decided_rightly(AL, Y))
+    losses = jnp.sum(weighted(network.loss.value(caches[-1].Z, Y), _weights(Y, by_class)))
+    if network.loss == squared_error:
+        return losses, jnp.stack([jnp.sum((AL - Y) ** 2, axis=1), jnp.sum(Y, axis=1), jnp.sum(Y**2, axis=1)])
+    return losses, jnp.sum(decided_rightly(AL, Y))
 
 
 @jax.jit

@@ -55,6 +55,8 @@ def _recording(run: Run, history: History) -> Hook:
 
     def record(progress: Progress) -> None:
         costs, aligned, state = progress.costs.tolist(), progress.alignment.rows(), progress.state_in_basis
+        if run.units is not None:  # amounts are not decided
+            aligned = [{name: value for name, value in row.items() if name != "accuracy"} for row in aligned]
         row = Row(progress.iteration, costs[-1], *measured(state.parameters))
         is_best = History(rows=[*history.rows, row]).best_row() == len(history.rows)
         best = state.parameters if is_best and history.best_parameters is not None else history.best_parameters

@@ -11,7 +11,8 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
-from ..data import Dataset, Examples, Preprocessing, fit_preprocessing, held_out
+from ..data import Dataset, Examples, Preprocessing, fit_preprocessing, held_out, output_names
+from ..errors import InputError
 from ..model import Model
 from ..network import Network
 from ..parameters import FrozenDict, initialize_parameters_deep
@@ -28,6 +29,7 @@ from ..training import (
 from ..types import AnyArray, Parameters
 from ..update import TrainState
 from ..weighting import class_weights
+from .amounts import Units, fit_units
 from .initial import first_parameters
 from .settings import Settings, make_optimizer
 from .streaming import is_resident
@@ -54,6 +56,7 @@ class Run:
     dataset: Dataset
     settings: Settings
     preprocessing: Preprocessing
+    units: Units | None  # of a regression, in which the labels of `train` and `watched` are standardised
     train: Examples
     watched: Examples  # the validation examples, or, where there are none, the test's
     watched_name: str
@@ -85,6 +88,16 @@ class Run:
         return self.basis.columns(self.preprocessing.columns(rows, dtype))
 
     @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the amounts to predict; none where there are classes."""
+        return () if self.units is None else output_names(self.dataset.table, len(self.units.mean))
+
+    @property
+    def score(self) -> str:
+        """What its history has beside the costs."""
+        return "accuracy" if self.units is None else "r2"
+
+    @property
     def dtype(self) -> str:
         """The dtype of parameters and inputs."""
         return storage_dtype(self.settings.dtype)
@@ -92,12 +105,13 @@ class Run:
     def model(self, parameters: Parameters) -> Model:
         """What is saved."""
         return Model(
-            FrozenDict(parameters),
+            FrozenDict(parameters) if self.units is None else self.units.leave(parameters),
             self.network.by_backprop,
             self.dataset.input_shape,
             self.dataset.classes,
             self.preprocessing,
             self.settings.exact_decoding,
+            self.dataset.table,
         )
 
 
@@ -107,16 +121,18 @@ def storage_dtype(dtype: str) -> str:
 
 
 def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) -> Run:
-    """The network for a dataset, drawn from the seed: one sigmoid for two classes, softmax for more.
+    """The network for a dataset, drawn from the seed: one sigmoid for two classes, softmax for more, amounts for none.
 
     With `initial` the run starts from its parameters, and keeps its preprocessing of the inputs.
     """
     train, watched, watched_name = _divided(dataset, settings)
     m, n_x = train.rows.shape
-    outputs, loss = (1, "binary_cross_entropy")
-    if len(dataset.classes) > 2:
-        outputs, loss = len(dataset.classes), "softmax_cross_entropy"
+    outputs, loss = _head(dataset)
     layer_dims, dtype = (n_x, *settings.layers, outputs), storage_dtype(settings.dtype)
+    units = None
+    if not dataset.classes:
+        units = fit_units(train.labels, output_names(dataset.table, outputs))
+        train, watched = (part._replace(labels=units.standardised(part.labels)) for part in (train, watched))
     stays = is_resident(train.rows, dtype)
     by_class = _class_weights(train, dataset.classes, settings)
     check_memory(layer_dims, m if stays else MINIBATCH)
@@ -124,18 +140,14 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) 
     check_regularization(settings.lambd, settings.keep_prob, settings.input_keep_prob, key)
     steps, batch_size = _schedule(settings, m, stays)
     check_schedule(m, steps, batch_size, key)
-    preprocessing = fit_preprocessing(train.rows) if settings.standardise else Preprocessing()
+    standardise = dataset.table is not None if settings.standardise is None else settings.standardise
+    preprocessing = fit_preprocessing(train.rows) if standardise else Preprocessing()
     network = Network(settings.hidden, loss, settings.feedback)
     if initial is not None:
-        drawn = Model(
-            parameters,
-            network.by_backprop,
-            dataset.input_shape,
-            dataset.classes,
-            preprocessing,
-            settings.exact_decoding,
-        )
+        about = (dataset.input_shape, dataset.classes, preprocessing, settings.exact_decoding, dataset.table)
+        drawn = Model(parameters, network.by_backprop, *about)
         parameters, preprocessing = first_parameters(initial, drawn), initial.preprocessing
+        parameters = parameters if units is None else units.enter(parameters)
     config = _config(settings, network, make_optimizer(settings, steps), m)
     first = TrainState(parameters, B=first_feedback(parameters, network, key), step=np.zeros((), np.int32))
     start = Start(None, first, ALL_INPUTS)
@@ -147,6 +159,7 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) 
         dataset=dataset,
         settings=settings,
         preprocessing=preprocessing,
+        units=units,
         train=train,
         watched=watched,
         watched_name=watched_name,
@@ -159,6 +172,15 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) 
         key=key,
         by_class=by_class,
     )
+
+
+def _head(dataset: Dataset) -> tuple[int, str]:
+    """How many outputs the network has, and its loss."""
+    if not dataset.classes:
+        return dataset.train.labels.shape[1], "squared_error"
+    if len(dataset.classes) == 2:
+        return 1, "binary_cross_entropy"
+    return len(dataset.classes), "softmax_cross_entropy"
 
 
 def _divided(dataset: Dataset, settings: Settings) -> tuple[Examples, Examples, str]:
@@ -182,6 +204,8 @@ def _class_weights(train: Examples, classes: Sequence[str], settings: Settings) 
     """The weight of each class, from its share of the training examples."""
     if settings.class_weight is None:
         return None
+    if not classes:
+        raise InputError("--class-weight is of classes, but the labels are amounts; leave it out")
     chosen = settings.class_weight if isinstance(settings.class_weight, str) else dict(settings.class_weight)
     return class_weights(chosen, np.bincount(train.labels, minlength=len(classes)).tolist(), classes)
 

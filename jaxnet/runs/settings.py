@@ -34,12 +34,16 @@ class Settings:
     size: int = 64
     grey: bool = False
     exact_decoding: bool = False
+    label: tuple[str, ...] | None = None  # of a table: the columns to predict,
+    categories: tuple[str, ...] | None = None  # those of numbers that name categories,
+    drop: tuple[str, ...] | None = None  # and those to leave out
     test_fraction: float = 0.25
     validation_fraction: float | None = None
-    standardise: bool = False
+    standardise: bool | None = None  # None: the inputs of a table are
     layers: tuple[int, ...] = (20, 7, 5)
     hidden: str = "relu"
     init: str = "he"
+    loss: str | None = None  # "cross_entropy" of classes, or "squared_error" of amounts
     feedback: str = "backprop"
     keep_prob: float = 1.0
     input_keep_prob: float = 1.0
@@ -66,6 +70,9 @@ class Settings:
         for path in (self.data, self.init_from):
             if path is not None and not _is_text(path):
                 raise InputError(f"the name {path!a} cannot be kept in {FILE}; rename it")
+        for name in (*(self.label or ()), *(self.categories or ()), *(self.drop or ())):
+            if not _is_text(name):
+                raise InputError(f"the column {name!a} cannot be kept in {FILE}; rename it")
         if self.num_iterations is not None and self.epochs is not None:
             raise InputError(
                 f"there are {self.num_iterations} iterations and {self.epochs} epochs; expected one of both"
@@ -74,6 +81,8 @@ class Settings:
             raise InputError("adam has no weight decay of its own; choose --optimizer adamw, or the penalty --lambd")
         if (self.step_every is not None) != (self.schedule == "step"):
             raise InputError("--schedule step and --step-every N go together: the rate falls every N steps")
+        if self.class_weight is not None and self.loss == "squared_error":
+            raise InputError("--class-weight is of classes, and --loss squared_error of amounts; expected one of both")
         if isinstance(self.class_weight, tuple):
             names = [name for name, _ in self.class_weight]
             twice = [name for name in names if names.count(name) > 1]
@@ -89,6 +98,11 @@ class Settings:
         if self.validation_fraction is not None:
             return self.validation_fraction
         return 0.2 if self.early_stopping is not None else 0.0
+
+    @property
+    def regression(self) -> bool | None:
+        """Whether labels are amounts; None: as the labels are."""
+        return None if self.loss is None else self.loss == "squared_error"
 
     @property
     def recorded_every(self) -> int | None:

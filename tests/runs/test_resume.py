@@ -15,9 +15,10 @@ from safetensors.numpy import load_file
 from jaxnet.cli import main
 
 from ..images import drawn_images, write_npz
+from ..tables import write_csv, write_regression
 
 
-# Seven kinds of run; each is ended again and again, by every signal, and has to end as the one that was not.
+# Eight kinds of run; each is ended again and again, by every signal, and has to end as the one that was not.
 OPTIONS = {
     "all examples, reduced": "--num-iterations 6000 --optimizer momentum --learning-rate 0.001",
     "batches from memory": "--num-iterations 6000 --batch-size 7 --standardise",
@@ -25,6 +26,7 @@ OPTIONS = {
     "dropout": "--num-iterations 6000 --batch-size 7 --keep-prob 0.8 --input-keep-prob 0.9 --lambd 0.1",
     "adam, cosine": "--num-iterations 6000 --batch-size 9 --optimizer adamw --schedule cosine --warm-up 500",
     "early stopping": "--num-iterations 6000 --early-stopping 90 --learning-rate 0.001 --validation-fraction 0.2",
+    "a table of amounts": "--num-iterations 6000 --batch-size 7 --optimizer adam --label price --categories rooms",
     "a feedback rule": "--num-iterations 6000 --batch-size 7 --feedback weight_mirror --record-every 50",
 }
 CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGKILL": -9, "SIGQUIT": -3}
@@ -85,6 +87,7 @@ def compiled(tmp_path_factory):
 def test_a_run_killed_repeatedly_ends_with_the_same_bits(tmp_path, kind, compiled):
     images, labels = drawn_images(24 if "reduced" in kind else 50)
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "killed"
+    data = write_csv(tmp_path / "a.csv") if "table" in kind else data
     new = [data, "--layers", 5, *OPTIONS[kind].split()]
     said = finish(start(kind, *new, "--out", tmp_path / "whole", cache=compiled))
     assert ("lossless" in said) == ("reduced" in kind)
@@ -112,12 +115,12 @@ def typed(*arguments) -> int:
     return main([str(argument) for argument in arguments])
 
 
-def interrupted_run(tmp_path, monkeypatch, *options):
+def interrupted_run(tmp_path, monkeypatch, *options, data=None):
     """A run that Ctrl-C ended after 300 of 500 steps, and its data."""
     from jaxnet import runs
 
     images, labels = drawn_images(40)
-    data, execute = write_npz(tmp_path / "a.npz", X=images, Y=labels), runs.execute
+    data, execute = data or write_npz(tmp_path / "a.npz", X=images, Y=labels), runs.execute
 
     def interrupted(run, history, hooks, *rest):
         def interrupt(progress):
@@ -155,6 +158,25 @@ def test_early_stopping_goes_on_with_its_patience_and_its_best(tmp_path, capsys,
     for name, value in load_file(tmp_path / "whole" / "model.safetensors").items():
         np.testing.assert_array_equal(load_file(out / "model.safetensors")[name], value)
     assert (out / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
+
+
+@pytest.mark.parametrize("kind", ["amounts", "a table"])
+def test_a_regression_goes_on_in_the_same_units(tmp_path, capsys, monkeypatch, kind):
+    options = ["--batch-size", 7, "--optimizer", "momentum", "--early-stopping", 50]
+    if kind == "a table":
+        data, options = write_csv(tmp_path / "a.csv"), [*options, "--label", "price", "--categories", "rooms"]
+    else:
+        data = write_regression(tmp_path / "a.npz", outputs=2)
+    _, out = interrupted_run(tmp_path, monkeypatch, *options, data=data)
+    assert typed("train", "--resume", "--out", out) == 0
+    assert typed("train", data, "--layers", 3, "--num-iterations", 500, "--out", tmp_path / "whole", *options) == 0
+    for name in ("model.safetensors", "history.csv"):
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    capsys.readouterr()
+    if kind == "a table":
+        data.write_text(data.read_text().replace("Rome", "Roma"))
+        assert typed("train", "--resume", "--out", out, "--num-iterations", 600) == 2
+        assert "has changed since" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("rule", ["weight_mirror", "direct_random_target"])

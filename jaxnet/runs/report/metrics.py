@@ -133,3 +133,22 @@ def cross_entropy(probabilities: Float[np.ndarray, "classes m"], labels: Int[np.
         return float("nan")
     with np.errstate(divide="ignore"):
         return float(-np.mean(np.log(probabilities[labels, np.arange(len(labels))].astype(float))))
+
+
+class Fit(NamedTuple):
+    """How far the predictions of one output are from its labels, in the units of the labels."""
+
+    r2: float  # 1 - (mean square error) / (variance of the labels): 0 for their mean, 1 where all are right
+    rmse: float  # the root of the mean square error
+    mean_absolute_error: float
+    spread: float  # the standard deviation of the labels, which is the rmse of always predicting their mean
+
+
+def fit_of(labels: Float[np.ndarray, " m"], predicted: Float[np.ndarray, " m"]) -> Fit:
+    """The measures of one output; NaN where there are no examples, and R^2 also where the labels do not vary."""
+    if len(labels) == 0:
+        return Fit(*[float("nan")] * 4)
+    error, spread = predicted - labels, float(np.std(labels))
+    rmse = float(np.sqrt(np.mean(error**2)))
+    r2 = 1 - (rmse / spread) ** 2 if spread > 0 else float("nan")
+    return Fit(r2, rmse, float(np.mean(np.abs(error))), spread)
