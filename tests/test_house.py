@@ -136,6 +136,7 @@ def test_only_the_outermost_steps_are_compiled():
         ("h5py", ["data.hdf5"]),
         ("skimage", ["data.arrays"]),
         ("grain", ["data.prefetch"]),
+        ("onnx", ["model.to_onnx"]),
         ("safetensors", ["storage.tensors"]),
         ("tensorboardX", ["runs.trackers"]),
         ("jinja2", ["runs.report.page"]),
