@@ -137,6 +137,7 @@ def test_only_the_outermost_steps_are_compiled():
         ("pyarrow", ["data.tables"]),
         ("skimage", ["data.arrays"]),
         ("grain", ["data.prefetch"]),
+        ("onnx", ["model.to_onnx"]),
         ("safetensors", ["storage.tensors"]),
         ("tensorboardX", ["runs.trackers"]),
         ("jinja2", ["runs.report.page"]),

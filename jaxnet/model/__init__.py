@@ -11,3 +11,4 @@ from .model import (
     save_model as save_model,
 )
 from .prediction import Estimate as Estimate, Failure as Failure, Prediction as Prediction
+from .to_onnx import about_onnx as about_onnx, check_onnx as check_onnx, save_onnx as save_onnx
