@@ -1,6 +1,7 @@
 """What `jaxnet train` does, as a library: a run, its settings, its folder and checkpoints, and what is drawn of it."""
 
 from .checkpoint import Checkpoints as Checkpoints
+from .defaults import Facts as Facts, defaults_for as defaults_for, facts_of as facts_of
 from .evaluation import class_probabilities as class_probabilities
 from .execution import execute as execute, kept as kept
 from .history import History as History, Row as Row
@@ -10,6 +11,7 @@ from .settings import (
     FILE as FILE,
     NAMES as NAMES,
     Settings as Settings,
+    read_chosen as read_chosen,
     read_config as read_config,
     read_run as read_run,
     write_settings as write_settings,
