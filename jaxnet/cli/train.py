@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 
 CHECKED_EXAMPLES = 64
-FALLING = {"constant": "", "cosine": " falling to 0", "step": " falling in steps"}
 
 
 def add(commands: Any) -> None:
@@ -352,8 +351,9 @@ def _print_plan(run: "Run", facts: dict[str, Any]) -> None:
         print(f"feedback  {settings.feedback.replace('_', ' ')}, recorded every {settings.recorded_every} steps")
     if run.basis.size is not None:
         print(f"          inputs reduced {dims[0]} -> {run.basis.size}, lossless")
-    rate = f"learning rate {settings.first_rate}{FALLING[settings.schedule]}"
-    print(f"training  {run.num_iterations} steps of {method}, {rate}, {batch}")
+    schedule = "" if settings.schedule == "constant" else f", {settings.schedule} schedule"
+    steps = f"{run.num_iterations} steps of {method}"
+    print(f"training  {steps}, learning rate {settings.first_rate}, {batch}{schedule}")
     chosen = [_option(name, getattr(settings, name)) for name in facts["chosen"]]
     if chosen:
         print(f"chosen    for these data, as it was not typed: {' '.join(chosen)}")

@@ -26,8 +26,8 @@ def execute(
     """Trains, from where `history` stands, and returns the parameters to keep: the best, or the last.
 
     After every chunk of steps `history` grows, also that of a run that fails, and each of `on_chunk` is called. A
-    checkpoint is made where `seconds` have passed since the last one, after the last step, and before the chunk with
-    it, from where a longer run goes on.
+    checkpoint is made where `seconds` have passed since the last one, after the last step, and where a longer run goes
+    on from.
     """
     state = first_state(run) if history.state is None else history.state
     if run.settings.early_stopping is not None and history.best_parameters is None:
@@ -71,13 +71,17 @@ def _recording(run: Run, history: History) -> Hook:
 
 
 def _saving(checkpoints: Checkpoints, run: Run, history: History, seconds: float) -> Hook:
-    """A checkpoint when `seconds` have passed since the last one, after the last step, and before its chunk."""
+    """A checkpoint when `seconds` have passed since the last one, and after the last step.
+
+    And before the last chunk, where a longer run would not pass through this one's end: see `restore`.
+    """
     saved_at = time.monotonic()
 
     def save_in_time(progress: Progress) -> None:
         nonlocal saved_at
-        is_due = progress.iteration + run.chunk >= run.num_iterations or is_over(history, run.settings)
-        if is_due or time.monotonic() - saved_at >= seconds:
+        left = run.num_iterations - progress.iteration
+        is_last = left == 0 or (left <= run.chunk and not ends_row(run.num_iterations))
+        if is_last or is_over(history, run.settings) or time.monotonic() - saved_at >= seconds:
             save(checkpoints, run, history)
             saved_at = time.monotonic()
 

@@ -57,7 +57,7 @@ def test_iterations_that_are_typed_win_over_epochs_in_a_file(tmp_path, data, cap
     (tmp_path / "a.toml").write_text("epochs = 30\nlayers = [2]\n")
     arguments = ["train", data, "--config", tmp_path / "a.toml", "--num-iterations", 7, "--out", tmp_path / "run"]
     assert typed(*arguments) == 0
-    assert "7 steps of gradient descent" in capsys.readouterr().out
+    assert "7 steps of adam" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_overwrite_takes_nothing_that_is_not_a_runs(tmp_path, data, capsys, bare
 
 def test_reduced_inputs_are_told_and_can_be_declined(tmp_path, data, capsys, monkeypatch):
     monkeypatch.setattr("jaxnet.training.in_memory.pays", lambda *_: True)
-    arguments = ["train", data, "--layers", "3", "--num-iterations", "20"]
+    arguments = ["train", data, "--layers", 3, "--num-iterations", 20, "--optimizer", "sgd", "--batch-size", "all"]
     assert typed(*arguments, "--out", tmp_path / "a") == 0
     assert re.search(r"^ +inputs reduced (\d+) -> \d+, lossless$", capsys.readouterr().out, re.M)
     assert typed(*arguments, "--out", tmp_path / "b", "--no-reduce") == 0
@@ -240,8 +240,8 @@ def three_classes(tmp_path):
 )
 def test_class_weights_are_told_kept_and_trained_with(tmp_path, data, capsys, words, weights, bare):
     source = three_classes(tmp_path)
-    arguments = ["--layers", 3, "--num-iterations", 20, "--out", tmp_path / "run"]
-    assert typed("train", source, "--class-weight", *words, *arguments) == 0
+    arguments = ["--layers", 3, "--num-iterations", 20, "--optimizer", "sgd", "--batch-size", "all"]
+    assert typed("train", source, "--class-weight", *words, *arguments, "--out", tmp_path / "run") == 0
     output = capsys.readouterr().out
     run = prepared(source, class_weight="balanced" if weights is None else (("a=b, c", 0.5), ("cat", 2.0)))
     counts = np.bincount(run.train.labels)
