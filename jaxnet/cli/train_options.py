@@ -246,7 +246,12 @@ def _class_weight_in_file(path: Path, value: Any) -> str | tuple[tuple[str, floa
 
 def _batch_size(text: str) -> int | str:
     """A whole number from 1, or `all`."""
-    return text if text == "all" else positive_int(text)
+    if text == "all":
+        return text
+    try:
+        return positive_int(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, or all") from None
 
 
 def _units(text: str) -> int:
