@@ -179,7 +179,7 @@ def read_chosen(path: Path) -> list[str]:
     """The options in a run's settings that were not typed but chosen from its data; of any other file, none."""
     run = _read_toml(path).get("run")
     chosen = run.get("chosen") if isinstance(run, dict) else None
-    return [name for name in chosen if name in NAMES] if isinstance(chosen, list) else []
+    return [name for name in chosen if isinstance(name, str)] if isinstance(chosen, list) else []
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
