@@ -11,6 +11,7 @@ from .assessment import (
     write_evaluation as write_evaluation,
 )
 from .checkpoint import Checkpoints as Checkpoints
+from .defaults import Facts as Facts, defaults_for as defaults_for, facts_of as facts_of
 from .execution import execute as execute, kept as kept
 from .history import History as History, Row as Row
 from .resume import restore as restore, save as save
@@ -19,6 +20,7 @@ from .settings import (
     FILE as FILE,
     NAMES as NAMES,
     Settings as Settings,
+    read_chosen as read_chosen,
     read_config as read_config,
     read_run as read_run,
     write_settings as write_settings,

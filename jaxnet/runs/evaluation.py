@@ -17,7 +17,8 @@ from ..weighting import weighted
 from .streaming import Columns, is_resident
 
 
-SAMPLE = 2048  # of training examples that are read from disk, so many are measured
+SAMPLE = 10_000  # of the training examples at most so many are measured; all would take longer than the steps
+STREAMED_SAMPLE = 2048  # of those that are read from disk
 SIGNALS_SAMPLE = 256
 
 Block: TypeAlias = tuple[jax.Array, jax.Array]  # X and Y
@@ -36,12 +37,11 @@ def measure(
 ) -> Callable[[Parameters], Measured]:
     """parameters -> training accuracy, watched cost and accuracy, ||dW_l|| and the share of dead units by layer.
 
-    Costs and gradients are those of the losses times the weights of the classes; accuracies count all examples alike.
-    Without classes R^2 is in the place of accuracies.
+    Costs and gradients are those of the losses times the weights of the classes; accuracies count all examples alike,
+    in training those of an evenly spaced sample where there are many. Without classes R^2 is in their place.
     """
     stay = is_resident(train.rows, dtype) and is_resident(watched.rows, dtype)
-    if not stay:
-        train = _sample(train, SAMPLE)
+    train = _sample(train, SAMPLE if stay else STREAMED_SAMPLE)
     X, Y = next(blocks(_sample(train, SIGNALS_SAMPLE), columns, classes, dtype))
 
     def part(examples: Examples) -> Callable[[], Iterable[Block]]:
