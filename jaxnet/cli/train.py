@@ -232,23 +232,27 @@ def _test_and_write(
 ) -> int:
     """All of it is written before any of it is printed: whoever reads may leave at the first line."""
     from .. import runs
+    from ..diagnosis import command
     from ..runs import folder as run_folder
 
     written = run_folder.write(folder, run, parameters, history)
     row = history.rows[history.best_row()] if run.settings.early_stopping else history.rows[-1]
     probabilities = run_folder.test_probabilities(run, parameters)
-    test_accuracy = float((probabilities.argmax(axis=0) == run.dataset.test.labels).mean())
+    predicted = probabilities.argmax(axis=0)
+    test_accuracy = float((predicted == run.dataset.test.labels).mean())
+    verdicts = runs.Watch(run).diagnosis(history, parameters, predicted).lines(command)
     stop.check()
     report = _check(run, parameters)
     stop.check()
     table = "" if report is None else str(report.table())
-    drawn = run_folder.draw(folder, run, parameters, history, probabilities, table)
+    drawn = run_folder.draw(folder, run, parameters, history, probabilities, table, verdicts)
     runs.write_settings(folder, run.settings, facts | {"finished": history.rows[-1].iteration})
     watched = "" if run.watched_name == "test" else f", {run.watched_name} {row.watched_accuracy:.4f}"
     if run.settings.early_stopping is not None:
         print(f"kept      the parameters of step {row.iteration}, where the validation cost was smallest")
     print(f"cost      {row.cost:.6f}")
     print(f"accuracy  train {row.train_accuracy:.4f}{watched}, test {test_accuracy:.4f}")
+    print("verdict   " + "\n          ".join(verdicts))
     if history.alignment and run.settings.layers:
         print(f"angles    {_angles(history.alignment[-1])}")
     if report is None:
@@ -339,9 +343,11 @@ def _train_with_progress(
     from tqdm import tqdm
 
     from .. import runs
+    from ..diagnosis import command, symptom_line
 
     batch = run.batch_size or len(run.train.labels)
     made = history.rows[-1].iteration if history.rows else 0
+    watch = runs.Watch(run)
     if options.tensorboard:
         log = runs.ScalarLog(folder / "tensorboard")
     else:
@@ -356,6 +362,8 @@ def _train_with_progress(
             row = history.rows[-1]
             bar.set_description(f"step {row.iteration}/{run.num_iterations}, cost {row.cost:.4f}", refresh=False)
             bar.update(row.iteration * batch - bar.n)
+            for symptom in watch.new_symptoms(history):
+                tqdm.write(f"jaxnet: {symptom_line(symptom, command)}", file=sys.stderr)
 
         hooks: list[Hook] = [show] if scalars is None else [show, _logging(scalars, run, history)]
         return runs.execute(run, history, hooks, checkpoints, options.checkpoint_every)

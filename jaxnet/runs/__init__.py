@@ -1,6 +1,7 @@
 """What `jaxnet train` does, as a library: a run, its settings, its folder and checkpoints, and what is drawn of it."""
 
 from .checkpoint import Checkpoints as Checkpoints
+from .diagnosing import Watch as Watch, row_symptoms as row_symptoms, setup_of as setup_of
 from .evaluation import class_probabilities as class_probabilities
 from .execution import execute as execute, kept as kept
 from .history import History as History, Row as Row

@@ -39,8 +39,8 @@ def measure(
     """
     stay = is_resident(train.rows, dtype) and is_resident(watched.rows, dtype)
     if not stay:
-        train = _sample(train, SAMPLE)
-    X, Y = next(blocks(_sample(train, SIGNALS_SAMPLE), columns, classes, dtype))
+        train = sample(train, SAMPLE)
+    X, Y = next(blocks(sample(train, SIGNALS_SAMPLE), columns, classes, dtype))
 
     def part(examples: Examples) -> Callable[[], Iterable[Block]]:
         if stay:
@@ -74,7 +74,7 @@ def class_probabilities(
     return np.concatenate([1 - AL, AL]) if len(AL) == 1 else AL
 
 
-def _sample(examples: Examples, most: int) -> Examples:
+def sample(examples: Examples, most: int) -> Examples:
     """At most so many, evenly spaced."""
     m = len(examples.labels)
     return examples if m <= most else examples.take(np.linspace(0, m - 1, most).astype(int))

@@ -31,6 +31,7 @@ class Record(NamedTuple):
     names: tuple[str, ...]  # of the test examples, or empty
     W1: np.ndarray  # (n_1, n_x)
     check: str  # the table of the cross-check, or empty
+    verdicts: tuple[str, ...] = ()  # what is right and wrong with the run, a sentence each
 
 
 def check_record(record: Record) -> None:
