@@ -34,7 +34,7 @@ from .layers import (
     linear_forward as linear_forward,
 )
 from .losses import Loss as Loss
-from .model import Model as Model, load_model as load_model, save_model as save_model
+from .model import Model as Model, average as average, load_model as load_model, save_model as save_model
 from .network import (
     L_model_backward as L_model_backward,
     L_model_forward as L_model_forward,
@@ -67,6 +67,7 @@ from .signals import (
     singular_values as singular_values,
 )
 from .training import (
+    Augmentation as Augmentation,
     L_layer_model as L_layer_model,
     NotFiniteError as NotFiniteError,
     Progress as Progress,

@@ -16,6 +16,7 @@ FEEDBACKS = (
     "weight_mirror",
     "direct_random_target",
 )
+FEATURES = ("hog",)
 LOSSES = ("binary_cross_entropy", "softmax_cross_entropy", "squared_error")
 INITS = ("he", "lecun", "xavier")
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     dataset = _load(settings, options.stop)
     if settings.data is not None:  # the run may be resumed in another folder
         settings = replace(settings, data=os.path.abspath(settings.data))
-    run = runs.prepare(dataset, settings, initial)
+    run = _prepare(dataset, settings, initial, options.stop)
     folder = run_folder.open_folder(options.out, options.overwrite)
     with run_folder.locked(folder), runs.Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
         run_folder.remove_checkpoints(folder)
@@ -109,7 +110,7 @@ def _resume(options: argparse.Namespace) -> int:
         )
     _set_precision(settings.dtype)
     dataset = _load_again(settings, facts["fingerprint"], folder, options.stop)
-    run = runs.prepare(dataset, settings, run_folder.read_initial(folder, facts))
+    run = _prepare(dataset, settings, run_folder.read_initial(folder, facts), options.stop)
     _check_longer(run, facts["steps"], folder)
     if finished is not None and run.num_iterations == facts["steps"]:  # in other words
         _say(done)
@@ -180,7 +181,9 @@ def _network_of(model: "Model") -> dict[str, Any]:
 
     said, _ = described(model)
     layers = tuple(said["layer_dims"][1:-1])
-    return {"layers": layers, "hidden": said["hidden"], "standardise": model.preprocessing.mean is not None}
+    features = said.get("features", {}).get("kind")
+    standardise = model.preprocessing.mean is not None
+    return {"layers": layers, "hidden": said["hidden"], "features": features, "standardise": standardise}
 
 
 def _set_precision(dtype: str | None) -> None:
@@ -286,20 +289,34 @@ def _load(settings: "Settings", stop: Stop) -> "Dataset":
     from ..data import load_dataset
 
     with tqdm(unit=" images", desc="decoding", delay=0.5, leave=False) as bar:
-
-        def show(done: int, total: int) -> None:
-            stop.check()
-            bar.total = total
-            bar.update(done - bar.n)
-
         return load_dataset(
             None if settings.data is None else Path(settings.data),
             test_fraction=settings.test_fraction,
             seed=settings.seed,
             size=settings.size,
             grey=settings.grey,
-            on_image=show,
+            on_image=_shown_on(bar, stop),
         )
+
+
+def _prepare(dataset: "Dataset", settings: "Settings", initial: "Model | None", stop: Stop) -> "Run":
+    from tqdm import tqdm
+
+    from .. import runs
+
+    with tqdm(unit=" images", desc="features", delay=0.5, leave=False) as bar:
+        return runs.prepare(dataset, settings, initial, _shown_on(bar, stop))
+
+
+def _shown_on(bar: Any, stop: Stop) -> Callable[[int, int], None]:
+    """Moves the bar while images are read, and ends that on Ctrl-C."""
+
+    def show(done: int, total: int) -> None:
+        stop.check()
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return show
 
 
 def _print_plan(run: "Run") -> None:
@@ -317,6 +334,12 @@ def _print_plan(run: "Run") -> None:
     _say(f"          {m} to train on, {watched}{held_out} to test on, of shape {shape}: {', '.join(dataset.classes)}")
     for note in dataset.notes:
         _say(f"          {note}")
+    if settings.features is not None:
+        print(f"features  {settings.features}, {dims[0]:,} for each image in the place of its pixels")
+    if settings.augment:
+        shift = getattr(run.config.augment, "shift", 0)
+        how = [*(["mirrored"] if settings.flip else []), *([f"moved by up to {shift} pixels"] if shift else [])]
+        print(f"augment   images are {' and '.join(how)} at random, anew in every step")
     print(f"network   {'-'.join(map(str, dims))}, {settings.hidden}, {head} output, {size:,} parameters")
     if run.by_class is not None:
         by_name = zip(map(printable, dataset.classes), run.by_class, strict=True)
@@ -383,6 +406,6 @@ def _check(run: "Run", parameters: "Parameters") -> "Report | None":
         return None
     m = len(run.train.labels)
     some = run.train.take(np.arange(0, m, -(-m // CHECKED_EXAMPLES)))
-    X = run.preprocessing.columns(some.rows[:], run.dtype)
+    X = run.all_columns(some.rows[:], run.dtype)
     Y = targets(some.labels, run.dataset.classes)
     return check_backward(X, Y, parameters, run.network.by_backprop, thorough=False)

@@ -12,6 +12,7 @@ from ..errors import InputError
 from .options import (
     ACTIVATIONS,
     DTYPES,
+    FEATURES,
     FEEDBACKS,
     INITS,
     OPTIMIZERS,
@@ -28,7 +29,7 @@ from .options import (
 
 # NAME=W. A name may hold commas and equals signs: only a comma after a number ends a pair.
 PAIR = re.compile(r"(.+?)=([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?=,)|[^=,]*$)(?:,|$)", re.IGNORECASE)
-FLAGS = ("grey", "standardise", "reduce")
+FLAGS = ("grey", "standardise", "augment", "flip", "reduce")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -57,8 +58,14 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         metavar="F",
     )
     option(
+        "features",
+        "what the network sees in the place of pixels: hog, histograms of oriented gradients (needs scikit-image)",
+        choices=FEATURES,
+    )
+    option(
         "standardise",
-        "subtract each input's mean and divide by its standard deviation, of the training examples",
+        "subtract each input's mean and divide by its standard deviation, of the training examples (default: with "
+        "--features)",
         action=argparse.BooleanOptionalAction,
     )
     group = parser.add_argument_group("network")
@@ -73,6 +80,13 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     option("keep-prob", "dropout keeps hidden units with this probability (default: 1)", type=probability, metavar="P")
     option("input-keep-prob", "and inputs with this one (default: 1)", type=probability, metavar="P")
+    option(
+        "augment",
+        "mirror and move the images of every step at random, by up to a sixteenth of their side; with --features, "
+        "mirror them",
+        action=argparse.BooleanOptionalAction,
+    )
+    option("flip", "with --augment: mirror images (default: yes)", action=argparse.BooleanOptionalAction)
     group = parser.add_argument_group("training")
     option("optimizer", "default: sgd", choices=OPTIMIZERS)
     option("learning-rate", "default: 0.0075; 0.001 with adam and adamw", type=positive_float, metavar="A")

@@ -15,12 +15,12 @@ from ..errors import InputError
 from ..parameters import FrozenDict, layer_dims
 from ..storage import LISTED, read_npz, tensors
 from .export import SETTINGS, channels_first_order, of_a_known_type
-from .model import STATISTICS, Model, described, model_of
+from .model import FEATURES, STATISTICS, Model, described, model_of
 
 
 NAME = re.compile(r"(?:(?P<module>.*)\.)?(?P<kind>weight|bias)|(?P<letter>[Wb])(?P<number>\d+)", re.DOTALL)
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
-READ = (*SETTINGS, "channels_first", *STATISTICS)
+READ = (*SETTINGS, FEATURES, "channels_first", *STATISTICS)
 
 
 def load_torch(
@@ -68,6 +68,8 @@ def load_torch(
         model = model_of(settings, parameters | _statistics(stored))
         if type(settings["channels_first"]) is not bool:
             raise InputError(f"channels_first says {settings['channels_first']!r:.99}; expected true or false")
+        if settings["channels_first"] and model.preprocessing.features is not None:
+            raise InputError("channels_first is about pixels, but the inputs of the network are features")
         if settings["channels_first"]:
             model = _channels_last(model)
         if preprocessing is not None:
@@ -102,7 +104,7 @@ def _channels_last(model: Model) -> Model:
     order = np.argsort(channels_first_order(model.input_shape))
     preprocessing = model.preprocessing
     if preprocessing.mean is not None and preprocessing.std is not None:
-        preprocessing = Preprocessing(preprocessing.pixel_scale, preprocessing.mean[order], preprocessing.std[order])
+        preprocessing = preprocessing._replace(mean=preprocessing.mean[order], std=preprocessing.std[order])
     parameters = FrozenDict(model.parameters) | {"W1": model.parameters["W1"][:, order]}
     return model._replace(parameters=parameters, preprocessing=preprocessing)
 
@@ -187,4 +189,9 @@ def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     arrays = read_npz(path)
     stored = {name: arrays.pop(name).tolist() for name in READ if name in arrays}
     arrays.pop("layer_dims", None)  # the arrays say the same
+    if FEATURES in stored:
+        try:
+            stored[FEATURES] = json.loads(stored[FEATURES])
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InputError(f"{path}: its {FEATURES} cannot be read: {error}") from error
     return arrays, stored

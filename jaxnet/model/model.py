@@ -14,7 +14,7 @@ import numpy as np
 
 from ..activations import ACTIVATIONS, STRAIGHT_THROUGH
 from ..checks import check_parameters
-from ..data import Preprocessing
+from ..data import Hog, Preprocessing
 from ..errors import InputError
 from ..losses import LOSSES
 from ..network import Network
@@ -23,10 +23,12 @@ from ..storage import durable, tensors
 from ..types import Parameters
 
 
-FORMAT = 2  # increased when an older jaxnet could not read the file correctly
-PLAIN_FORMAT = 1  # for files without STATISTICS, which every jaxnet reads
+FORMAT = 3  # increased when an older jaxnet could not read the file correctly: now for files with FEATURES
+STANDARDISED_FORMAT = 2  # for files with STATISTICS
+PLAIN_FORMAT = 1  # for files with neither, which every jaxnet reads
 SMALLEST, LARGEST = (float(x) for x in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 STATISTICS = ("input_mean", "input_std")  # tensors beside the parameters, where inputs are standardised
+FEATURES = "features"  # in the settings, where inputs are features of images: their kind, and its parameters
 
 
 class Model(NamedTuple):
@@ -63,11 +65,18 @@ def save_model(path: str | os.PathLike, model: Model) -> None:
     """
     settings, arrays = described(model)
     settings = {
-        "jaxnet_format": FORMAT if set(STATISTICS) & set(arrays) else PLAIN_FORMAT,
+        "jaxnet_format": _format_of(settings, arrays),
         "jaxnet_version": version("jaxnet"),
         **settings,
     }
     replace_file(path, tensors.encode(arrays, {name: json.dumps(value) for name, value in settings.items()}))
+
+
+def _format_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> int:
+    """The smallest that an older jaxnet reads correctly, or refuses."""
+    if FEATURES in settings:
+        return FORMAT
+    return STANDARDISED_FORMAT if set(STATISTICS) & set(arrays) else PLAIN_FORMAT
 
 
 def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -89,6 +98,14 @@ def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "classes": list(model.classes),
         "scale": model.preprocessing.pixel_scale,
     }
+    features = model.preprocessing.features
+    if features is not None:
+        if not isinstance(features, Hog) or features.input_shape != tuple(model.input_shape):
+            raise InputError(
+                f"the features of the model are {features!r:.99}; expected those of its input_shape, "
+                f"{tuple(model.input_shape)}, such as jaxnet.data.hog_of({tuple(model.input_shape)})"
+            )
+        settings[FEATURES] = {"kind": "hog", "cells": list(features.cells), "orientations": features.orientations}
     arrays = {name: np.ascontiguousarray(value) for name, value in model.parameters.items()}
     for name, value in zip(STATISTICS, (model.preprocessing.mean, model.preprocessing.std), strict=True):
         if value is not None:
@@ -128,8 +145,10 @@ def load_model(path: str | os.PathLike) -> Model:
         raise InputError(f"{path} is a safetensors file, but not a model of jaxnet: its metadata has no jaxnet_format")
     try:
         settings = _settings(metadata)
-        if settings["jaxnet_format"] > PLAIN_FORMAT and not set(STATISTICS) <= set(arrays):
+        if settings["jaxnet_format"] == STANDARDISED_FORMAT and not set(STATISTICS) <= set(arrays):
             raise InputError(f"it has format {settings['jaxnet_format']}, but not both of {' and '.join(STATISTICS)}")
+        if settings["jaxnet_format"] < FORMAT and FEATURES in settings:
+            raise InputError(f"it has format {settings['jaxnet_format']}, in which models have no {FEATURES}")
         return model_of(settings, arrays)
     except InputError as error:
         raise InputError(f"{path}: {error!s:.999}") from error
@@ -163,20 +182,34 @@ def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> M
             raise InputError(f"{name} is {value.dtype} or has entries that are not finite; expected finite floats")
     # `jnp.asarray` would compile a program for every shape.
     parameters = FrozenDict({name: jax.device_put(array) for name, array in given.items()})
-    shape, classes = settings["input_shape"], settings["classes"]
-    is_shape = isinstance(shape, list) and len(shape) in (1, 2, 3) and all(type(n) is int and n > 0 for n in shape)
-    if not is_shape or math.prod(shape) != dims[0] or shape[2:] not in ([], [3]):
-        raise InputError(
-            f"input_shape says {shape!r:.99}; expected (n_x,), (height, width) or (height, width, 3), "
-            f"n_x = {dims[0]} in all"
-        )
+    shape, features = _inputs(settings, dims[0])
+    classes = settings["classes"]
     is_names = isinstance(classes, list) and all(isinstance(name, str) and name.isprintable() for name in classes)
     if not is_names or len(classes) != max(2, dims[-1]) or len(set(classes)) < len(classes):
         raise InputError(f"classes says {classes!r:.99}; expected {max(2, dims[-1])} printable names, all different")
     if not isinstance(settings["hidden"], str) or not isinstance(settings["loss"], str):
         raise InputError("hidden and loss are not names")
     network = Network(settings["hidden"], settings["loss"])
-    return Model(parameters, network, tuple(shape), tuple(classes), _preprocessing(settings["scale"], arrays, dims[0]))
+    preprocessing = _preprocessing(settings["scale"], arrays, dims[0])._replace(features=features)
+    return Model(parameters, network, shape, tuple(classes), preprocessing)
+
+
+def _inputs(settings: Mapping[str, Any], n_x: int) -> tuple[tuple[int, ...], Hog | None]:
+    """The shape of an example, and the features that are made of it, if any: n_x inputs."""
+    shape, given, inputs = settings["input_shape"], settings.get(FEATURES), "n_x"
+    is_shape = isinstance(shape, list) and len(shape) in (1, 2, 3) and all(type(n) is int and n > 0 for n in shape)
+    features = None
+    if given is not None:
+        if not isinstance(given, dict) or set(given) != {"kind", "cells", "orientations"} or given["kind"] != "hog":
+            raise InputError(f"{FEATURES} says {given!r:.99}; expected the kind hog, its cells and its orientations")
+        features, inputs = Hog(settings["input_shape"], given["cells"], given["orientations"]), "features"
+    size = None if not is_shape else math.prod(shape) if features is None else features.size
+    if size != n_x or shape[2:] not in ([], [3]):
+        raise InputError(
+            f"input_shape says {shape!r:.99}; expected (n_x,), (height, width) or (height, width, 3), "
+            f"{inputs} = {n_x} in all"
+        )
+    return tuple(shape), features
 
 
 def _preprocessing(scale: Any, arrays: Mapping[str, np.ndarray], n_x: int) -> Preprocessing:
@@ -195,7 +228,7 @@ def _preprocessing(scale: Any, arrays: Mapping[str, np.ndarray], n_x: int) -> Pr
             )
     if statistics[1].min() < SMALLEST:
         raise InputError(f"the smallest entry of input_std is {statistics[1].min()}; expected positive ones")
-    return Preprocessing(float(scale), *statistics)
+    return Preprocessing(float(scale), statistics[0], statistics[1])
 
 
 def _name_of(member: Any, table: dict[str, Any], kind: str) -> str:

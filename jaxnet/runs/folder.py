@@ -106,7 +106,7 @@ def _write_table(path: Path, header: list[str], rows: Iterable[Sequence[float]])
 
 def test_probabilities(run: Run, parameters: Parameters) -> np.ndarray:
     """(classes, m) for the test examples."""
-    parts = blocks(run.dataset.test, run.preprocessing.columns, run.dataset.classes, run.dtype)
+    parts = blocks(run.seen.test, run.all_columns, run.dataset.classes, run.dtype)
     return np.concatenate([class_probabilities(X, parameters, run.network) for X, _ in parts], axis=1)
 
 
@@ -199,7 +199,7 @@ def draw(
         history=history.columns(),
         watched=run.watched_name,
         classes=dataset.classes,
-        input_shape=dataset.input_shape,
+        input_shape=dataset.input_shape if run.preprocessing.features is None else (parameters["W1"].shape[1],),
         labels=labels,
         probabilities=probabilities,
         images=images,

@@ -9,6 +9,7 @@ from ..parameters import FrozenDict
 
 REMEDIES = {
     "input_shape": "bring data of that shape; --size and --grey decode images to it",
+    "features": "pass its --features",
     "classes": "bring data with the same classes in the same order",
     "layer_dims": "pass --layers as the model has them",
     "hidden": "pass its --hidden",
@@ -23,9 +24,10 @@ def first_parameters(initial: Model, drawn: Model) -> FrozenDict:
     """
     got, expected = described(initial)[0], described(drawn)[0]
     for name, remedy in REMEDIES.items():
-        if got[name] != expected[name]:
+        if got.get(name) != expected.get(name):
             raise InputError(
-                f"the model of --init-from has {name} {got[name]!s:.300}, and the run {expected[name]!s:.300}; {remedy}"
+                f"the model of --init-from has {name} {got.get(name)!s:.300}, and the run "
+                f"{expected.get(name)!s:.300}; {remedy}"
             )
     is_standardised, shall_be = (model.preprocessing.mean is not None for model in (initial, drawn))
     if is_standardised != shall_be:

@@ -1,7 +1,7 @@
 """A run: a dataset, a network and the steps to make."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
-from ..data import Dataset, Examples, Preprocessing, fit_preprocessing, held_out
+from ..data import Dataset, Examples, Preprocessing, fit_preprocessing, held_out, hog_of
 from ..model import Model
 from ..network import Network
 from ..parameters import FrozenDict, initialize_parameters_deep
@@ -19,6 +19,7 @@ from ..training import (
     ALL_INPUTS,
     InputBasis,
     StepConfig,
+    TwoViews,
     check_memory,
     check_regularization,
     check_schedule,
@@ -29,6 +30,7 @@ from ..types import AnyArray, Parameters
 from ..update import TrainState
 from ..weighting import class_weights
 from .initial import first_parameters
+from .seen import Seen, augmentation_of, seen_examples
 from .settings import Settings, make_optimizer
 from .streaming import is_resident
 
@@ -51,11 +53,10 @@ class Start(NamedTuple):
 class Run:
     """A network about to be trained."""
 
-    dataset: Dataset
+    dataset: Dataset  # as it was loaded
     settings: Settings
     preprocessing: Preprocessing
-    train: Examples
-    watched: Examples  # the validation examples, or, where there are none, the test's
+    seen: Seen  # by the network; the watched examples are the validation's, or, where there are none, the test's
     watched_name: str
     config: StepConfig
     first: TrainState  # in all inputs
@@ -80,9 +81,23 @@ class Run:
         """The same run without a reduction of the inputs."""
         return dataclasses.replace(self, start=Start(None, self.first, ALL_INPUTS))
 
+    @property
+    def train(self) -> Examples:
+        """The training examples, as the network sees them."""
+        return self.seen.train
+
+    @property
+    def watched(self) -> Examples:
+        """Those that are measured after every chunk."""
+        return self.seen.watched
+
+    def all_columns(self, rows: Any, dtype: str) -> AnyArray:
+        """Rows of examples as all inputs of the network."""
+        return self.preprocessing.without_features.columns(rows, dtype)
+
     def columns(self, rows: Any, dtype: str) -> AnyArray:
         """Rows of examples as the inputs that the steps are made in."""
-        return self.basis.columns(self.preprocessing.columns(rows, dtype))
+        return self.basis.columns(self.all_columns(rows, dtype))
 
     @property
     def dtype(self) -> str:
@@ -105,12 +120,23 @@ def storage_dtype(dtype: str) -> str:
     return "float64" if dtype == "float64" else "float32"
 
 
-def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) -> Run:
+def prepare(
+    dataset: Dataset,
+    settings: Settings,
+    initial: Model | None = None,
+    on_image: Callable[[int, int], None] | None = None,
+) -> Run:
     """The network for a dataset, drawn from the seed: one sigmoid for two classes, softmax for more.
 
-    With `initial` the run starts from its parameters, and keeps its preprocessing of the inputs.
+    With `initial` the run starts from its parameters, and keeps its preprocessing of the inputs. While features are
+    made, `on_image(done, total)` is called.
     """
     train, watched, watched_name = _divided(dataset, settings)
+    augment = augmentation_of(settings, dataset)
+    plain = Preprocessing(features=None if settings.features is None else hog_of(dataset.input_shape))
+    mirrored = isinstance(augment, TwoViews)
+    seen = seen_examples(train, watched, dataset.test, plain, mirrored, on_image)
+    train = seen.train
     m, n_x = train.rows.shape
     outputs, loss = (1, "binary_cross_entropy")
     if len(dataset.classes) > 2:
@@ -123,24 +149,25 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) 
     check_regularization(settings.lambd, settings.keep_prob, settings.input_keep_prob, key)
     steps, batch_size = _schedule(settings, m, stays)
     check_schedule(m, steps, batch_size, key)
-    preprocessing = fit_preprocessing(train.rows) if settings.standardise else Preprocessing()
+    preprocessing = fit_preprocessing(train.rows) if settings.standardised else plain
+    preprocessing = preprocessing._replace(features=plain.features)
     network = Network(settings.hidden, loss, settings.feedback)
     if initial is not None:
         drawn = Model(parameters, network.by_backprop, dataset.input_shape, dataset.classes, preprocessing)
         parameters, preprocessing = first_parameters(initial, drawn), initial.preprocessing
     config = _config(settings, network, make_optimizer(settings, steps), m)
+    config = dataclasses.replace(config, augment=augment)
     first = TrainState(parameters, B=first_feedback(parameters, network, key), step=np.zeros((), np.int32))
     start = Start(None, first, ALL_INPUTS)
     if settings.reduce and stays:
-        X = preprocessing.columns(train.rows[:], dtype)
+        X = preprocessing.without_features.columns(train.rows[:], dtype)
         reduced = Start(*in_fewest_inputs(X, first, config, batch_size or m, steps))
         start = start if reduced.basis is ALL_INPUTS else reduced
     return Run(
         dataset=dataset,
         settings=settings,
         preprocessing=preprocessing,
-        train=train,
-        watched=watched,
+        seen=seen,
         watched_name=watched_name,
         config=config,
         first=first,

@@ -35,13 +35,16 @@ class Settings:
     grey: bool = False
     test_fraction: float = 0.25
     validation_fraction: float | None = None
-    standardise: bool = False
+    features: str | None = None  # "hog"
+    standardise: bool | None = None
     layers: tuple[int, ...] = (20, 7, 5)
     hidden: str = "relu"
     init: str = "he"
     feedback: str = "backprop"
     keep_prob: float = 1.0
     input_keep_prob: float = 1.0
+    augment: bool = False
+    flip: bool = True
     optimizer: str = "sgd"
     learning_rate: float | None = None
     schedule: str = "constant"
@@ -73,6 +76,13 @@ class Settings:
             raise InputError("adam has no weight decay of its own; choose --optimizer adamw, or the penalty --lambd")
         if (self.step_every is not None) != (self.schedule == "step"):
             raise InputError("--schedule step and --step-every N go together: the rate falls every N steps")
+        if not self.flip and not self.augment:
+            raise InputError("--no-flip is about --augment; pass both or neither")
+        if not self.flip and self.features is not None:
+            raise InputError(
+                f"--augment with --features {self.features} takes the features of mirror images, and moves none; leave "
+                "out --no-flip, or one of the two"
+            )
         if isinstance(self.class_weight, tuple):
             names = [name for name, _ in self.class_weight]
             twice = [name for name in names if names.count(name) > 1]
@@ -88,6 +98,11 @@ class Settings:
         if self.validation_fraction is not None:
             return self.validation_fraction
         return 0.2 if self.early_stopping is not None else 0.0
+
+    @property
+    def standardised(self) -> bool:
+        """Whether inputs are standardised: by default, features."""
+        return self.features is not None if self.standardise is None else self.standardise
 
     @property
     def recorded_every(self) -> int | None:

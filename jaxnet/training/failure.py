@@ -52,12 +52,12 @@ def failure_of(
     first: TrainState,
     rows: AnyArray,
     Y_rows: AnyArray,
-    batches: jax.Array | None,
     network: Network,
-    masks: Callable[[TrainState, AnyArray], Masks],
+    given: Callable[[int, TrainState], tuple[AnyArray, Masks]],
 ) -> NotFiniteError:
     """The first cost or parameter that is not finite in the steps of a scan that failed.
 
+    `given(i, state)` are the X and the masks of step i, and `rows` all examples as predictions see them.
     The parameters to keep are those after the last useful step before it, in this scan or in `steps_before`, or those
     of the state that the run began with.
     """
@@ -66,8 +66,8 @@ def failure_of(
     for i, (state, J, after) in enumerate(steps):
         begin = state if i == 0 else begin
         if not np.isfinite(J):
-            X = rows.T if batches is None else rows[batches[i]].T
-            layer, culprit = first_not_finite_signal(X, state.parameters, network, masks(state, X))
+            X, masks = given(i, state)
+            layer, culprit = first_not_finite_signal(X, state.parameters, network, masks)
             break
         costly = [*costly[-RECENT:], state]
         bad = _first_bad(after)
