@@ -39,6 +39,7 @@ from .model import (
     Estimate as Estimate,
     Model as Model,
     Prediction as Prediction,
+    average as average,
     load_model as load_model,
     save_model as save_model,
 )
@@ -75,6 +76,7 @@ from .signals import (
     singular_values as singular_values,
 )
 from .training import (
+    Augmentation as Augmentation,
     L_layer_model as L_layer_model,
     NotFiniteError as NotFiniteError,
     Progress as Progress,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..text import printable
-from .decoding import decoding_bar
+from .image_bar import image_bar
 from .options import DONE
 from .output import add_output, check_output
 from .train_options import settings_of
@@ -79,7 +79,7 @@ def _data(options: argparse.Namespace, model: "Model") -> tuple["Dataset", bool]
         if known is None:
             raise InputError(f"{options.model} is not the folder of a run, whose data are known; expected DATA")
         path = None if known[0].data is None else Path(known[0].data)
-    with decoding_bar(options.stop) as show:
+    with image_bar(options.stop, "decoding") as show:
         dataset = load_for(model, path, on_image=show)
     if known is None or len(dataset.test.labels):
         return dataset, False

@@ -22,6 +22,7 @@ from .examples import (
     held_out as held_out,
     targets as targets,
 )
+from .features import Hog as Hog, hog_of as hog_of
 from .folders import SUFFIXES as SUFFIXES, is_of_the_system as is_of_the_system
 from .images import (
     image_name as image_name,
