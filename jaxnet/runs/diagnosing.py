@@ -8,11 +8,11 @@ import numpy as np
 
 from ..data import targets
 from ..diagnosis import (
+    Accuracy,
     Diagnosis,
     Evidence,
     Setup,
     Symptom,
-    Tested,
     compared_with_guessing,
     constant_cost,
     dead,
@@ -79,10 +79,9 @@ class Watch:
 
     def new_symptoms(self, history: History) -> tuple[Symptom, ...]:
         """What has been wrong since the last rows, and was not returned before: it is too late for it at the end."""
-        found = [
-            *row_symptoms(history.columns(), self._setup, history.costs[0], IN_SUCCESSION),
-            *self._vanishing(history),
-        ]
+        found = row_symptoms(history.columns(), self._setup, history.costs[0], IN_SUCCESSION)
+        if all(symptom.code != "dead" for symptom in found):  # which would be the reason
+            found += self._vanishing(history)
         new = tuple(symptom for symptom in found if symptom.code not in self._said)
         self._said |= {symptom.code for symptom in new}
         return new
@@ -94,7 +93,7 @@ class Watch:
         train, test, classes = run.train.labels, run.dataset.test.labels, len(run.dataset.classes)
         counts = np.bincount(train, minlength=classes)
         m, last = len(train), rows[-1]
-        trained = Tested(last.train_accuracy, float(counts.max() / m), *wilson_interval(last.train_accuracy * m, m))
+        trained = Accuracy(last.train_accuracy, float(counts.max() / m), *wilson_interval(last.train_accuracy * m, m))
         weighted = None if run.by_class is None else compared_with_guessing(predicted, test, counts, run.by_class)
         seen = Evidence(
             history.costs[: last.iteration],
