@@ -34,18 +34,18 @@ def compared_with_guessing(
     labels: Int[np.ndarray, " m"],
     train_counts: Int[np.ndarray, " classes"],
     by_class: Float[np.ndarray, " classes"] | None = None,
-) -> Accuracy:
+) -> Accuracy | None:
     """The share of right answers, its Wilson interval, and the share that one answer to all of them gets.
 
     The answer is the class most frequent in training: of the test, a guesser has not seen how frequent classes are. But
     where the network gives one answer to all examples, it is that one. With weights `by_class` every example counts as
     much as its class, and the interval is that of as many equal examples as have the same variance: Kish 1965,
-    (sum w)^2 / sum w^2.
+    (sum w)^2 / sum w^2. None where no example counts.
     """
     weight = np.ones(len(labels)) if by_class is None else np.asarray(by_class, float)[labels]
     total = float(weight.sum())
     if total == 0:
-        return Accuracy(float("nan"), float("nan"), 0.0, 1.0)
+        return None
     counts = np.asarray(train_counts, float) * (1 if by_class is None else by_class)
     answer = predicted[0] if (predicted == predicted[0]).all() else counts.argmax()
     accuracy = float(weight[predicted == labels].sum()) / total

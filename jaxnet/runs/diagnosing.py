@@ -35,7 +35,8 @@ from .run import Run
 from .settings import Settings
 
 
-IN_SUCCESSION = 2  # rows of the history that have to agree before a run is interrupted by a warning
+IN_SUCCESSION = 2  # rows of the history that have to agree before there is a warning on the way
+_signal_sizes = jax.jit(signal_sizes)
 
 
 def setup_of(settings: Settings, steps: int | None = None) -> Setup:
@@ -46,7 +47,7 @@ def setup_of(settings: Settings, steps: int | None = None) -> Setup:
         schedule=settings.schedule,
         init=settings.init if settings.init_from is None else None,
         hidden=settings.hidden,
-        standardise=settings.standardise,
+        standardise=settings.standardise if settings.init_from is None else None,
         keep_prob=settings.keep_prob if settings.layers else None,
         lambd=settings.lambd,
         weight_decay=settings.weight_decay,
@@ -122,7 +123,8 @@ class Watch:
         return constant_cost(targets(run.train.labels, run.dataset.classes), run.network.loss, weight)
 
     def _penalty(self, parameters: Parameters) -> float:
-        return float(l2_cost(parameters, self._run.settings.lambd, len(self._run.train.labels)))
+        lambd = self._run.settings.lambd
+        return float(l2_cost(parameters, lambd, len(self._run.train.labels))) if lambd else 0.0
 
     @property
     def _can_vanish(self) -> bool:
@@ -146,5 +148,5 @@ class Watch:
         some = sample(run.train, SIGNALS_SAMPLE)
         X = run.preprocessing.columns(some.rows[:], run.dtype)
         Y = targets(some.labels, run.dataset.classes, run.dtype)
-        sizes = jax.device_get(jax.jit(signal_sizes)(X, Y, parameters, run.network.by_backprop))
+        sizes = jax.device_get(_signal_sizes(X, Y, parameters, run.network.by_backprop))
         return vanishing(sizes, float(root_mean_square(X)), layer_dims(parameters), run.network, self._setup)

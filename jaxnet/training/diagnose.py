@@ -132,14 +132,14 @@ def _tested(
     network: Network,
     counts: Int[np.ndarray, " classes"],
     by_class: Float[np.ndarray, " classes"] | None,
-) -> dict[str, Accuracy]:
+) -> dict[str, Accuracy | None]:
     """The test's part of the evidence."""
     check_data(X, Y, parameters, network)
     AL, _ = L_model_forward(X, parameters, network)
     labels = _classes(as_targets(Y, AL, network.loss), network)
     if labels is None:
         raise InputError("Y_test has labels that name no single class, unlike Y; expected hard ones")
-    tested = {"tested": compared_with_guessing(_decided(AL), labels, counts)}
+    tested: dict[str, Accuracy | None] = {"tested": compared_with_guessing(_decided(AL), labels, counts)}
     return (
         tested
         if by_class is None

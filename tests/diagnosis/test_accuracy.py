@@ -1,7 +1,5 @@
 """Accuracies beside guessing: which can be told from it, and which do not hold for the test."""
 
-import math
-
 import numpy as np
 import pytest
 
@@ -60,13 +58,13 @@ def test_guessing_knows_the_frequencies_of_training_only():
     labels = np.array([1] * 33 + [0] * 17)
     predicted = np.where(np.arange(50) < 38, labels, 1 - labels)
     found = compared_with_guessing(predicted, labels, np.array([137, 72]))
-    assert found.value == 0.76 and found.guessing == 0.34 and not found.is_guessing
+    assert found is not None and found.value == 0.76 and found.guessing == 0.34 and not found.is_guessing
 
 
 def test_one_answer_to_everything_is_guessing():
     labels = np.array([1] * 33 + [0] * 17)
     found = compared_with_guessing(np.ones(50, int), labels, np.array([137, 72]))
-    assert found.value == found.guessing == 0.66 and found.is_guessing
+    assert found is not None and found.value == found.guessing == 0.66 and found.is_guessing
 
 
 def test_weights_of_classes_weight_the_test():
@@ -75,13 +73,19 @@ def test_weights_of_classes_weight_the_test():
     predicted = labels.copy()
     predicted[[*range(19), 199]] ^= 1
     counts, by_class = np.array([950, 50]), np.array([100 / 190, 10.0])
-    assert compared_with_guessing(predicted, labels, counts).is_guessing
+    plain = compared_with_guessing(predicted, labels, counts)
+    assert plain is not None and plain.is_guessing
     found = compared_with_guessing(predicted, labels, counts, by_class)
-    assert found.value == pytest.approx(0.9) and found.guessing == pytest.approx(0.5) and not found.is_guessing
-    equal = compared_with_guessing(predicted, labels, counts, np.ones(2))
-    assert equal == compared_with_guessing(predicted, labels, counts)
+    assert (
+        found is not None
+        and found.value == pytest.approx(0.9)
+        and found.guessing == pytest.approx(0.5)
+        and not found.is_guessing
+    )
+    assert compared_with_guessing(predicted, labels, counts, np.ones(2)) == plain
 
 
-def test_a_test_of_classes_without_weight_says_nothing():
-    found = compared_with_guessing(np.zeros(3, int), np.zeros(3, int), np.array([1, 1]), np.array([0.0, 1.0]))
-    assert math.isnan(found.value) and not found.is_guessing and guessing(found) is None
+@pytest.mark.parametrize("m, by_class", [(3, np.array([0.0, 1.0])), (0, None)])
+def test_a_test_in_which_nothing_counts_says_nothing(m, by_class):
+    nothing = np.zeros(m, int)
+    assert compared_with_guessing(nothing, nothing, np.array([1, 1]), by_class) is None

@@ -9,6 +9,7 @@ from jaxnet import runs
 from jaxnet.cli import main
 from jaxnet.data import load_dataset
 from jaxnet.diagnosis import Setup
+from jaxnet.runs import folder as run_folder
 from jaxnet.runs.folder import read_history
 
 from ..images import drawn_images, write_npz
@@ -30,7 +31,7 @@ def watched(data, **chosen):
     run = runs.prepare(load_dataset(data, test_fraction=0.25, seed=1), settings)
     history, watch, seen = runs.History(), runs.Watch(run), []
     parameters = runs.execute(run, history, [lambda progress: seen.append(watch.new_symptoms(history)) or None])
-    predicted = runs.folder.test_probabilities(run, parameters).argmax(axis=0)
+    predicted = run_folder.test_probabilities(run, parameters).argmax(axis=0)
     return history, seen, watch.diagnosis(history, parameters, predicted)
 
 

@@ -1,5 +1,7 @@
 """`diagnose` and `trained.diagnosis`: nothing of a healthy training, and what ails made sick ones."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +18,7 @@ Y, Y_test = X[:1] * X[1:] > 0, X_test[:1] * X_test[1:] > 0
 NOISE, NOISE_test = (jax.random.bernoulli(jax.random.key(i), 0.5, (1, 100)) for i in (8, 9))
 
 
-def trained(X=X, Y=Y, dims=(2, 16, 1), rate=0.2, num_iterations=1500, init="he", network=COURSE, **options):
+def trained(X=X, Y=Y, dims=(2, 16, 1), rate=0.2, num_iterations=1500, init: Any = "he", network=COURSE, **options):
     parameters = jaxnet.initialize_parameters_deep(dims, key=jax.random.key(1), init=init)
     return jaxnet.train(
         X, Y, parameters, num_iterations=num_iterations, optimizer=optax.sgd(rate), network=network, **options
