@@ -18,7 +18,7 @@ from .crosscheck import (
     good_point as good_point,
 )
 from .data import Preprocessing as Preprocessing, read_image as read_image
-from .diagnosis import Diagnosis as Diagnosis, Remedy as Remedy, Symptom as Symptom, Tested as Tested
+from .diagnosis import Accuracy as Accuracy, Diagnosis as Diagnosis, Remedy as Remedy, Symptom as Symptom
 from .errors import InputError as InputError
 from .feedback import (
     Crossing as Crossing,

@@ -1,7 +1,7 @@
 """The one loop of training: chunks of steps, each one compiled `lax.scan`, and what is called after each."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import NamedTuple, TypeAlias
 
@@ -85,7 +85,8 @@ class Trained(NamedTuple):
     def diagnosis(self) -> Diagnosis:
         """What the costs say by themselves: whether they rose, or still fall. `diagnose` looks at the data too."""
         step = int(self.state.step)
-        return diagnosis_of(Evidence(self.costs, step - len(self.costs)), Setup(num_iterations=step))
+        found = diagnosis_of(Evidence(self.costs, step - len(self.costs)), Setup(num_iterations=step))
+        return replace(found, of_costs_only=True)
 
 
 Hook: TypeAlias = Callable[[Progress], bool | None]  # True ends the training
