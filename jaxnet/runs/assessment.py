@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..data import Dataset, Examples, Images, array_rows, load_dataset
+from ..data import Dataset, Examples, Images, array_rows, is_idx, load_dataset
 from ..errors import InputError
 from ..model import Model
+from ..parameters import layer_dims
 from ..text import printable
 from .report import Record, write_report
 from .report.metrics import (
@@ -173,6 +174,8 @@ def load_for(
     """The dataset at `path`, with images read as the model reads them. By default nothing is held out of it."""
     shape = model.input_shape
     is_image = len(shape) > 1
+    if path is not None and path.is_dir() and not is_idx(path) and (not is_image or shape[0] != shape[1]):
+        raise InputError(f"{path} is a folder, of images that are resized to squares; the model takes {shape}")
     dataset = load_dataset(
         path,
         test_fraction=test_fraction,
@@ -223,7 +226,11 @@ def write_evaluation(
     """A page of the evaluation, as `write_report` writes that of a run; `name` is what it calls the model."""
     record = Record(
         title=f"{name}, evaluated",
-        summary=(("data", evaluation.examples), ("model", name), *_lines_of(model)),
+        summary=(
+            ("data", evaluation.examples),
+            ("model", name),
+            ("network", f"{'-'.join(map(str, layer_dims(model.parameters)))}, {model.network}"),
+        ),
         settings={},
         versions={name: version(name) for name in ("jaxnet", "jax", "jaxlib", "numpy")},
         costs=None,
@@ -239,11 +246,6 @@ def write_evaluation(
         check="",
     )
     write_report(path, record)
-
-
-def _lines_of(model: Model) -> list[tuple[str, str]]:
-    network, _, inputs = repr(model).split("\n")
-    return [("network", network.removeprefix("Model ")), ("inputs", inputs.removeprefix("inputs: "))]
 
 
 def _evaluation(model: Model, examples: Examples, words: str) -> Evaluation:
