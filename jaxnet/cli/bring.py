@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
     network.add_argument(
         "--layers", nargs="+", metavar="NAME", help="the layers in order, where their names do not sort so"
     )
-    network.add_argument("--classes", nargs="+", metavar="NAME", help="default: 0 1 ...")
+    network.add_argument("--classes", nargs="+", metavar="NAME", help="default: 0 1 ...; none for squared_error")
     inputs = parser.add_argument_group("inputs")
     inputs.add_argument(
         "--input-shape",
@@ -84,8 +84,9 @@ def run(options: argparse.Namespace) -> int:
     settings, _ = described(model)
     print(f"saved    {printable(str(options.out))}")
     print(f"network  {'-'.join(map(str, settings['layer_dims']))}, {settings['hidden']}, {settings['loss']}")
-    print(f"inputs   {'x'.join(map(str, model.input_shape))}, classes {', '.join(model.classes)}")
-    if len(model.input_shape) == 1:
+    outputs = f"classes {', '.join(model.classes)}" if model.classes else f"amounts {', '.join(model.output_names)}"
+    print(f"inputs   {'x'.join(map(str, model.input_shape))}, {outputs}")
+    if len(model.input_shape) == 1 and model.table is None:
         print("         (for images pass --input-shape HEIGHT WIDTH, or HEIGHT WIDTH 3)")
     return DONE
 

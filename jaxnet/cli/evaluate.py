@@ -42,11 +42,11 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the evaluation, and writes its report."""
     from ..model import load_model
-    from ..runs import evaluate_examples, part_of, write_evaluation
+    from ..runs import check_evaluated, evaluate_examples, part_of, write_evaluation
     from ..runs.report import check_installed
 
     model = load_model(options.model)
-    model.check_classifies(str(options.model))
+    check_evaluated(model, str(options.model))
     if options.out is not None:
         if options.out.suffix.lower() not in (".html", ".htm"):
             raise InputError(f"{options.out} is a file of another kind by its name; expected one that ends in .html")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..text import printable, printable_lines
-from .inspect_inputs import Subject, drawn_examples, inputs_for
+from .inspect_inputs import Subject, drawn_examples, in_standard_units, inputs_for
+from .inspect_run import training_of
 from .inspect_text import advice_for, depth_text, network_text, written
 from .options import ACTIVATIONS, DONE, INITS, LOSSES, STRAIGHT_THROUGH, positive_float, positive_int, seed
 
@@ -49,7 +50,8 @@ def add(commands: Any) -> None:
         nargs="?",
         metavar="DATA",
         help="inputs: images or a folder of them, the course's FILE.h5, an .npz file of X and Y, a folder with "
-        "MNIST's idx files; without it they are drawn: pixels for a MODEL of images, else standard normal",
+        "MNIST's idx files, a table for a MODEL of one; without it they are drawn: pixels for a MODEL of images, else "
+        "standard normal",
     )
     drawn = parser.add_argument_group("drawn networks")
     drawn.add_argument("--layers", nargs="+", type=_size, metavar="N", help="n_x, n_1, ..., n_L")
@@ -118,8 +120,11 @@ def _inspect_network(options: argparse.Namespace) -> tuple[str, dict[str, "Profi
     if options.width is not None:
         raise InputError("--width is for --depth; --layers gives the units of every layer itself")
     subject, data = (_drawn if options.layers is not None else _saved)(options)
+    inputs = inputs_for(options, subject, data)
+    if subject.model is not None and not subject.model.classes:
+        subject, inputs = in_standard_units(subject, inputs)
     parameters, network = subject.parameters, subject.network
-    inputs, dims = inputs_for(options, subject, data), layer_dims(parameters)
+    dims = layer_dims(parameters)
     if not inputs.X.any():
         raise InputError(f"X is 0 everywhere, so nothing can be followed through the layers: {inputs.description}")
     measure = jax.jit(lambda X, Y, parameters: (root_mean_square(X), signal_sizes(X, Y, parameters, network)))
@@ -216,6 +221,7 @@ def with_theory(dims: Sequence[int], network: "Network", X_size: Any, measured: 
 def _drawn(options: argparse.Namespace) -> tuple[Subject, str | None]:
     import jax
 
+    from ..diagnosis import Setup
     from ..network import Network
     from ..parameters import initialize_parameters_deep
     from ..training import check_memory
@@ -239,7 +245,7 @@ def _drawn(options: argparse.Namespace) -> tuple[Subject, str | None]:
     parameters = initialize_parameters_deep(dims, key=jax.random.key(options.seed), init=inits[0])
     activation = options.hidden or "relu"
     name = f"{_chain(dims)}, {activation}, drawn with --init {written(inits[0])}, seed {options.seed}"
-    return Subject(name, activation, network, parameters, inits[0]), options.what
+    return Subject(name, activation, network, parameters, setup=Setup(init=inits[0])), options.what
 
 
 def _saved(options: argparse.Namespace) -> tuple[Subject, str | None]:
@@ -255,7 +261,8 @@ def _saved(options: argparse.Namespace) -> tuple[Subject, str | None]:
     model = load_model(Path(options.what))
     activation = next(name for name, member in (DERIVED | ESTIMATED).items() if member == model.network.hidden)
     name = f"{_chain(layer_dims(model.parameters))}, {activation}, in {options.what}"
-    return Subject(name, activation, model.network, model.parameters, model=model), options.data
+    setup, symptoms = training_of(Path(options.what), activation, layer_dims(model.parameters))
+    return Subject(name, activation, model.network, model.parameters, model, setup, symptoms), options.data
 
 
 def _size(text: str) -> int:

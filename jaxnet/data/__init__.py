@@ -1,16 +1,24 @@
 """Images and arrays in: every source becomes rows of pixels or floats, and integer labels."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import InputError
-from .arrays import is_idx as is_idx, load_faces, load_h5, load_idx, load_npz
+from .arrays import is_idx as is_idx, load_faces, load_h5, load_idx, load_npz, read_inputs as read_inputs
+from .encoding import (
+    Column as Column,
+    Table as Table,
+    output_names as output_names,
+    read_rows as read_rows,
+    table_of as table_of,
+)
 from .examples import (
     Dataset as Dataset,
     Examples as Examples,
     Images as Images,
     MappedRows as MappedRows,
+    amounts as amounts,
     held_out as held_out,
     targets as targets,
 )
@@ -35,9 +43,11 @@ from .preprocessing import (
     fit_preprocessing as fit_preprocessing,
     row_blocks as row_blocks,
 )
+from .table_dataset import labelled_rows as labelled_rows, load_table as load_table
+from .tables import TABLES as TABLES
 
 
-EXPECTED = "an .h5 or .npz file, a folder of images or a folder of MNIST idx files"
+EXPECTED = "an .h5 or .npz file, a folder of images or a folder of MNIST idx files, or a .csv, .tsv or .parquet table"
 
 
 def load_dataset(
@@ -50,12 +60,16 @@ def load_dataset(
     exact_decoding: bool = False,
     cache: Path | None = None,
     on_image: Callable[[int, int], None] | None = None,
+    regression: bool | None = None,
+    labels: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    drop: Sequence[str] = (),
 ) -> Dataset:
     """The dataset at `path`, with a training part and a test part.
 
     Args:
-        path: The course's .h5 file, an .npz file of X and Y, a folder of images, or a folder of MNIST's idx files. None
-            stands for `load_faces`.
+        path: The course's .h5 file, an .npz file of X and Y, a folder of images, a folder of MNIST's idx files, or a
+            table, see `load_table`. None stands for `load_faces`.
         test_fraction: The share of each class that is held out where a source has no test examples of its own, between
             0 and 1; None holds out nothing, so that the test part is empty.
         seed: Determines which examples are held out.
@@ -64,6 +78,10 @@ def load_dataset(
         exact_decoding: Whether JPEG files are decoded in full, see `read_image`. Default: False.
         cache: The folder in which decoded images are kept. Default: JAXNET_CACHE, or else the user's cache folder.
         on_image: `on_image(done, total)` is called while images are decoded.
+        regression: Whether labels are amounts. Default: None, from the labels, see `load_npz` and `load_table`.
+        labels: Of a table, the names of the columns to predict.
+        categories: Of a table, columns of numbers that name categories. Default: none.
+        drop: Of a table, columns to leave out. Default: none.
 
     Raises:
         InputError: for anything that cannot be used.
@@ -78,6 +96,11 @@ def load_dataset(
     """
     if test_fraction is not None and not 0 < test_fraction < 1:
         raise InputError(f"the test fraction is {test_fraction}; expected a number between 0 and 1")
+    suffix = "" if path is None else path.suffix.lower()
+    if (labels or categories or drop) and suffix not in TABLES:
+        raise InputError(f"--label, --categories and --drop are of tables; {path} is not a {', '.join(TABLES)} file")
+    if regression and suffix not in (".npz", *TABLES):
+        raise InputError(f"--loss squared_error takes labels of an .npz file or a table as amounts; got {path}")
     if path is None:
         return load_faces(test_fraction=test_fraction, seed=seed)
     if not os.path.exists(path):
@@ -95,7 +118,11 @@ def load_dataset(
             cache=cache,
             on_image=on_image,
         )
-    loaders = {".h5": load_h5, ".hdf5": load_h5, ".npz": load_npz}
-    if path.suffix.lower() not in loaders:
+    if suffix in TABLES:
+        columns = {"labels": labels, "categories": categories, "drop": drop}
+        return load_table(path, test_fraction=test_fraction, seed=seed, regression=regression, **columns)
+    if suffix == ".npz":
+        return load_npz(path, test_fraction=test_fraction, seed=seed, regression=regression)
+    if suffix not in (".h5", ".hdf5"):
         raise InputError(f"{path} ends in {path.suffix!r}; expected {EXPECTED}")
-    return loaders[path.suffix.lower()](path, test_fraction=test_fraction, seed=seed)
+    return load_h5(path, test_fraction=test_fraction, seed=seed)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..parameters import layer_dims
-from ..storage import tensors
+from ..storage import listed, tensors
 from .model import STATISTICS, Model, described, replace_file
 
 
@@ -75,7 +75,7 @@ def about_torch(model: Model, *, fold_preprocessing: bool = False, channels_firs
     return {
         "module": f"Sequential({between.join(linear)})",
         "inputs": about_inputs(model, fold_preprocessing, channels_first),
-        "outputs": OUTPUTS[settings["loss"]],
+        "outputs": OUTPUTS[settings["loss"]] + outputs_named(model),
     }
 
 
@@ -88,9 +88,18 @@ def about_inputs(model: Model, fold_preprocessing: bool, channels_first: bool) -
         inputs += ": pixels from 0 to 255" + ("" if fold_preprocessing else f" times {scale}")
     else:
         inputs += f": floats as they are, or pixels from 0 to 255 times {scale}"
+    if model.table is not None:
+        inputs = (
+            f"rows of the {len(model.table.inputs)} inputs {listed(model.table.inputs)}: numbers, and 1 for a category"
+        )
     if model.preprocessing.mean is not None and not fold_preprocessing:
         inputs += ", minus input_mean, divided by input_std"
     return inputs
+
+
+def outputs_named(model: Model) -> str:
+    """The names of a regression's outputs, after a colon."""
+    return f": {listed(model.output_names)}" if model.output_names else ""
 
 
 def save_torch(
@@ -111,9 +120,10 @@ def save_torch(
 def stated(model: Model, fold_preprocessing: bool, channels_first: bool) -> dict[str, str]:
     """The settings of a model as the metadata of an exported file, in JSON, and how its images are made."""
     settings, _ = described(model)
-    values: dict[str, Any] = {name: settings[name] for name in SETTINGS} | {"channels_first": channels_first}
-    if model.exact_decoding:
-        values["exact_decoding"] = True
+    values: dict[str, Any] = {
+        name: settings[name] for name in (*SETTINGS, "exact_decoding", "table") if name in settings
+    }
+    values["channels_first"] = channels_first
     if fold_preprocessing:
         values["scale"] = 1.0 if len(model.input_shape) > 1 else model.preprocessing.pixel_scale
     elif model.preprocessing.mean is not None and model.preprocessing.std is not None:
@@ -133,10 +143,13 @@ def stated(model: Model, fold_preprocessing: bool, channels_first: bool) -> dict
 def save_npz(path: str | os.PathLike, model: Model) -> None:
     """W1, b1, ..., WL, bL, layer_dims, hidden, loss, input_shape, classes, scale; input_mean and input_std if present.
 
-    `np.load(path)` reads them all. Raises `InputError` for a model or a path that cannot be used.
+    Of a model of a table also its columns, as JSON. `np.load(path)` reads them all. Raises `InputError` for a model or
+    a path that cannot be used.
     """
     check_suffix(path, ".npz")
     settings, arrays = described(model)
+    if "table" in settings:
+        settings["table"] = json.dumps(settings["table"])
     content = io.BytesIO()
     np.savez(content, **{name: of_a_known_type(array) for name, array in arrays.items()}, **settings)
     replace_file(path, content.getvalue())

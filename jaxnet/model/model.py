@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +17,15 @@ from ..activations import ACTIVATIONS, STRAIGHT_THROUGH
 from ..checks import check_parameters
 from ..data import (
     Preprocessing,
+    Table,
     array_rows,
     decode_images,
     image_name,
     is_array,
     named_images,
+    output_names,
     row_blocks,
+    table_of,
 )
 from ..errors import InputError
 from ..losses import LOSSES, softmax_cross_entropy, squared_error
@@ -30,15 +33,16 @@ from ..network import Network
 from ..parameters import FrozenDict, layer_dims
 from ..storage import durable, tensors
 from ..types import Parameters
-from .prediction import MOST_VALUES, Failure, Prediction, class_probabilities, prediction_of
+from .prediction import MOST_VALUES, Estimate, Failure, Prediction, answer_of, class_probabilities
 
 
 FORMAT = 3  # increased when an older jaxnet could not read the file correctly
-STANDARDISED_FORMAT = 2  # for files with STATISTICS, but without exact_decoding
-PLAIN_FORMAT = 1  # for files with neither, which every jaxnet reads
+STANDARDISED_FORMAT = 2  # for files with STATISTICS, but of classes, without a table and exact_decoding
+PLAIN_FORMAT = 1  # for files with none of them, which every jaxnet reads
 SMALLEST, LARGEST = (float(x) for x in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 IMAGES = 256  # decoded at a time
 SHOWN = 10  # names of classes in a repr
+Answer: TypeAlias = Prediction | Estimate
 STATISTICS = ("input_mean", "input_std")  # tensors beside the parameters, where inputs are standardised
 
 
@@ -49,9 +53,10 @@ class Model(NamedTuple):
         parameters: `W1, b1, ..., WL, bL`.
         network: The functions of the layers.
         input_shape: Of one example: `(height, width)`, `(height, width, 3)` or `(n_x,)`.
-        classes: The names of the classes.
+        classes: The names of the classes; none for a network of squared_error that predicts amounts.
         preprocessing: What is done to an image's pixels, or to a row of floats, before layer 1. Default: pixels / 255.
         exact_decoding: Whether JPEG files are decoded in full, see `read_image`. Default: False.
+        table: What the inputs and the labels are called, of a model trained on a table. Default: None.
 
     Example:
         >>> parameters = jaxnet.initialize_parameters_deep((4, 1), key=jax.random.key(0))
@@ -70,9 +75,10 @@ class Model(NamedTuple):
     classes: tuple[str, ...]
     preprocessing: Preprocessing = Preprocessing()
     exact_decoding: bool = False
+    table: Table | None = None
 
-    def __call__(self, inputs: Any) -> Prediction | list[Prediction]:
-        """The class and the probabilities of an image, or a list of them, as `jaxnet predict` prints them.
+    def __call__(self, inputs: Any) -> Answer | list[Answer]:
+        """The class and the probabilities of an example, or a regression's values, as `jaxnet predict` prints them.
 
         Args:
             inputs: A path or a PIL image, which is turned upright, laid on white and resized as in training; a list of
@@ -82,10 +88,10 @@ class Model(NamedTuple):
         Raises:
             InputError: for what cannot be read, and for an array of another shape, before anything is computed.
         """
-        self.check_classifies()
+        self.check_predicts()
         if is_array(inputs) or (isinstance(inputs, list | tuple) and inputs and is_array(inputs[0])):
             rows, one = array_rows(inputs, self.input_shape)
-            results = [_named(answer, f"example {i}") for i, answer in enumerate(self._answers(rows))]
+            results = [_named(answer, f"example {i}") for i, answer in enumerate(self.answers(rows))]
         else:
             self.check_takes_images()
             images, one = named_images(inputs)
@@ -93,14 +99,14 @@ class Model(NamedTuple):
         predictions = [_usable(result) for result in results]
         return predictions[0] if one else predictions
 
-    def predictions(self, images: Sequence[Any], size: int = IMAGES) -> Iterator[list[Prediction | Failure]]:
+    def predictions(self, images: Sequence[Any], size: int = IMAGES) -> Iterator[list[Answer | Failure]]:
         """The prediction for each path or PIL image, or the reason why there is none, `size` of them at a time."""
         size = min(size, max(1, MOST_VALUES // math.prod(self.input_shape)))
         for start in range(0, len(images), size):
             some = images[start : start + size]
             decoded = decode_images(some, self.input_shape, self.exact_decoding)
             read = [image.pixels for image in decoded if image.pixels is not None]
-            answers = iter(self._answers(np.stack(read)) if read else [])
+            answers = iter(self.answers(np.stack(read)) if read else [])
             yield [
                 Failure(f"{image_name(image)} cannot be read as an image: {problem}")
                 if pixels is None
@@ -108,15 +114,24 @@ class Model(NamedTuple):
                 for image, (pixels, _, _, problem) in zip(some, decoded, strict=True)
             ]
 
+    def answers(self, rows: Any) -> list[Answer | None]:
+        """The prediction for each row of pixels or floats; None where it is not finite."""
+        return [answer_of(column, self.classes, self.output_names) for column in self.probabilities(rows).T]
+
     def probabilities(self, rows: Any) -> Float[np.ndarray, "classes m"]:
-        """The probabilities of the classes for rows `(m, n_x)` of pixels or floats."""
+        """The probabilities of the classes for rows `(m, n_x)` of pixels or floats; of a regression, the outputs."""
         dtype = str(self.parameters["W1"].dtype)
         columns = (self.preprocessing.columns(rows[part], dtype) for part in row_blocks(rows.shape))
         return np.concatenate([class_probabilities(X, self.parameters, self.network) for X in columns], axis=1)
 
-    def check_classifies(self, name: str = "the model") -> None:
-        """Raises `InputError` where the outputs are not probabilities of classes."""
-        if self.network.loss == squared_error:
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the outputs of a regression; none of a model of classes."""
+        return () if self.classes else output_names(self.table, layer_dims(self.parameters)[-1])
+
+    def check_predicts(self, name: str = "the model") -> None:
+        """Raises `InputError` where there are classes, but the outputs are not their probabilities."""
+        if self.network.loss == squared_error and self.classes:
             raise InputError(f"{name} was trained on squared_error, so its outputs are not probabilities of classes")
         if self.network.loss == softmax_cross_entropy and layer_dims(self.parameters)[-1] == 1:
             raise InputError(f"{name} has a softmax of one output, which is always 1 and cannot tell classes apart")
@@ -126,20 +141,16 @@ class Model(NamedTuple):
         if len(self.input_shape) == 1:
             raise InputError(f"{name} was trained on columns of {self.input_shape[0]} numbers, not on images")
 
-    def _answers(self, rows: np.ndarray) -> list[Prediction | None]:
-        return [prediction_of(column, self.classes) for column in self.probabilities(rows).T]
-
     def __repr__(self) -> str:
         try:
             dims = "-".join(map(str, layer_dims(self.parameters)))
             inputs = _inputs_text(self.input_shape, self.preprocessing)
         except (InputError, AttributeError, TypeError):  # of parts that do not fit each other
             return tuple.__repr__(self)
-        more = f", ... ({len(self.classes)} in all)" if len(self.classes) > SHOWN else ""
+        kind, names = ("classes", self.classes) if self.classes else ("predicts", self.output_names)
+        more = f", ... ({len(names)} in all)" if len(names) > SHOWN else ""
         exact = ", JPEG files decoded exactly" if self.exact_decoding else ""
-        return (
-            f"Model {dims}, {self.network}\nclasses: {', '.join(self.classes[:SHOWN])}{more}\ninputs: {inputs}{exact}"
-        )
+        return f"Model {dims}, {self.network}\n{kind}: {', '.join(names[:SHOWN])}{more}\ninputs: {inputs}{exact}"
 
 
 def _inputs_text(shape: tuple[int, ...], preprocessing: Preprocessing) -> str:
@@ -150,13 +161,13 @@ def _inputs_text(shape: tuple[int, ...], preprocessing: Preprocessing) -> str:
     return f"images of {shape[0]} x {shape[1]} pixels {colours}, times {preprocessing.pixel_scale:.6g}{standardised}"
 
 
-def _usable(result: Prediction | Failure) -> Prediction:
+def _usable(result: Answer | Failure) -> Answer:
     if isinstance(result, Failure):
         raise InputError(result.reason)
     return result
 
 
-def _named(answer: Prediction | None, name: str) -> Prediction | Failure:
+def _named(answer: Answer | None, name: str) -> Answer | Failure:
     return Failure(f"{name}: the network's outputs are not finite") if answer is None else answer
 
 
@@ -174,15 +185,16 @@ def save_model(path: str | os.PathLike, model: Model) -> None:
     """
     settings, arrays = described(model)
     settings = {
-        "jaxnet_format": _format_of(settings, arrays),
+        "jaxnet_format": _format_of(model, arrays),
         "jaxnet_version": version("jaxnet"),
         **settings,
     }
     replace_file(path, tensors.encode(arrays, {name: json.dumps(value) for name, value in settings.items()}))
 
 
-def _format_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> int:
-    if "exact_decoding" in settings:
+def _format_of(model: Model, arrays: Mapping[str, np.ndarray]) -> int:
+    """The oldest that can hold the model, so that an older jaxnet reads what it can."""
+    if not model.classes or model.table is not None or model.exact_decoding:
         return FORMAT
     return STANDARDISED_FORMAT if set(STATISTICS) & set(arrays) else PLAIN_FORMAT
 
@@ -208,6 +220,8 @@ def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     }
     if model.exact_decoding is not False:  # files of other models are as older versions wrote and read them
         settings["exact_decoding"] = model.exact_decoding
+    if model.table is not None:
+        settings["table"] = model.table.as_json()
     arrays = {name: np.ascontiguousarray(value) for name, value in model.parameters.items()}
     for name, value in zip(STATISTICS, (model.preprocessing.mean, model.preprocessing.std), strict=True):
         if value is not None:
@@ -289,17 +303,29 @@ def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> M
             f"input_shape says {shape!r:.99}; expected (n_x,), (height, width) or (height, width, 3), "
             f"n_x = {dims[0]} in all"
         )
-    is_names = isinstance(classes, list) and all(isinstance(name, str) and name.isprintable() for name in classes)
-    if not is_names or len(classes) != max(2, dims[-1]) or len(set(classes)) < len(classes):
-        raise InputError(f"classes says {classes!r:.99}; expected {max(2, dims[-1])} printable names, all different")
     if not isinstance(settings["hidden"], str) or not isinstance(settings["loss"], str):
         raise InputError("hidden and loss are not names")
     network = Network(settings["hidden"], settings["loss"])
+    is_names = isinstance(classes, list) and all(isinstance(name, str) and name.isprintable() for name in classes)
+    predicts_amounts = classes == [] and network.loss == squared_error
+    if not is_names or not (predicts_amounts or len(set(classes)) == len(classes) == max(2, dims[-1])):
+        raise InputError(f"classes says {classes!r:.99}; expected {max(2, dims[-1])} printable names, all different")
+    table = _table(settings["table"], shape, classes, dims) if "table" in settings else None
     preprocessing = _preprocessing(settings["scale"], arrays, dims[0])
     exact_decoding = settings.get("exact_decoding", False)
     if type(exact_decoding) is not bool:
         raise InputError(f"exact_decoding says {exact_decoding!r:.99}; expected true or false")
-    return Model(parameters, network, tuple(shape), tuple(classes), preprocessing, exact_decoding)
+    return Model(parameters, network, tuple(shape), tuple(classes), preprocessing, exact_decoding, table)
+
+
+def _table(stored: Any, shape: list[int], classes: list[str], dims: tuple[int, ...]) -> Table:
+    table = table_of(stored, dims[0])
+    if len(shape) > 1 or len(table.labels) != (1 if classes else dims[-1]):
+        raise InputError(
+            f"table has the labels {', '.join(table.labels)!s:.99}, but the network {dims[-1]} outputs and inputs of "
+            f"shape {shape}; expected a label for each output, or one of the classes, and rows of numbers"
+        )
+    return table
 
 
 def _preprocessing(scale: Any, arrays: Mapping[str, np.ndarray], n_x: int) -> Preprocessing:

@@ -1,4 +1,4 @@
-"""What a network answers for columns of inputs: the probabilities of its classes."""
+"""What a network answers for columns of inputs: the probabilities of its classes, or the values of a regression."""
 
 import math
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from ..losses import squared_error
 from ..network import L_model_forward, Network
 from ..types import Parameters
 
@@ -34,8 +35,18 @@ class Prediction(NamedTuple):
         return self.probabilities[self.label]
 
 
+class Estimate(NamedTuple):
+    """What a regression predicts for an example.
+
+    Args:
+        values: By the names of the outputs, in the units of the labels, with the seven digits that float32 has.
+    """
+
+    values: dict[str, float]
+
+
 class Failure(NamedTuple):
-    """The reason why there is no prediction for an image."""
+    """The reason why there is no prediction for an example."""
 
     reason: str
 
@@ -43,7 +54,7 @@ class Failure(NamedTuple):
 def class_probabilities(
     X: Float[np.ndarray, "n_x m"], parameters: Parameters, network: Network
 ) -> Float[np.ndarray, "classes m"]:
-    """The probability of every class; of both classes where the network has one sigmoid.
+    """The probability of every class; of both classes where the network has one sigmoid. Of a regression, the outputs.
 
     Those of an example are the same to the last bit whatever the other columns are, and however many.
     """
@@ -57,16 +68,21 @@ def class_probabilities(
         block[:, : some.shape[1]] = some
         blocks.append(np.asarray(_forward(block, parameters, network))[:, : some.shape[1]])
     AL = np.concatenate(blocks, axis=1)
+    if network.loss == squared_error:
+        return AL
     return np.concatenate([1 - AL, AL]) if len(AL) == 1 else AL
 
 
-def prediction_of(column: Float[np.ndarray, " classes"], classes: Sequence[str]) -> Prediction | None:
-    """The prediction that the probabilities of the classes make; None where they are not finite."""
-    probabilities = [float(f"{p:.7g}") for p in column.astype(float)]
-    if not all(map(math.isfinite, probabilities)):
+def answer_of(
+    column: Float[np.ndarray, " n"], classes: Sequence[str], output_names: Sequence[str]
+) -> Prediction | Estimate | None:
+    """What the probabilities of the classes, or the outputs of a regression, say; None where they are not finite."""
+    numbers = [float(f"{x:.7g}") for x in column.astype(float)]
+    if not all(map(math.isfinite, numbers)):
         return None
-    label = classes[probabilities.index(max(probabilities))]
-    return Prediction(label, dict(zip(classes, probabilities, strict=True)))
+    if not classes:
+        return Estimate(dict(zip(output_names, numbers, strict=True)))
+    return Prediction(classes[numbers.index(max(numbers))], dict(zip(classes, numbers, strict=True)))
 
 
 @jax.jit

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..losses import binary_cross_entropy, squared_error
-from .export import about_inputs, check_suffix, stated, to_torch
+from .export import about_inputs, check_suffix, outputs_named, stated, to_torch
 from .model import Model, described, replace_file
 
 
@@ -55,7 +55,7 @@ def about_onnx(model: Model, *, fold_preprocessing: bool = False, channels_first
     """In words: what the inputs of the graph have to be, and what its outputs are."""
     outputs = "probabilities, (batch, classes) in the order of the classes; logits, (batch, n_L)"
     if model.network.loss == squared_error:
-        outputs = "outputs, (batch, n_L)"
+        outputs = f"outputs, (batch, n_L){outputs_named(model)}"
     inputs = about_inputs(model, fold_preprocessing, channels_first)
     return {"inputs": f"inputs, (batch, n_x) of float32: {inputs}", "outputs": outputs}
 

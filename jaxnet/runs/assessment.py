@@ -149,7 +149,7 @@ def evaluate(model: Model, data: Any, labels: Any = None, *, part: str | None = 
         >>> evaluation.accuracy, evaluation.confusion.tolist()
         (0.6666666666666666, [[1, 1], [0, 1]])
     """
-    model.check_classifies()
+    check_evaluated(model)
     if isinstance(data, str | os.PathLike):
         if labels is not None:
             raise InputError("data is a path, whose examples have labels of their own; expected no other labels")
@@ -161,6 +161,13 @@ def evaluate(model: Model, data: Any, labels: Any = None, *, part: str | None = 
     rows, _ = array_rows(data, model.input_shape)
     numbers = _class_indices(labels, model.classes, len(rows))
     return _evaluation(model, Examples(rows, numbers), f"an array of {len(rows)}")
+
+
+def check_evaluated(model: Model, name: str = "the model") -> None:
+    """Raises `InputError` for a model that is not of classes."""
+    model.check_predicts(name)
+    if not model.classes:
+        raise InputError(f"{name} is a regression; expected a model of classes")
 
 
 def load_for(

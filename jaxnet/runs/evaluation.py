@@ -1,4 +1,4 @@
-"""What a run evaluates on its way: cost and accuracy, in blocks of examples, and the signals of the layers."""
+"""What a run evaluates on its way: cost and accuracy or R^2, in blocks of examples, and the signals of the layers."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..data import Examples, row_blocks, targets
+from ..losses import squared_error
 from ..network import L_model_forward, Network
 from ..signals import LayerSignals, decided_rightly, layer_signals
 from ..types import AnyArray, Parameters
@@ -16,7 +17,8 @@ from ..weighting import weighted
 from .streaming import Columns, is_resident
 
 
-SAMPLE = 2048  # of training examples that are read from disk, so many are measured
+SAMPLE = 10_000  # of the training examples at most so many are measured; all would take longer than the steps
+STREAMED_SAMPLE = 2048  # of those that are read from disk
 SIGNALS_SAMPLE = 256
 
 Block: TypeAlias = tuple[jax.Array, jax.Array]  # X and Y
@@ -35,12 +37,12 @@ def measure(
 ) -> Callable[[Parameters], Measured]:
     """parameters -> training accuracy, watched cost and accuracy, ||dW_l|| and the share of dead units by layer.
 
-    Costs and gradients are those of the losses times the weights of the classes; accuracies count all examples alike.
+    Costs and gradients are those of the losses times the weights of the classes; accuracies count all examples alike,
+    in training those of an evenly spaced sample where there are many. Without classes R^2 is in their place.
     """
     stay = is_resident(train.rows, dtype) and is_resident(watched.rows, dtype)
-    if not stay:
-        train = _sample(train, SAMPLE)
-    X, Y = next(blocks(_sample(train, SIGNALS_SAMPLE), columns, classes, dtype))
+    train = sample(train, SAMPLE if stay else STREAMED_SAMPLE)
+    X, Y = next(blocks(sample(train, SIGNALS_SAMPLE), columns, classes, dtype))
 
     def part(examples: Examples) -> Callable[[], Iterable[Block]]:
         if stay:
@@ -51,8 +53,8 @@ def measure(
     train_blocks, watched_blocks = part(train), part(watched)
 
     def measured(parameters: Parameters) -> Measured:
-        _, train_accuracy = _cost_and_accuracy(train_blocks(), parameters, network, by_class)
-        watched_cost, watched_accuracy = _cost_and_accuracy(watched_blocks(), parameters, network, by_class)
+        _, train_accuracy = _cost_and_score(train_blocks(), parameters, network, by_class)
+        watched_cost, watched_accuracy = _cost_and_score(watched_blocks(), parameters, network, by_class)
         norms, dead = (tuple(np.asarray(values).tolist()) for values in _signals(X, Y, parameters, network, by_class))
         return train_accuracy, watched_cost, watched_accuracy, norms, dead
 
@@ -66,29 +68,37 @@ def blocks(examples: Examples, columns: Columns, classes: Sequence[str], dtype: 
         yield jax.device_put(X), jax.device_put(targets(examples.labels[part], classes, dtype))
 
 
-def _sample(examples: Examples, most: int) -> Examples:
+def sample(examples: Examples, most: int) -> Examples:
     """At most so many, evenly spaced."""
     m = len(examples.labels)
     return examples if m <= most else examples.take(np.linspace(0, m - 1, most).astype(int))
 
 
-def _cost_and_accuracy(
+def _cost_and_score(
     some: Iterable[Block], parameters: Parameters, network: Network, by_class: ByClass
 ) -> tuple[float, float]:
-    sums = np.zeros(3)
+    """The mean of the losses, and the share of right decisions, or R^2, the mean over the outputs."""
+    cost, tally, m = 0.0, np.zeros(()), 0
     for X, Y in some:
-        sums += np.array([*map(float, _sums(X, Y, parameters, network, by_class)), Y.shape[1]])
-    return float(sums[0] / sums[2]), float(sums[1] / sums[2])
+        losses, counted = _sums(X, Y, parameters, network, by_class)
+        cost, tally, m = cost + float(losses), tally + np.asarray(counted, float), m + Y.shape[1]
+    if tally.ndim == 0:
+        return cost / m, float(tally / m)
+    squared_error_sum, label_sum, square_sum = tally
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return cost / m, float(np.mean(1 - squared_error_sum / (square_sum - label_sum**2 / m)))
 
 
 @jax.jit
 def _sums(
     X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network, by_class: ByClass
 ) -> tuple[jax.Array, jax.Array]:
-    """The sum of the losses, and how many examples are decided rightly."""
+    """The sum of the losses, and how many examples are decided rightly; of amounts the sums that R^2 is made of."""
     AL, caches = L_model_forward(X, parameters, network)
-    losses = weighted(network.loss.value(caches[-1].Z, Y), _weights(Y, by_class))
-    return jnp.sum(losses), jnp.sum(decided_rightly(AL, Y))
+    losses = jnp.sum(weighted(network.loss.value(caches[-1].Z, Y), _weights(Y, by_class)))
+    if network.loss == squared_error:
+        return losses, jnp.stack([jnp.sum((AL - Y) ** 2, axis=1), jnp.sum(Y, axis=1), jnp.sum(Y**2, axis=1)])
+    return losses, jnp.sum(decided_rightly(AL, Y))
 
 
 @jax.jit

@@ -85,7 +85,7 @@ def write(folder: Path, run: Run, parameters: Parameters, history: History) -> l
     save_model(folder / "model.safetensors", run.model(parameters))
     for name in WRITTEN[1:]:
         (folder / name).unlink(missing_ok=True)
-    columns = history.columns()
+    columns = history.columns(run.score)
     header = [name.replace("watched", run.watched_name) for name in columns]
     _write_table(folder / "history.csv", header, zip(*(column.tolist() for column in columns.values()), strict=True))
     if not history.alignment:
@@ -93,6 +93,19 @@ def write(folder: Path, run: Run, parameters: Parameters, history: History) -> l
     rows = [list(row.values()) for row in history.alignment]
     _write_table(folder / "alignment.csv", list(history.alignment[0]), rows)
     return ["model.safetensors", "history.csv", "alignment.csv"]
+
+
+def read_history(folder: Path) -> dict[str, np.ndarray] | None:
+    """The columns of history.csv. None where there is none, or not as `write` leaves it."""
+    try:
+        text = (folder / "history.csv").read_text(encoding="utf-8")
+        header, *rows = csv.reader(io.StringIO(text, newline=""))
+        columns = {name: np.array(column, float) for name, column in zip(header, zip(*rows, strict=True), strict=True)}
+    except (OSError, ValueError, csv.Error):
+        return None
+    is_whole = all(name in columns and np.isfinite(columns[name]).all() for name in ("iteration", "cost"))
+    shares = [column for name, column in columns.items() if name.startswith("dead_share_")]
+    return columns if is_whole and all(((0 <= share) & (share <= 1)).all() for share in shares) else None
 
 
 def _write_table(path: Path, header: list[str], rows: Iterable[Sequence[float]]) -> None:
@@ -104,7 +117,7 @@ def _write_table(path: Path, header: list[str], rows: Iterable[Sequence[float]])
 
 
 def test_probabilities(run: Run, parameters: Parameters) -> np.ndarray:
-    """(classes, m) for the test examples."""
+    """(classes, m) for the test examples; of a regression the outputs, (n_L, m), in the units of the labels."""
     return run.model(parameters).probabilities(run.dataset.test.rows)
 
 
@@ -167,7 +180,13 @@ def _hash(path: Path) -> str:
 
 
 def draw(
-    folder: Path, run: Run, parameters: Parameters, history: History, probabilities: np.ndarray, check: str
+    folder: Path,
+    run: Run,
+    parameters: Parameters,
+    history: History,
+    probabilities: np.ndarray,
+    check: str,
+    verdicts: Sequence[str] = (),
 ) -> list[str]:
     """report.html and predictions.png, where matplotlib is there: the names of what was drawn."""
     if importlib.util.find_spec("matplotlib") is None or importlib.util.find_spec("jinja2") is None:
@@ -179,6 +198,7 @@ def draw(
     labels, images = dataset.test.labels, None
     if len(dataset.input_shape) > 1:
         images = Images(dataset.test.rows, dataset.input_shape)
+    if images is not None and dataset.classes:
         predicted = np.argmax(probabilities, axis=0)
         plot_predictions(
             folder / "predictions.png", images, labels, predicted, probabilities.max(axis=0), dataset.classes
@@ -194,7 +214,7 @@ def draw(
         settings={name: value for name, value in dataclasses.asdict(run.settings).items() if value is not None},
         versions={name: version(name) for name in ("jaxnet", "jax", "jaxlib", "optax", "numpy")},
         costs=np.asarray(history.costs),
-        history=history.columns(),
+        history=history.columns(run.score),
         watched=run.watched_name,
         classes=dataset.classes,
         input_shape=dataset.input_shape,
@@ -204,9 +224,11 @@ def draw(
         names=dataset.test.names,
         W1=np.asarray(parameters["W1"]),
         check=check,
+        outputs=run.outputs,
+        verdicts=tuple(verdicts),
     )
     write_report(folder / "report.html", record)
-    figures = [] if images is None else ["predictions.png"]
+    figures = [] if images is None or not dataset.classes else ["predictions.png"]
     if history.alignment:
         plot_alignment(folder / "alignment.png", history.alignment, run.settings.feedback.replace("_", " "))
         figures.append("alignment.png")

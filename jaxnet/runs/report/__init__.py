@@ -4,6 +4,7 @@ import os
 
 from ...errors import InputError
 from ...model import replace_file
+from .metrics import fit_of as fit_of
 from .record import Record as Record, check_record
 
 
