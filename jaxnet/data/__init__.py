@@ -44,7 +44,7 @@ from .preprocessing import (
     fit_preprocessing as fit_preprocessing,
     row_blocks as row_blocks,
 )
-from .table_dataset import labelled_rows as labelled_rows, load_table as load_table
+from .table_dataset import labelled_rows as labelled_rows, load_table as load_table, load_table_as as load_table_as
 from .tables import TABLES as TABLES
 
 

@@ -108,6 +108,28 @@ def labelled_rows(path: Path, table: Table, classes: Sequence[str]) -> Examples:
     return Examples(rows, np.array([classes.index(text) for text in texts.texts])[texts.codes])
 
 
+def load_table_as(
+    path: Path, table: Table, classes: Sequence[str], *, test_fraction: float | None, seed: int
+) -> Dataset:
+    """A table file as `load_table` has it, but with the columns and the classes that a model was trained on.
+
+    Raises `InputError` where columns or labels are missing, or do not fit.
+
+    Example:
+        >>> import pathlib
+        >>> path = pathlib.Path("more.csv")
+        >>> _ = path.write_text("age,likes\\n30,yes\\n41,no\\n")
+        >>> table = jaxnet.data.Table((jaxnet.data.Column("age"),), ("likes",))
+        >>> jaxnet.data.load_table_as(path, table, ("no", "yes"), test_fraction=None, seed=0).train.labels
+        array([1, 0])
+    """
+    examples = labelled_rows(path, table, classes)
+    is_test = held_out(examples.labels, classes, test_fraction, seed)
+    train, test, shape = examples.take(~is_test), examples.take(is_test), (len(table.inputs),)
+    fingerprint = fingerprint_of(train, test, classes, shape, repr(table))
+    return Dataset(printable(str(path)), train, test, tuple(classes), shape, fingerprint, table=table)
+
+
 def _labels(path: Path, cells: Mapping[str, Cells], regression: bool | None) -> Labels:
     """What is to be predicted; its classes, or none."""
     name, column = next(iter(cells.items()))
