@@ -14,6 +14,7 @@ from .tables import Cells, as_numbers, as_texts, is_text, read_cells
 
 MOST_CATEGORIES = 256  # of one column, each of which is an input
 MOST_COLUMNS = 2**16
+SMALLEST = 1e-30  # standard deviation of a column, near the end of float32
 DIGITS_LOST = 1e-3  # of a column's standard deviation, that float32 may round away
 
 
@@ -134,7 +135,10 @@ def _check_present(path: Path, option: str, names: Sequence[str], cells: Mapping
 
 
 def check_complete(path: Path, cells: Mapping[str, Cells]) -> None:
-    """Raises `InputError` where values are missing, with the columns."""
+    """Raises `InputError` for columns of other types than numbers and text, and where values are missing."""
+    for column in cells.values():
+        if column.problem:
+            raise InputError(f"{column.problem}; leave it out, --drop")
     found = {name: np.flatnonzero(column.missing) for name, column in cells.items()}
     gaps = [f"{name:.60} ({len(rows):,}, the first in row {rows[0] + 1})" for name, rows in found.items() if len(rows)]
     if gaps:
@@ -151,13 +155,14 @@ def _fit_column(path: Path, name: str, cells: Cells, is_category: bool) -> tuple
         numbers = as_numbers(path, name, cells, hint)
         spread = float(np.std(numbers))
         lost = float(np.abs(numbers - numbers.astype(np.float32)).max())
-        if np.ptp(numbers) > 0 and lost > DIGITS_LOST * spread:
+        if np.ptp(numbers) > 0 and (lost > DIGITS_LOST * spread or spread < SMALLEST):
             raise InputError(
                 f"{path}: column {name} lies between {numbers.min():.12g} and {numbers.max():.12g}, and float32 would "
-                f"round by up to {lost:.2g} what varies by {spread:.2g}; subtract a constant from it"
+                f"round by up to {lost:.2g} what varies by {spread:.2g}; subtract a constant from it, or choose a "
+                "smaller unit"
             )
         return Column(name), bool(np.ptp(numbers) > 0)
-    texts = as_texts(cells).texts
+    texts = as_texts(path, name, cells).texts
     m = len(cells.codes if cells.numbers is None else cells.numbers)
     if len(texts) > MOST_CATEGORIES or (2 * len(texts) > m and len(texts) > 10):
         raise InputError(
@@ -181,7 +186,7 @@ def encoded(path: Path, cells: Mapping[str, Cells], table: Table) -> Float[np.nd
     rows, place = np.zeros((m, len(table.inputs)), np.float32), 0
     for column in table.columns:
         if column.categories:
-            rows[np.arange(m), place + _places(path, column, as_texts(cells[column.name]))] = 1
+            rows[np.arange(m), place + _places(path, column, as_texts(path, column.name, cells[column.name]))] = 1
         else:
             rows[:, place] = as_numbers(path, column.name, cells[column.name])
         place += len(column.inputs)

@@ -131,9 +131,10 @@ def test_rows_are_predicted_and_other_columns_named(folder, capsys):
 
 
 def test_a_row_whose_outputs_are_not_finite_is_left_out(folder, capsys):
-    (folder / "new.csv").write_text("city,age\nRome,3e38\nOslo,4\n")
+    save_model("m", flats(parameters=flats().parameters | {"W1": np.float32([[2e30, 0, 0]])}))
+    (folder / "new.csv").write_text("city,age\nRome,1e30\nOslo,0\n")
     assert typed("predict", "m", "new.csv") == 1
-    assert capsys.readouterr() == ("2  price 8\n", "jaxnet: row 1: the network's outputs are not finite\n")
+    assert capsys.readouterr() == ("2  price 0\n", "jaxnet: row 1: the network's outputs are not finite\n")
 
 
 def test_amounts_of_images(tmp_path, capsys, monkeypatch):
