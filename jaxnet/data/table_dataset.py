@@ -64,7 +64,8 @@ def load_table(
         raise InputError(f"{path} is a table: name the column to predict, --label; it has {listed(list(cells))}")
     table, notes = fit_table(path, cells, labels, categories, drop)
     values, classes, note = _labels(path, {name: cells[name] for name in labels}, regression)
-    examples = Examples(encoded(path, cells, table), values)
+    rows = encoded(path, cells, table)
+    examples = Examples(rows, values, tuple(f"row {i}" for i in range(1, len(rows) + 1)))
     try:
         is_test = held_out(values, classes, test_fraction, seed)
     except InputError as error:

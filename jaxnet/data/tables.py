@@ -119,7 +119,8 @@ def _check_range(path: Path, name: str, numbers: np.ndarray, outside: np.ndarray
 def _check_names(path: Path, names: Sequence[str]) -> None:
     for name, times in Counter(names).items():
         if not name or not name.isprintable():
-            raise InputError(f"{path}: a column has the name {name!r:.60}; expected a header of printable names")
+            index = "; was it written with an index? pandas leaves it out with index=False" if not name else ""
+            raise InputError(f"{path}: a column has the name {name!r:.60}; expected a header of printable names{index}")
         if times > 1:
             raise InputError(f"{path} has {times} columns of the name {name:.60}; expected one of each")
 

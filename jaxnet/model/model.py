@@ -105,6 +105,8 @@ def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "scale": model.preprocessing.pixel_scale,
     }
     if model.table is not None:
+        if not isinstance(model.table, Table):
+            raise InputError(f"the table of the model is {model.table!r:.99}; expected a jaxnet.data.Table, or None")
         settings["table"] = model.table.as_json()
     arrays = {name: np.ascontiguousarray(value) for name, value in model.parameters.items()}
     for name, value in zip(STATISTICS, (model.preprocessing.mean, model.preprocessing.std), strict=True):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxnet.data import Column, Table, labelled_rows, load_dataset, load_table, read_rows, table_of
+from jaxnet.data import Column, Table, fit_preprocessing, labelled_rows, load_dataset, load_table, read_rows, table_of
 from jaxnet.errors import InputError
 
 from ..tables import CITIES, csv_of, drawn_rows, write_csv
@@ -110,6 +110,32 @@ def test_booleans_are_categories_and_dictionaries_are_texts(tmp_path):
     columns = {"old": [True, False] * 8, "grade": pa.array(["a", "b"] * 8).dictionary_encode(), "y": np.arange(16) / 3}
     table = load(write_parquet(tmp_path / "a.parquet", **columns), "y").table
     assert table.columns == (Column("old", ("false", "true")), Column("grade", ("a", "b")))
+
+
+def test_columns_of_other_types_can_be_left_out(tmp_path):
+    path = write_parquet(
+        tmp_path / "a.parquet", day=pa.array(range(12), pa.date32()), x=np.arange(12.0), y=np.arange(12) / 5
+    )
+    dataset = load(path, "y", drop=["day"])
+    assert dataset.table.inputs == ("x",)
+    assert read_rows(path, dataset.table)[1] == ("day",)
+
+
+def test_one_name_may_be_a_text(tmp_path):
+    path = write_csv(tmp_path / "a.csv")
+    assert load_table(path, labels="price", drop="age", **HOW).table == load(path, "price", drop=["age"]).table
+
+
+def test_numbers_are_the_same_class_however_they_are_written(tmp_path):
+    dataset = load(write_csv(tmp_path / "a.csv", only=("age", "stars")), "stars")
+    (tmp_path / "b.csv").write_text("age,stars\n1,3.0\n2,02\n3,1e0\n")
+    np.testing.assert_array_equal(labelled_rows(tmp_path / "b.csv", dataset.table, dataset.classes).labels, [3, 2, 1])
+
+
+def test_examples_are_named_by_their_rows(tmp_path):
+    dataset = load(write_csv(tmp_path / "a.csv"), "price")
+    ages = {f"row {i}": np.float32(row["age"]) for i, row in enumerate(drawn_rows(), start=1)}
+    assert [ages[name] for name in dataset.test.names] == dataset.test.rows[:, 4].tolist()
 
 
 def test_rows_are_read_by_the_names_of_their_columns(tmp_path):
@@ -246,7 +272,11 @@ BAD = {
     ),
     "a column twice": (PLAIN.replace("rooms", "age", 1), {}, "has 2 columns of the name age; expected one of each"),
     "a column twice but for blanks": (PLAIN.replace("rooms", " age ", 1), {}, "has 2 columns of the name age"),
-    "a column without a name": (PLAIN.replace("rooms", "", 1), {}, "a column has the name ''; expected a header"),
+    "a column without a name": (
+        PLAIN.replace("rooms", "", 1),
+        {},
+        "a column has the name ''; expected a header of printable names; was it",
+    ),
     "a name that cannot be printed": (
         PLAIN.replace("rooms", "a\x07", 1),
         {},
@@ -389,3 +419,10 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(InputError, match=r"reading tables needs pyarrow: pip install 'jaxnet\[tables\]'"):
         load(write_csv(tmp_path / "a.csv"), "price")
+
+
+def test_small_numbers_are_standardised_too(tmp_path):
+    rows = [row | {"age": 1e-8 * row["age"]} for row in drawn_rows()]
+    dataset = load(write_csv(tmp_path / "a.csv", rows), "price")
+    X = fit_preprocessing(dataset.train.rows).columns(dataset.train.rows)
+    np.testing.assert_allclose(X.std(axis=1), 1, rtol=1e-4)
