@@ -118,12 +118,16 @@ def fit_table(
     table = Table(tuple(columns), tuple(labels))
     if len(table.inputs) > MOST_COLUMNS:
         raise InputError(f"{path} makes {len(table.inputs):,} inputs; expected at most {MOST_COLUMNS:,}")
-    by_category = [column for column in columns if column.categories]
-    note = f"{len(columns) - len(by_category)} columns of numbers, {len(by_category)} of categories"
-    left_out = (
-        [f"left out, since all rows are the same there: {listed([c.name for c in constant])}"] if constant else []
-    )
-    return table, (f"{note}: {len(table.inputs)} inputs", *left_out)
+    return table, _notes(table, constant)
+
+
+def _notes(table: Table, constant: Sequence[Column]) -> tuple[str, ...]:
+    """What the columns were taken for, and which were left out."""
+    of_categories = sum(bool(column.categories) for column in table.columns)
+    of_numbers = len(table.columns) - of_categories
+    note = f"{len(table.inputs)} inputs: columns of numbers {of_numbers}, of categories {of_categories}"
+    names = listed([column.name for column in constant])
+    return (note, f"left out, since all rows are the same there: {names}") if constant else (note,)
 
 
 def _check_present(path: Path, option: str, names: Sequence[str], cells: Mapping[str, Cells]) -> None:
@@ -163,7 +167,7 @@ def _fit_column(path: Path, name: str, cells: Cells, is_category: bool) -> tuple
             )
         return Column(name), bool(np.ptp(numbers) > 0)
     texts = as_texts(path, name, cells).texts
-    m = len(cells.codes if cells.numbers is None else cells.numbers)
+    m = len(cells.missing)
     if len(texts) > MOST_CATEGORIES or (2 * len(texts) > m and len(texts) > 10):
         raise InputError(
             f"{path}: column {name} has {len(texts):,} different values in {m:,} rows, such as {texts[0]!r:.60}; "
@@ -180,8 +184,7 @@ def encoded(path: Path, cells: Mapping[str, Cells], table: Table) -> Float[np.nd
             f"{path} lacks the column{'s' * (len(absent) > 1)} {listed(absent)}; it has {listed(list(cells))}"
         )
     check_complete(path, {column.name: cells[column.name] for column in table.columns})
-    some = next(iter(cells.values()))
-    m = len(some.codes if some.numbers is None else some.numbers)
+    m = len(next(iter(cells.values())).missing)
     check_fits(path, f"{m:,} rows of {len(table.inputs):,} inputs", 4 * m * len(table.inputs))
     rows, place = np.zeros((m, len(table.inputs)), np.float32), 0
     for column in table.columns:

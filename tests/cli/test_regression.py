@@ -56,7 +56,7 @@ def test_a_table_from_training_to_prediction(tmp_path, capsys, monkeypatch):
     for text in (
         "36 to train on, 12 to test on, of shape 5: price",
         "price: an amount, predicted by squared error",
-        "2 columns of numbers, 1 of categories: 5 inputs",
+        "5 inputs: columns of numbers 2, of categories 1",
         "5-8-1, relu, linear output",
         "labels standardised while it is trained",
         "R^2       train 0.9",
