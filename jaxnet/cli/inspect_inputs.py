@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError
 from ..text import printable
-from .images import find_images, read_batches
+from .images import find_images
 
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ..data import Table
+    from ..diagnosis import Setup, Symptom
     from ..model import Model
     from ..network import Network
     from ..types import Parameters, PRNGKeyArray
@@ -30,8 +31,9 @@ class Subject(NamedTuple):
     activation: str
     network: "Network"
     parameters: "Parameters"
-    init: str | float | None = None  # of a drawn network
     model: "Model | None" = None  # a saved one
+    setup: "Setup | None" = None  # how it was made, as far as that is known
+    symptoms: "tuple[Symptom, ...]" = ()  # of its training
 
 
 class Inputs(NamedTuple):
@@ -144,6 +146,8 @@ def in_standard_units(subject: Subject, inputs: Inputs) -> tuple[Subject, Inputs
 def _images(data: str, subject: Subject, dims: tuple[int, ...], m: int, key: "PRNGKeyArray") -> Inputs:
     import numpy as np
 
+    from ..data import decode_images
+
     shape = _image_shape(dims[0]) if subject.model is None else subject.model.input_shape
     if len(shape) == 1:
         raise InputError(
@@ -152,12 +156,13 @@ def _images(data: str, subject: Subject, dims: tuple[int, ...], m: int, key: "PR
         )
     paths, _ = find_images([data])
     chosen = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, min(m, len(paths))).astype(int))]
-    read = [pixels for batch in read_batches(chosen, shape, max(1, len(chosen))) for _, pixels in batch]
-    rows = [pixels for pixels in read if not isinstance(pixels, str)]
+    decoded = decode_images(chosen, shape, subject.model is not None and subject.model.exact_decoding)
+    rows = [image.pixels for image in decoded if image.pixels is not None]
     if not rows:
-        raise InputError(printable(str(read[0])) if read else f"no image in {printable(data)} can be read")
+        reason = f"{chosen[0]} cannot be read as an image: {decoded[0].problem}" if chosen else f"no image is in {data}"
+        raise InputError(printable(reason))
     _, Y = drawn_examples(1, dims[-1], len(rows), subject.network, key)
-    left_out = f", {len(read) - len(rows)} of them left out" if len(rows) < len(read) else ""
+    left_out = f", {len(chosen) - len(rows)} of them left out" if len(rows) < len(chosen) else ""
     description = f"{len(rows)} of the {len(paths)} images in {printable(data)}{left_out}; labels drawn"
     return Inputs(_columns(np.stack(rows).reshape(len(rows), -1), subject), Y, description)
 

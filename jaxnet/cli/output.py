@@ -13,14 +13,16 @@ from ..errors import InputError
 from ..text import cell
 
 
-def add_output(parser: argparse.ArgumentParser, name: str, *, required: bool) -> None:
+def add_output(
+    parser: argparse.ArgumentParser, name: str, *, required: bool, otherwise: str = "; without it the standard output"
+) -> None:
     """Adds --out and --overwrite."""
     parser.add_argument(
         "--out",
         type=Path,
         required=required,
         metavar="FILE",
-        help=f"{name}" + ("" if required else "; without it the standard output"),
+        help=name if required else name + otherwise,
     )
     parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
 

@@ -1,40 +1,19 @@
 """jaxnet predict"""
 
 import argparse
-import math
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-from ..errors import InputError
 from ..text import printable
-from .images import find_images, read_batches
+from .images import find_images
 from .options import DONE, FAILED
 from .output import add_output, check_output, open_output
-from .predict_rows import csv_header, digits, line_for, run as predict_rows
+from .predict_rows import csv_header, line_for, run as predict_rows
 from .streams import Tolerant
 
 
-if TYPE_CHECKING:
-    from ..model import Model
-
-
-BATCH = 256  # images at a time, or
-BATCH_VALUES = 2**26  # fewer large ones: this many values take a quarter of a GiB in float32
-
-
-class Prediction(NamedTuple):
-    """What the network predicts for one image."""
-
-    path: str
-    values: tuple[float, ...]  # the probability of every class, or amounts
-
-
-class Failure(NamedTuple):
-    """The reason why there is no prediction for an image."""
-
-    reason: str
+BATCH = 256  # images at a time
 
 
 def add(commands: Any) -> None:
@@ -74,10 +53,10 @@ def run(options: argparse.Namespace) -> int:
     """Prints the most probable class of every image."""
     from tqdm import tqdm
 
-    from ..model import load_model
+    from ..model import Failure, load_model
 
     model = load_model(options.model)
-    _check_probabilities(options.model, model)
+    model.check_predicts(str(options.model))
     if len(model.input_shape) == 1:
         return predict_rows(options, model)
     paths, closed = find_images(options.images)
@@ -92,14 +71,15 @@ def run(options: argparse.Namespace) -> int:
             bar.write(f"jaxnet: {printable(reason)}", file=sys.stderr)
         if options.csv:
             print(csv_header(model, "path"), file=file)
-        for results in _predictions(paths, model):
+        rest = iter(paths)
+        for results in model.predictions(paths, BATCH):
             options.stop.check()
-            for result in results:
+            for result, path in zip(results, rest, strict=False):
                 if isinstance(result, Failure):
                     left_out += 1
                     bar.write(f"jaxnet: {printable(result.reason)}", file=sys.stderr)
                 else:
-                    print(line(*result), file=file)
+                    print(line(path, result), file=file)
             file.flush()
             if isinstance(file, Tolerant) and file.error is not None:  # nobody would read the rest
                 raise BrokenPipeError
@@ -107,41 +87,3 @@ def run(options: argparse.Namespace) -> int:
     if left_out and len(paths) > 1:
         print(f"jaxnet: {left_out} of {len(paths)} images or folders were left out", file=sys.stderr)
     return FAILED if left_out else DONE
-
-
-def _check_probabilities(path: Path, model: "Model") -> None:
-    from ..losses import softmax_cross_entropy, squared_error
-    from ..parameters import layer_dims
-
-    if model.network.loss == squared_error and model.classes:
-        raise InputError(f"{path} was trained on squared_error, so its outputs are not probabilities of classes")
-    if model.network.loss == softmax_cross_entropy and layer_dims(model.parameters)[-1] == 1:
-        raise InputError(f"{path} has a softmax of one output, which is always 1 and cannot tell classes apart")
-
-
-def _predictions(paths: Sequence[str], model: "Model") -> Iterator[list[Prediction | Failure]]:
-    """The prediction for each image, or the reason why there is none, a batch at a time."""
-    import numpy as np
-
-    from ..runs import class_probabilities
-
-    n_x, dtype = math.prod(model.input_shape), str(model.parameters["W1"].dtype)
-    size = min(len(paths), BATCH, max(1, BATCH_VALUES // n_x))
-    for batch in read_batches(paths, model.input_shape, size):
-        # The last batch is padded, and gaps stay: another number of columns would mean another compilation.
-        rows = np.zeros((size, n_x), np.uint8)
-        for i, (_, pixels) in enumerate(batch):
-            if not isinstance(pixels, str):
-                rows[i] = pixels
-        columns = class_probabilities(model.preprocessing.columns(rows, dtype), model.parameters, model.network)
-        yield [
-            Failure(pixels) if isinstance(pixels, str) else _prediction(path, columns[:, i])
-            for i, (path, pixels) in enumerate(batch)
-        ]
-
-
-def _prediction(path: str, column: Any) -> Prediction | Failure:
-    values = digits(column)
-    if not all(map(math.isfinite, values)):
-        return Failure(f"{path}: the network's outputs are not finite")
-    return Prediction(path, values)

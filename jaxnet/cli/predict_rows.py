@@ -1,8 +1,8 @@
 """jaxnet predict for models of rows of numbers: the examples of a table or of an .npz file."""
 
 import argparse
+import itertools
 import json
-import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,10 +17,10 @@ from .output import check_output, csv_line, open_output
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..model import Model
+    from ..model import Answer, Estimate, Model
 
 
-Line = Callable[[Any, Sequence[float]], str]  # of an example, by its path or row, and its probabilities or amounts
+Line = Callable[[Any, Any], str]  # of an example, by its path or row, and its prediction
 
 
 def run(options: argparse.Namespace, model: "Model") -> int:
@@ -37,9 +37,9 @@ def run(options: argparse.Namespace, model: "Model") -> int:
     with open_output(options.out) as file:
         if options.csv:
             print(csv_header(model, "row"), file=file)
-        for row, values in enumerate(_outputs(rows, model), start=1):
-            if all(map(math.isfinite, values)):
-                print(line(row, values), file=file)
+        for row, answer in enumerate(_answers(rows, model), start=1):
+            if answer is not None:
+                print(line(row, answer), file=file)
             else:
                 failed += 1
                 print(f"jaxnet: row {row}: the network's outputs are not finite", file=sys.stderr)
@@ -64,56 +64,38 @@ def _read(path: Path, name: Path, model: "Model") -> "tuple[np.ndarray, Sequence
     raise InputError(f"{name} was trained on {trained}; expected {expected}, got {printable(str(path))}")
 
 
-def _outputs(rows: "np.ndarray", model: "Model") -> Iterator[tuple[float, ...]]:
+def _answers(rows: "np.ndarray", model: "Model") -> "Iterator[Answer | None]":
     from ..data import row_blocks
-    from ..runs import class_probabilities
 
-    dtype = str(model.parameters["W1"].dtype)
-    for part in row_blocks(rows.shape):
-        X = model.preprocessing.columns(rows[part], dtype)
-        for column in class_probabilities(X, model.parameters, model.network).T:
-            yield digits(column)
-
-
-def digits(column: Any) -> tuple[float, ...]:
-    """Numbers with the digits that float32 has."""
-    return tuple(float(f"{x:.7g}") for x in column.astype(float))
+    return itertools.chain.from_iterable(model.answers(rows[part]) for part in row_blocks(rows.shape))
 
 
 def csv_header(model: "Model", key: str) -> str:
     """The names of the columns that `line_for` writes; `key` is what an example is called."""
-    return csv_line([key, *(model.outputs or ("class", "probability", *model.classes))])
+    return csv_line([key, *(model.output_names or ("class", "probability", *model.classes))])
 
 
 def line_for(options: argparse.Namespace, model: "Model", key: str, width: int = 0) -> Line:
-    """A function from an example and its numbers to the line that is written for it."""
+    """A function from an example and its prediction to the line that is written for it."""
     if model.classes:
-        return _class_line(options, model.classes, key, width)
+        return _class_line(options, key, width)
     if options.json:
-        return lambda name, values: json.dumps({key: name, "values": dict(zip(model.outputs, values, strict=True))})
+        return lambda name, answer: json.dumps({key: name, "values": answer.values})
     if options.csv:
-        return lambda name, values: csv_line([name, *values])
+        return lambda name, answer: csv_line([name, *answer.values.values()])
 
-    def text(name: Any, values: Sequence[float]) -> str:
-        shown = (f"{printable(output)} {value:.7g}" for output, value in zip(model.outputs, values, strict=True))
+    def text(name: Any, answer: "Estimate") -> str:
+        shown = (f"{printable(output)} {value:.7g}" for output, value in answer.values.items())
         return f"{printable(str(name)):{width}}  {'  '.join(shown)}"
 
     return text
 
 
-def _class_line(options: argparse.Namespace, classes: Sequence[str], key: str, width: int) -> Line:
-    def label(values: Sequence[float]) -> str:
-        return classes[values.index(max(values))]
-
+def _class_line(options: argparse.Namespace, key: str, width: int) -> Line:
     if options.json:
-        return lambda name, values: json.dumps(
-            {
-                key: name,
-                "class": label(values),
-                "probability": max(values),
-                "probabilities": dict(zip(classes, values, strict=True)),
-            }
+        return lambda name, p: json.dumps(
+            {key: name, "class": p.label, "probability": p.probability, "probabilities": p.probabilities}
         )
     if options.csv:
-        return lambda name, values: csv_line([name, label(values), max(values), *values])
-    return lambda name, values: f"{printable(str(name)):{width}}  {label(values)}  {max(values):.4f}"
+        return lambda name, p: csv_line([name, p.label, p.probability, *p.probabilities.values()])
+    return lambda name, p: f"{printable(str(name)):{width}}  {p.label}  {p.probability:.4f}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..text import printable_lines
+from .decoding import decoding_bar
 from .options import DONE, FAILED, STRAIGHT_THROUGH, from_zero
 from .stopping import Stop
 from .train_options import add_settings, settings_of, typed
@@ -56,6 +57,7 @@ def add(commands: Any) -> None:
         help="seconds between two checkpoints (default: 10)",
     )
     output.add_argument("--tensorboard", action="store_true", help="log scalars for TensorBoard to DIR/tensorboard")
+    output.add_argument("--verbose", action="store_true", help="print the whole check of the gradient")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -75,17 +77,18 @@ def run(options: argparse.Namespace) -> int:
         chosen = _network_of(initial) | chosen
     settings = runs.Settings(**chosen)
     dataset = _load(settings, options.stop)
+    found = runs.defaults_for(runs.facts_of(dataset, settings), chosen)
+    settings = replace(settings, **found)
     if settings.data is not None:  # the run may be resumed in another folder
         settings = replace(settings, data=os.path.abspath(settings.data))
     run = runs.prepare(dataset, settings, initial)
     folder = run_folder.open_folder(options.out, options.overwrite)
     with run_folder.locked(folder), runs.Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
         run_folder.remove_checkpoints(folder)
-        facts = {"fingerprint": dataset.fingerprint, "steps": run.num_iterations} | run_folder.keep_initial(
-            folder, initial
-        )
+        facts = {"fingerprint": dataset.fingerprint, "steps": run.num_iterations, "chunk": run.chunk}
+        facts |= {"chosen": list(found)} | run_folder.keep_initial(folder, initial)
         runs.write_settings(folder, settings, facts)
-        _print_plan(run)
+        _print_plan(run, facts)
         return _train_and_write(run, runs.History(), folder, checkpoints, facts, options)
 
 
@@ -109,9 +112,14 @@ def _resume(options: argparse.Namespace) -> int:
             f"the run in {folder} was ended after {finished} steps by --early-stopping, as a longer one is; start "
             f"another from its model: --init-from {folder}"
         )
+    if "chunk" not in facts:
+        raise InputError(
+            f"the run in {folder} is of an older jaxnet, whose steps this one cannot repeat; start another from its "
+            f"model: --init-from {folder}"
+        )
     _set_precision(settings.dtype)
     dataset = _load_again(settings, facts["fingerprint"], folder, options.stop)
-    run = runs.prepare(dataset, settings, run_folder.read_initial(folder, facts))
+    run = runs.prepare(dataset, settings, run_folder.read_initial(folder, facts), facts["chunk"])
     _check_longer(run, facts["steps"], folder)
     if finished is not None and run.num_iterations == facts["steps"]:  # in other words
         _say(done)
@@ -120,9 +128,10 @@ def _resume(options: argparse.Namespace) -> int:
         run, history = runs.restore(checkpoints, run, _warn)
         if settings != before:
             facts["steps"] = run.num_iterations
+            facts["chosen"] = [name for name in facts["chosen"] if getattr(settings, name) == getattr(before, name)]
             runs.write_settings(folder, settings, facts)
-        _print_plan(run)
-        _say(f"resumed   {folder} after {history.rows[-1].iteration if history.rows else 0} steps")
+        _print_plan(run, facts)
+        _say(f"resumed   {folder} after {history.steps} steps")
         return _train_and_write(run, history, folder, checkpoints, facts, options)
 
 
@@ -182,7 +191,12 @@ def _network_of(model: "Model") -> dict[str, Any]:
 
     said, _ = described(model)
     layers = tuple(said["layer_dims"][1:-1])
-    return {"layers": layers, "hidden": said["hidden"], "standardise": model.preprocessing.mean is not None}
+    return {
+        "layers": layers,
+        "hidden": said["hidden"],
+        "standardise": model.preprocessing.mean is not None,
+        "exact_decoding": model.exact_decoding,
+    }
 
 
 def _set_precision(dtype: str | None) -> None:
@@ -206,7 +220,7 @@ def _train_and_write(
 
     try:
         parameters = _train_with_progress(run, history, folder, checkpoints, options)
-        return _test_and_write(run, history, parameters, folder, facts, options.stop)
+        return _test_and_write(run, history, parameters, folder, facts, options.stop, options.verbose)
     except NotFiniteError as error:
         stops_early = run.settings.early_stopping is not None and bool(history.rows)
         run_folder.write(folder, run, runs.kept(run, history) if stops_early else error.parameters, history)
@@ -224,39 +238,49 @@ def _train_and_write(
         run_folder.write(folder, run, runs.kept(run, history), history)
         runs.save(checkpoints, run, history)
         checkpoints.wait()
-        said = f"{options.stop.name}; the model of {history.rows[-1].iteration} steps is in {folder}"
+        said = f"{options.stop.name}; the model of {history.steps} steps is in {folder}"
         _warn(f"{said}\n        to go on: jaxnet train --resume --out {folder}")
         return options.stop.exit_code
 
 
 def _test_and_write(
-    run: "Run", history: "History", parameters: "Parameters", folder: Path, facts: dict[str, Any], stop: Stop
+    run: "Run",
+    history: "History",
+    parameters: "Parameters",
+    folder: Path,
+    facts: dict[str, Any],
+    stop: Stop,
+    verbose: bool,
 ) -> int:
     """All of it is written before any of it is printed: whoever reads may leave at the first line."""
     from .. import runs
+    from ..diagnosis import command
     from ..runs import folder as run_folder
 
     written = run_folder.write(folder, run, parameters, history)
     row = history.rows[history.best_row()] if run.settings.early_stopping else history.rows[-1]
     probabilities = run_folder.test_probabilities(run, parameters)
+    verdicts = runs.Watch(run).diagnosis(history, parameters, probabilities).lines(command)
     stop.check()
     report = _check(run, parameters)
     stop.check()
     table = "" if report is None else str(report.table())
-    drawn = run_folder.draw(folder, run, parameters, history, probabilities, table)
-    runs.write_settings(folder, run.settings, facts | {"finished": history.rows[-1].iteration})
+    drawn = run_folder.draw(folder, run, parameters, history, probabilities, table, verdicts)
+    runs.write_settings(folder, run.settings, facts | {"finished": history.steps})
     if run.settings.early_stopping is not None:
         print(f"kept      the parameters of step {row.iteration}, where the validation cost was smallest")
     print(f"cost      {row.cost:.6f}")
     _print_scores(run, row, probabilities)
+    print("verdict   " + "\n          ".join(verdicts))
     if history.alignment and run.settings.layers:
         print(f"angles    {_angles(history.alignment[-1])}")
     if report is None:
         print("check     none: a straight-through backward is not a derivative, and autodiff's is 0")
     else:
         verdict = "agrees with" if report.agrees else "does not agree with"
-        print(f"check     L_model_backward {verdict} jax.grad, in float64 on some of the training examples:")
-        print("\n".join(f"          {line}" for line in [report.reason, *report.table().splitlines()]))
+        print(f"check     L_model_backward {verdict} jax.grad, in float64 on some of the training examples")
+        if verbose or not report.agrees:
+            print("\n".join(f"          {line}" for line in [report.reason, *table.splitlines()]))
     _say(f"saved     {folder}: {', '.join([*written, *drawn])}")
     if not drawn:
         print("          (for a report and figures of the run: pip install 'jaxnet[demo]')")
@@ -284,6 +308,14 @@ def _warn(text: str) -> None:
     print(printable_lines(f"jaxnet: {text}"), file=sys.stderr)
 
 
+def _option(name: str, value: Any) -> str:
+    """As it would be typed."""
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{'' if value else 'no-'}{option}"
+    return f"--{option} {' '.join(map(str, value)) if isinstance(value, tuple) else value}"
+
+
 def _say(text: str) -> None:
     """Prints names that the user chose: what a terminal would act on is written out."""
     print(printable_lines(text))
@@ -298,23 +330,16 @@ def _angles(row: dict[str, float]) -> str:
 
 
 def _load(settings: "Settings", stop: Stop) -> "Dataset":
-    from tqdm import tqdm
-
     from ..data import load_dataset
 
-    with tqdm(unit=" images", desc="decoding", delay=0.5, leave=False) as bar:
-
-        def show(done: int, total: int) -> None:
-            stop.check()
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with decoding_bar(stop) as show:
         return load_dataset(
             None if settings.data is None else Path(settings.data),
             test_fraction=settings.test_fraction,
             seed=settings.seed,
             size=settings.size,
             grey=settings.grey,
+            exact_decoding=settings.exact_decoding,
             on_image=show,
             regression=settings.regression,
             labels=settings.label or (),
@@ -323,7 +348,7 @@ def _load(settings: "Settings", stop: Stop) -> "Dataset":
         )
 
 
-def _print_plan(run: "Run") -> None:
+def _print_plan(run: "Run", facts: dict[str, Any]) -> None:
     from ..losses import binary_cross_entropy, softmax_cross_entropy, squared_error
     from ..parameters import layer_dims
     from ..text import printable
@@ -352,7 +377,12 @@ def _print_plan(run: "Run") -> None:
         print(f"feedback  {settings.feedback.replace('_', ' ')}, recorded every {settings.recorded_every} steps")
     if run.basis.size is not None:
         print(f"          inputs reduced {dims[0]} -> {run.basis.size}, lossless")
-    print(f"training  {run.num_iterations} steps of {method}, learning rate {settings.first_rate}, {batch}")
+    schedule = "" if settings.schedule == "constant" else f", {settings.schedule} schedule"
+    steps = f"{run.num_iterations} steps of {method}"
+    print(f"training  {steps}, learning rate {settings.first_rate}, {batch}{schedule}")
+    chosen = [_option(name, getattr(settings, name)) for name in facts["chosen"]]
+    if chosen:
+        print(f"chosen    for these data, as it was not typed: {' '.join(chosen)}")
 
 
 def _train_with_progress(
@@ -363,32 +393,37 @@ def _train_with_progress(
     from tqdm import tqdm
 
     from .. import runs
+    from ..diagnosis import command, symptom_line
 
     batch = run.batch_size or len(run.train.labels)
-    made = history.rows[-1].iteration if history.rows else 0
+    watch = runs.Watch(run)
     if options.tensorboard:
         log = runs.ScalarLog(folder / "tensorboard")
     else:
         log = nullcontext()
     with (
         log as scalars,
-        tqdm(total=run.num_iterations * batch, initial=made * batch, unit=" examples", unit_scale=True) as bar,
+        tqdm(total=run.num_iterations * batch, initial=history.steps * batch, unit=" examples", unit_scale=True) as bar,
     ):
 
         def show(progress: "Progress") -> None:
             options.stop.check()
-            row = history.rows[-1]
-            bar.set_description(f"step {row.iteration}/{run.num_iterations}, cost {row.cost:.4f}", refresh=False)
-            bar.update(row.iteration * batch - bar.n)
+            said = f"step {progress.iteration}/{run.num_iterations}, cost {progress.costs[-1]:.4f}"
+            bar.set_description(said, refresh=False)
+            bar.update(progress.iteration * batch - bar.n)
+            for symptom in watch.new_symptoms(history):
+                tqdm.write(f"jaxnet: {symptom_line(symptom, command)}", file=sys.stderr)
 
         hooks: list[Hook] = [show] if scalars is None else [show, _logging(scalars, run, history)]
         return runs.execute(run, history, hooks, checkpoints, options.checkpoint_every)
 
 
 def _logging(scalars: "ScalarLog", run: "Run", history: "History") -> "Hook":
-    """After every chunk, the last row of the history for TensorBoard."""
+    """Every row of the history for TensorBoard."""
 
     def log(progress: "Progress") -> None:
+        if not history.rows or history.rows[-1].iteration < progress.iteration:
+            return
         values = {name: column[-1] for name, column in history.columns(run.score).items() if name != "iteration"}
         named = {name.replace("watched", run.watched_name): value for name, value in values.items()}
         scalars.write(progress.iteration, named)

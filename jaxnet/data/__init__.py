@@ -23,7 +23,18 @@ from .examples import (
     targets as targets,
 )
 from .folders import SUFFIXES as SUFFIXES, is_of_the_system as is_of_the_system
-from .images import quiet_decoders as quiet_decoders, read_pixels as read_pixels, try_image as try_image
+from .images import (
+    image_name as image_name,
+    quiet_decoders as quiet_decoders,
+    read_image as read_image,
+    try_image as try_image,
+)
+from .inputs import (
+    array_rows as array_rows,
+    decode_images as decode_images,
+    is_array as is_array,
+    named_images as named_images,
+)
 from .photographs import load_photographs
 from .prefetch import prefetched as prefetched
 from .preprocessing import (
@@ -42,10 +53,11 @@ EXPECTED = "an .h5 or .npz file, a folder of images or a folder of MNIST idx fil
 def load_dataset(
     path: Path | None,
     *,
-    test_fraction: float,
+    test_fraction: float | None,
     seed: int,
     size: int = 64,
     grey: bool = False,
+    exact_decoding: bool = False,
     cache: Path | None = None,
     on_image: Callable[[int, int], None] | None = None,
     regression: bool | None = None,
@@ -59,10 +71,11 @@ def load_dataset(
         path: The course's .h5 file, an .npz file of X and Y, a folder of images, a folder of MNIST's idx files, or a
             table, see `load_table`. None stands for `load_faces`.
         test_fraction: The share of each class that is held out where a source has no test examples of its own, between
-            0 and 1.
+            0 and 1; None holds out nothing, so that the test part is empty.
         seed: Determines which examples are held out.
         size: Images of a folder are resized to `size` x `size` pixels. Default: 64.
         grey: Whether images of a folder are converted to grey. Default: False.
+        exact_decoding: Whether JPEG files are decoded in full, see `read_image`. Default: False.
         cache: The folder in which decoded images are kept. Default: JAXNET_CACHE, or else the user's cache folder.
         on_image: `on_image(done, total)` is called while images are decoded.
         regression: Whether labels are amounts. Default: None, from the labels, see `load_npz` and `load_table`.
@@ -81,7 +94,7 @@ def load_dataset(
         >>> dataset.train.rows.shape, dataset.test.labels.shape, dataset.classes
         ((6, 2), (2,), ('0', '1'))
     """
-    if not 0 < test_fraction < 1:
+    if test_fraction is not None and not 0 < test_fraction < 1:
         raise InputError(f"the test fraction is {test_fraction}; expected a number between 0 and 1")
     suffix = "" if path is None else path.suffix.lower()
     if (labels or categories or drop) and suffix not in TABLES:
@@ -96,7 +109,14 @@ def load_dataset(
         if is_idx(path):
             return load_idx(path)
         return load_photographs(
-            path, test_fraction=test_fraction, seed=seed, size=size, grey=grey, cache=cache, on_image=on_image
+            path,
+            test_fraction=test_fraction,
+            seed=seed,
+            size=size,
+            grey=grey,
+            exact_decoding=exact_decoding,
+            cache=cache,
+            on_image=on_image,
         )
     if suffix in TABLES:
         columns = {"labels": labels, "categories": categories, "drop": drop}

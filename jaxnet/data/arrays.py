@@ -22,7 +22,7 @@ NO_CLASSES = ("whole numbers", "one-hot", "has 1 example", "among the training")
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
-def load_faces(*, test_fraction: float, seed: int) -> Dataset:
+def load_faces(*, test_fraction: float | None, seed: int) -> Dataset:
     """200 photographs of 25 x 25 grey pixels, half of them faces: the sample of LFW that scikit-image ships.
 
     Example:
@@ -41,7 +41,7 @@ def load_faces(*, test_fraction: float, seed: int) -> Dataset:
     return _with_held_out_test(description, examples, ("not a face", "face"), images.shape[1:], test_fraction, seed)
 
 
-def load_h5(path: Path, *, test_fraction: float, seed: int) -> Dataset:
+def load_h5(path: Path, *, test_fraction: float | None, seed: int) -> Dataset:
     """The course's `train_*.h5`, with train_set_x, train_set_y, list_classes; `test_*.h5` beside it is the test set.
 
     Where there is no such file, `test_fraction` of each class is held out, drawn from `seed`.
@@ -61,7 +61,7 @@ def load_h5(path: Path, *, test_fraction: float, seed: int) -> Dataset:
     return _dataset(description, images, labels, test, names, test_fraction, seed)
 
 
-def load_npz(path: Path, *, test_fraction: float, seed: int, regression: bool | None = None) -> Dataset:
+def load_npz(path: Path, *, test_fraction: float | None, seed: int, regression: bool | None = None) -> Dataset:
     """Arrays X and Y, or train_x, train_y, test_x and test_y; and, if present, classes.
 
     Images are uint8, (m, height, width) or (m, height, width, 3). X of floats is (n_x, m), one column per example.
@@ -188,7 +188,7 @@ def _dataset(
     labels: np.ndarray,
     test: tuple[np.ndarray, np.ndarray] | None,
     names: np.ndarray | None,
-    test_fraction: float,
+    test_fraction: float | None,
     seed: int,
 ) -> Dataset:
     """The arrays of a file as a `Dataset`; its classes are the distinct labels in order, called `names` if given."""
@@ -228,7 +228,7 @@ def _regression(
     values: np.ndarray,
     labels: np.ndarray,
     test: tuple[np.ndarray, np.ndarray] | None,
-    test_fraction: float,
+    test_fraction: float | None,
     seed: int,
 ) -> Dataset:
     """The arrays of a file as a `Dataset` without classes, whose labels are amounts."""
@@ -335,7 +335,7 @@ def _with_held_out_test(
     examples: Examples,
     classes: tuple[str, ...],
     input_shape: tuple[int, ...],
-    test_fraction: float,
+    test_fraction: float | None,
     seed: int,
 ) -> Dataset:
     try:

@@ -50,10 +50,16 @@ class MappedRows:
 
     def take(self, which: slice | Sequence[int] | Int[np.ndarray, " k"] | Bool[np.ndarray, " m"]) -> "MappedRows":
         """Some of the rows, without reading them."""
-        taken = copy.copy(self)
-        taken.indices = self.indices[which]
-        taken.shape = (len(taken.indices), self.shape[1])
-        return taken
+        return self._at(self.indices[which])
+
+    def joined(self, other: "MappedRows") -> "MappedRows":
+        """These rows and others of the same file."""
+        return self._at(np.concatenate([self.indices, other.indices]))
+
+    def _at(self, indices: Int[np.ndarray, " k"]) -> "MappedRows":
+        rows = copy.copy(self)
+        rows.indices, rows.shape = indices, (len(indices), self.shape[1])
+        return rows
 
 
 class _Opened:
@@ -101,6 +107,14 @@ class Examples(NamedTuple):
         rows = self.rows.take(indices) if isinstance(self.rows, MappedRows) else self.rows[indices]
         names = tuple(self.names[i] for i in np.arange(len(self.labels))[indices]) if self.names else ()
         return Examples(rows, self.labels[indices], names)
+
+    def and_those_of(self, other: "Examples") -> "Examples":
+        """The examples of two parts of a dataset; mapped rows are not read."""
+        if isinstance(self.rows, MappedRows) and isinstance(other.rows, MappedRows):
+            rows = self.rows.joined(other.rows)
+        else:
+            rows = np.concatenate([self.rows[:], other.rows[:]])
+        return Examples(rows, np.concatenate([self.labels, other.labels]), self.names + other.names)
 
 
 class Images:
@@ -156,11 +170,15 @@ def amounts(description: str, labels: Any, m: int) -> Float[np.ndarray, "m n_L"]
 
 
 def held_out(
-    labels: Int[np.ndarray, " m"] | Float[np.ndarray, "m n_L"], classes: Sequence[str], fraction: float, seed: int
+    labels: Int[np.ndarray, " m"] | Float[np.ndarray, "m n_L"],
+    classes: Sequence[str],
+    fraction: float | None,
+    seed: int,
 ) -> Bool[np.ndarray, " m"]:
     """A mask of the examples to hold out: `fraction` of every class, at least one and not all, drawn from `seed`.
 
-    Without classes it is a fraction of all. Raises `InputError` for a class of fewer than two examples.
+    Without classes it is a fraction of all; where `fraction` is None, none are held out. Raises `InputError` for a
+    class of fewer than two examples.
 
     Example:
         >>> int(jaxnet.data.held_out(np.array([0, 0, 0, 1, 1]), ("cat", "dog"), 0.25, seed=0).sum())
@@ -168,6 +186,8 @@ def held_out(
     """
     generator = np.random.default_rng(seed)
     chosen = np.zeros(len(labels), bool)
+    if fraction is None:
+        return chosen
     groups = {f"class {name}": np.flatnonzero(labels == label) for label, name in enumerate(classes)}
     for name, places in (groups or {"the data": np.arange(len(labels))}).items():
         members = generator.permutation(places)

@@ -24,7 +24,7 @@ def load_table(
     path: Path,
     *,
     labels: str | Sequence[str],
-    test_fraction: float,
+    test_fraction: float | None,
     seed: int,
     regression: bool | None = None,
     categories: Sequence[str] = (),

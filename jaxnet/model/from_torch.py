@@ -20,7 +20,7 @@ from .model import STATISTICS, Model, described, model_of
 
 NAME = re.compile(r"(?:(?P<module>.*)\.)?(?P<kind>weight|bias)|(?P<letter>[Wb])(?P<number>\d+)", re.DOTALL)
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
-READ = (*SETTINGS, "channels_first", *STATISTICS, "table")
+READ = (*SETTINGS, "channels_first", "exact_decoding", *STATISTICS, "table")
 
 
 def load_torch(
@@ -32,6 +32,7 @@ def load_torch(
     input_shape: Sequence[int] | None = None,
     preprocessing: Preprocessing | None = None,
     channels_first: bool | None = None,
+    exact_decoding: bool | None = None,
     layers: Sequence[str] | None = None,
 ) -> Model:
     """The dense network in a safetensors file of a state dict, or in an .npz file, as a `Model`.
@@ -47,6 +48,7 @@ def load_torch(
         input_shape: `(height, width)`, `(height, width, 3)` or `(n_x,)`. Default: rows of n_x numbers.
         preprocessing: What is done to the inputs before layer 1. Default: pixels / 255.
         channels_first: Whether images were flattened as (C, H, W). Default: False.
+        exact_decoding: Whether JPEG files were decoded in full, as `PIL.Image.open` does. Default: False.
         layers: The names of the layers in order. Default: sorted, with numbers as numbers.
 
     Raises:
@@ -60,6 +62,7 @@ def load_torch(
         "classes": None if classes is None else list(classes),
         "input_shape": None if input_shape is None else list(input_shape),
         "channels_first": channels_first,
+        "exact_decoding": exact_decoding,
     }
     try:
         parameters = _chained(arrays, layers)

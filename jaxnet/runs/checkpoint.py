@@ -75,12 +75,15 @@ class Checkpoints:
     def latest(self, like: Callable[[dict[str, Any]], Any], skipped: Callable[[str], None]) -> Saved | None:
         """The newest that can be used; None where there is none.
 
-        `like(history)` is a pytree of the structure, shapes and dtypes that the state has to have, or raises
-        `InputError`. One that cannot be used is named in a call of `skipped`, and set aside under another name.
+        `like(history)` is a pytree of the structure, shapes and dtypes that the state has to have; None, and the
+        checkpoint is passed over; or it raises `InputError`. One that cannot be used is named in a call of `skipped`,
+        and set aside under another name.
         """
         for path in self._paths()[::-1]:
             try:
-                return _read(path, like)
+                saved = _read(path, like)
+                if saved is not None:
+                    return saved
             except InputError as error:
                 skipped(f"a checkpoint is left out: {error}")
                 with contextlib.suppress(OSError):
@@ -102,7 +105,7 @@ class Checkpoints:
             path.unlink(missing_ok=True)
 
 
-def _read(path: Path, like: Callable[[dict[str, Any]], Any]) -> Saved:
+def _read(path: Path, like: Callable[[dict[str, Any]], Any]) -> Saved | None:
     arrays, metadata, verified = tensors.read(path)
     try:
         iteration, history = (json.loads(metadata[name]) for name in ("iteration", "history"))
@@ -113,6 +116,8 @@ def _read(path: Path, like: Callable[[dict[str, Any]], Any]) -> Saved:
     if path.stem != str(iteration):
         raise InputError(f"{path} is the checkpoint of step {iteration} under another name")
     tree = like(history)
+    if tree is None:
+        return None
     expected = {name: (leaf.shape, leaf.dtype) for name, leaf in _flat(tree).items()}
     if expected != {name: (array.shape, array.dtype) for name, array in arrays.items()}:
         raise InputError(f"{path} is of another network or optimizer: its arrays have other shapes or dtypes")

@@ -17,7 +17,8 @@ from ..weighting import weighted
 from .streaming import Columns, is_resident
 
 
-SAMPLE = 2048  # of training examples that are read from disk, so many are measured
+SAMPLE = 10_000  # of the training examples at most so many are measured; all would take longer than the steps
+STREAMED_SAMPLE = 2048  # of those that are read from disk
 SIGNALS_SAMPLE = 256
 
 Block: TypeAlias = tuple[jax.Array, jax.Array]  # X and Y
@@ -36,13 +37,12 @@ def measure(
 ) -> Callable[[Parameters], Measured]:
     """parameters -> training accuracy, watched cost and accuracy, ||dW_l|| and the share of dead units by layer.
 
-    Costs and gradients are those of the losses times the weights of the classes; accuracies count all examples alike.
-    Without classes R^2 is in the place of accuracies.
+    Costs and gradients are those of the losses times the weights of the classes; accuracies count all examples alike,
+    in training those of an evenly spaced sample where there are many. Without classes R^2 is in their place.
     """
     stay = is_resident(train.rows, dtype) and is_resident(watched.rows, dtype)
-    if not stay:
-        train = _sample(train, SAMPLE)
-    X, Y = next(blocks(_sample(train, SIGNALS_SAMPLE), columns, classes, dtype))
+    train = sample(train, SAMPLE if stay else STREAMED_SAMPLE)
+    X, Y = next(blocks(sample(train, SIGNALS_SAMPLE), columns, classes, dtype))
 
     def part(examples: Examples) -> Callable[[], Iterable[Block]]:
         if stay:
@@ -68,17 +68,7 @@ def blocks(examples: Examples, columns: Columns, classes: Sequence[str], dtype: 
         yield jax.device_put(X), jax.device_put(targets(examples.labels[part], classes, dtype))
 
 
-def class_probabilities(
-    X: Float[np.ndarray | jax.Array, "n_x m"], parameters: Parameters, network: Network
-) -> Float[np.ndarray, "classes m"]:
-    """The probability of every class; of both classes where the network has one sigmoid. Of amounts, the outputs."""
-    AL = np.asarray(_forward(X, parameters, network))
-    if network.loss == squared_error:
-        return AL
-    return np.concatenate([1 - AL, AL]) if len(AL) == 1 else AL
-
-
-def _sample(examples: Examples, most: int) -> Examples:
+def sample(examples: Examples, most: int) -> Examples:
     """At most so many, evenly spaced."""
     m = len(examples.labels)
     return examples if m <= most else examples.take(np.linspace(0, m - 1, most).astype(int))
@@ -122,8 +112,3 @@ def _weights(Y: jax.Array, by_class: ByClass) -> jax.Array | None:
         return None
     of_class = jnp.concatenate([1 - Y, Y]) if len(Y) == 1 else Y
     return jnp.sum(jnp.asarray(by_class, Y.dtype)[:, None] * of_class, axis=0)
-
-
-@jax.jit
-def _forward(X, parameters, network):
-    return L_model_forward(jnp.asarray(X), parameters, network)[0]

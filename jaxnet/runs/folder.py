@@ -24,7 +24,6 @@ from ..model import Model, load_model, replace_file, save_model
 from ..parameters import layer_dims
 from ..types import Parameters
 from .checkpoint import DAMAGED, SUFFIX
-from .evaluation import blocks, class_probabilities
 from .history import History
 from .run import Run
 from .settings import FILE
@@ -96,6 +95,19 @@ def write(folder: Path, run: Run, parameters: Parameters, history: History) -> l
     return ["model.safetensors", "history.csv", "alignment.csv"]
 
 
+def read_history(folder: Path) -> dict[str, np.ndarray] | None:
+    """The columns of history.csv. None where there is none, or not as `write` leaves it."""
+    try:
+        text = (folder / "history.csv").read_text(encoding="utf-8")
+        header, *rows = csv.reader(io.StringIO(text, newline=""))
+        columns = {name: np.array(column, float) for name, column in zip(header, zip(*rows, strict=True), strict=True)}
+    except (OSError, ValueError, csv.Error):
+        return None
+    is_whole = all(name in columns and np.isfinite(columns[name]).all() for name in ("iteration", "cost"))
+    shares = [column for name, column in columns.items() if name.startswith("dead_share_")]
+    return columns if is_whole and all(((0 <= share) & (share <= 1)).all() for share in shares) else None
+
+
 def _write_table(path: Path, header: list[str], rows: Iterable[Sequence[float]]) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
@@ -105,10 +117,8 @@ def _write_table(path: Path, header: list[str], rows: Iterable[Sequence[float]])
 
 
 def test_probabilities(run: Run, parameters: Parameters) -> np.ndarray:
-    """(classes, m) for the test examples; of a regression the amounts, (n_L, m), in the units of the labels."""
-    parts = blocks(run.dataset.test, run.preprocessing.columns, run.dataset.classes, run.dtype)
-    parameters = run.model(parameters).parameters
-    return np.concatenate([class_probabilities(X, parameters, run.network) for X, _ in parts], axis=1)
+    """(classes, m) for the test examples; of a regression the outputs, (n_L, m), in the units of the labels."""
+    return run.model(parameters).probabilities(run.dataset.test.rows)
 
 
 @contextmanager
@@ -170,7 +180,13 @@ def _hash(path: Path) -> str:
 
 
 def draw(
-    folder: Path, run: Run, parameters: Parameters, history: History, probabilities: np.ndarray, check: str
+    folder: Path,
+    run: Run,
+    parameters: Parameters,
+    history: History,
+    probabilities: np.ndarray,
+    check: str,
+    verdicts: Sequence[str] = (),
 ) -> list[str]:
     """report.html and predictions.png, where matplotlib is there: the names of what was drawn."""
     if importlib.util.find_spec("matplotlib") is None or importlib.util.find_spec("jinja2") is None:
@@ -209,6 +225,7 @@ def draw(
         W1=np.asarray(parameters["W1"]),
         check=check,
         outputs=run.outputs,
+        verdicts=tuple(verdicts),
     )
     write_report(folder / "report.html", record)
     figures = [] if images is None or not dataset.classes else ["predictions.png"]

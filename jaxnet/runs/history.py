@@ -26,13 +26,18 @@ class Row(NamedTuple):
 
 @dataclass
 class History:
-    """The history of a run: the cost of every step, a row after every chunk of them, and where the last one led."""
+    """The history of a run: the cost of every step, a row for every hundred, and where the last one led."""
 
     costs: list[float] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     alignment: list[dict[str, float]] = field(default_factory=list)  # of the steps that are recorded
     state: TrainState | None = None  # in the inputs that the steps are made in; None before the first
     best_parameters: Parameters | None = None  # likewise, of a run that may end early
+
+    @property
+    def steps(self) -> int:
+        """How many steps have been made."""
+        return len(self.costs)
 
     def columns(self, score: str = "accuracy") -> dict[str, np.ndarray]:
         """The rows as columns: one for each number; `score` is what the accuracies are called."""

@@ -29,6 +29,11 @@ def first_parameters(initial: Model, drawn: Model) -> FrozenDict:
                 f"the model of --init-from has {name} {got.get(name)!s:.300}, and the run {expected.get(name)!s:.300}; "
                 f"{remedy}"
             )
+    if initial.exact_decoding != drawn.exact_decoding:
+        raise InputError(
+            f"the model of --init-from was {'' if initial.exact_decoding else 'not '}trained with --exact-decoding; "
+            f"pass --{'' if initial.exact_decoding else 'no-'}exact-decoding"
+        )
     is_standardised, shall_be = (model.preprocessing.mean is not None for model in (initial, drawn))
     if is_standardised != shall_be:
         raise InputError(

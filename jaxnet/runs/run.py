@@ -30,15 +30,10 @@ from ..types import AnyArray, Parameters
 from ..update import TrainState
 from ..weighting import class_weights
 from .amounts import Units, fit_units
+from .chunks import chunk_length
 from .initial import first_parameters
-from .settings import Settings, make_optimizer
+from .settings import ITERATIONS, Settings, make_optimizer
 from .streaming import is_resident
-
-
-FULL_BATCH = 2048  # up to so many examples, every step sees all of them; beyond, minibatches of MINIBATCH
-MINIBATCH = 128
-ITERATIONS = 2500  # where neither iterations nor epochs are given
-CHUNK = 100  # steps between two rows of the history
 
 
 class Start(NamedTuple):
@@ -65,7 +60,7 @@ class Run:
     start: Start  # in those that the steps are made in
     num_iterations: int
     batch_size: int | None
-    chunk: int  # steps between two rows of the history
+    chunk: int  # steps in one call of the compiled program
     key: jax.Array
     by_class: Float[np.ndarray, " classes"] | None  # what the losses of each class are multiplied by
 
@@ -110,6 +105,7 @@ class Run:
             self.dataset.input_shape,
             self.dataset.classes,
             self.preprocessing,
+            self.settings.exact_decoding,
             self.dataset.table,
         )
 
@@ -119,10 +115,11 @@ def storage_dtype(dtype: str) -> str:
     return "float64" if dtype == "float64" else "float32"
 
 
-def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) -> Run:
+def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None, chunk: int | None = None) -> Run:
     """The network for a dataset, drawn from the seed: one sigmoid for two classes, softmax for more, amounts for none.
 
-    With `initial` the run starts from its parameters, and keeps its preprocessing of the inputs.
+    With `initial` the run starts from its parameters, and keeps its preprocessing of the inputs. `chunk` is that of
+    the run which this one goes on with; without it, see `chunk_length`.
     """
     train, watched, watched_name = _divided(dataset, settings)
     m, n_x = train.rows.shape
@@ -134,16 +131,16 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) 
         train, watched = (part._replace(labels=units.standardised(part.labels)) for part in (train, watched))
     stays = is_resident(train.rows, dtype)
     by_class = _class_weights(train, dataset.classes, settings)
-    check_memory(layer_dims, m if stays else MINIBATCH)
+    steps, batch_size = _schedule(settings, m)
+    check_memory(layer_dims, m if stays else batch_size or m)
     parameters, key = _draw(settings.seed, layer_dims, settings.init, dtype)
     check_regularization(settings.lambd, settings.keep_prob, settings.input_keep_prob, key)
-    steps, batch_size = _schedule(settings, m, stays)
     check_schedule(m, steps, batch_size, key)
     standardise = dataset.table is not None if settings.standardise is None else settings.standardise
     preprocessing = fit_preprocessing(train.rows) if standardise else Preprocessing()
     network = Network(settings.hidden, loss, settings.feedback)
     if initial is not None:
-        about = (dataset.input_shape, dataset.classes, preprocessing, dataset.table)
+        about = (dataset.input_shape, dataset.classes, preprocessing, settings.exact_decoding, dataset.table)
         drawn = Model(parameters, network.by_backprop, *about)
         parameters, preprocessing = first_parameters(initial, drawn), initial.preprocessing
         parameters = parameters if units is None else units.enter(parameters)
@@ -154,6 +151,7 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) 
         X = preprocessing.columns(train.rows[:], dtype)
         reduced = Start(*in_fewest_inputs(X, first, config, batch_size or m, steps))
         start = start if reduced.basis is ALL_INPUTS else reduced
+    sizes = (start.basis.size or n_x, *layer_dims[1:])
     return Run(
         dataset=dataset,
         settings=settings,
@@ -167,7 +165,7 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) 
         start=start,
         num_iterations=steps,
         batch_size=batch_size,
-        chunk=CHUNK,
+        chunk=chunk or chunk_length(sizes, batch_size or m, dtype),
         key=key,
         by_class=by_class,
     )
@@ -191,9 +189,9 @@ def _divided(dataset: Dataset, settings: Settings) -> tuple[Examples, Examples, 
     return train, watched, "validation"
 
 
-def _schedule(settings: Settings, m: int, stays: bool) -> tuple[int, int | None]:
-    """How many steps are made, and with how many examples each."""
-    batch_size = settings.batch_size or (None if stays and m <= FULL_BATCH else min(MINIBATCH, m))
+def _schedule(settings: Settings, m: int) -> tuple[int, int | None]:
+    """How many steps are made, and with how many examples each, or None: with all."""
+    batch_size = settings.batch_size if isinstance(settings.batch_size, int) else None
     if settings.epochs is None:
         return settings.num_iterations or ITERATIONS, batch_size
     return settings.epochs * (1 if batch_size is None else m // batch_size), batch_size

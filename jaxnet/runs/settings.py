@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import jax
 import optax
 
 from ..errors import InputError
@@ -19,20 +20,23 @@ from ..storage import durable
 FILE = "settings.toml"
 MOMENTUM = 0.9
 RECORD_EVERY = 100
+ITERATIONS = 2500  # where neither iterations nor epochs are given
 LEARNING_RATES = {"sgd": 0.0075, "momentum": 0.0075, "adam": 0.001, "adamw": 0.001}
 WEIGHT_DECAY = 1e-4  # of adamw, as in optax
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The options of `jaxnet train`, under the same names. None: it depends on the data or on the other settings.
+    """The options of `jaxnet train`, under the same names. None: it depends on the other settings.
 
-    Raises `InputError` for settings that contradict each other.
+    These values are the course's; those for other data are chosen by `defaults_for`. Raises `InputError` for settings
+    that contradict each other.
     """
 
     data: str | None = None
     size: int = 64
     grey: bool = False
+    exact_decoding: bool = False
     label: tuple[str, ...] | None = None  # of a table: the columns to predict,
     categories: tuple[str, ...] | None = None  # those of numbers that name categories,
     drop: tuple[str, ...] | None = None  # and those to leave out
@@ -54,7 +58,7 @@ class Settings:
     step_factor: float = 0.1
     num_iterations: int | None = None
     epochs: int | None = None
-    batch_size: int | None = None
+    batch_size: int | str = "all"
     class_weight: str | tuple[tuple[str, float], ...] | None = None  # "balanced", or weights by the name of the class
     weight_decay: float | None = None
     lambd: float = 0.0
@@ -155,7 +159,19 @@ def make_optimizer(settings: Settings, iterations: int) -> optax.GradientTransfo
     }[settings.optimizer]()
     decay = WEIGHT_DECAY if settings.weight_decay is None and settings.optimizer == "adamw" else settings.weight_decay
     decays = [optax.add_decayed_weights(decay, mask=_weights)] if decay else []
-    return optax.chain(direction, *decays, optax.scale_by_learning_rate(learning_rate(settings, iterations)))
+    return _under_any_flags(
+        optax.chain(direction, *decays, optax.scale_by_learning_rate(learning_rate(settings, iterations)))
+    )
+
+
+def _under_any_flags(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+    """The optimizer, whose steps mix floats with counts, also where the process lets JAX promote no dtypes."""
+
+    def updated(grads: Any, state: Any, parameters: Any = None) -> tuple[Any, Any]:
+        with jax.numpy_dtype_promotion("standard"):
+            return optimizer.update(grads, state, parameters)
+
+    return optax.GradientTransformation(optimizer.init, updated)
 
 
 def _weights(parameters: Mapping[str, Any]) -> FrozenDict:
@@ -172,6 +188,13 @@ def read_config(path: Path) -> dict[str, Any]:
             f"{path} has {', '.join(strange)!s:.199}; expected options of `jaxnet train`: {', '.join(sorted(names))}"
         )
     return {name: value for name, value in values.items() if name != "run"}
+
+
+def read_chosen(path: Path) -> list[str]:
+    """The options in a run's settings that were not typed but chosen from its data; of any other file, none."""
+    run = _read_toml(path).get("run")
+    chosen = run.get("chosen") if isinstance(run, dict) else None
+    return [name for name in chosen if isinstance(name, str)] if isinstance(chosen, list) else []
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

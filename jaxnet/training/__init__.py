@@ -7,6 +7,7 @@ from .batches import (
     with_weights as with_weights,
 )
 from .course import L_layer_model as L_layer_model
+from .diagnose import diagnose as diagnose
 from .failure import NotFiniteError as NotFiniteError
 from .in_memory import first_feedback as first_feedback, in_fewest_inputs as in_fewest_inputs, train as train
 from .input_basis import ALL_INPUTS as ALL_INPUTS, InputBasis as InputBasis

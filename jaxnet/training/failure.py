@@ -22,15 +22,20 @@ Replayed = Iterable[tuple[TrainState, jax.Array, TrainState]]  # the state befor
 class NotFiniteError(FloatingPointError):
     """The cost or a parameter stopped being a finite number.
 
-    `iteration` is the step and `layer` the first layer at fault. `parameters` are those after `kept` steps: the last
-    whose cost, and whose outputs for all examples at hand, are finite. `kept` is None where there are none such; then
-    they are the ones that the run started from.
+    `iteration` is the step and `layer` the first layer at fault. `state` is that after `kept` steps: the last whose
+    cost, and whose outputs for all examples at hand, are finite. `kept` is None where there is none such; then it is
+    the state that the run started from. `train` goes on from it, with a smaller learning rate say.
     """
 
-    def __init__(self, iteration: int, layer: int, culprit: str, parameters: Parameters, kept: int | None = None):
-        super().__init__(iteration, layer, culprit, parameters, kept)
+    def __init__(self, iteration: int, layer: int, culprit: str, state: TrainState, kept: int | None = None):
+        super().__init__(iteration, layer, culprit, state, kept)
         self.iteration, self.layer, self.culprit = iteration, layer, culprit
-        self.parameters, self.kept = parameters, kept
+        self.state, self.kept = state, kept
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameters in `state`."""
+        return self.state.parameters
 
     def __str__(self) -> str:
         kept = f"The parameters after {self.kept} steps are kept, the last whose cost and outputs are finite"
@@ -41,9 +46,9 @@ class NotFiniteError(FloatingPointError):
             f"first at fault; try a smaller learning rate. {kept}"
         )
 
-    def with_parameters(self, parameters: Parameters) -> "NotFiniteError":
-        """The same error with its parameters in another form."""
-        return NotFiniteError(self.iteration, self.layer, self.culprit, parameters, self.kept)
+    def with_state(self, state: TrainState) -> "NotFiniteError":
+        """The same error with its state in another form."""
+        return NotFiniteError(self.iteration, self.layer, self.culprit, state, self.kept)
 
 
 def failure_of(
@@ -58,8 +63,8 @@ def failure_of(
 ) -> NotFiniteError:
     """The first cost or parameter that is not finite in the steps of a scan that failed.
 
-    The parameters to keep are those after the last useful step before it, in this scan or in `steps_before`, or those
-    of the state that the run began with.
+    The state to keep is that after the last useful step before it, in this scan or in `steps_before`, or the one that
+    the run began with.
     """
     i, begin, state = 0, first, first
     costly = []  # the states of finite cost
@@ -81,8 +86,8 @@ def failure_of(
         earlier = deque((state for state, _, _ in steps_before), maxlen=RECENT)
         kept = newest_useful([first, *earlier], rows, Y_rows, network)
     if kept is None:
-        return NotFiniteError(int(state.step), layer, culprit, first.parameters)
-    return NotFiniteError(int(state.step), layer, culprit, kept.parameters, int(kept.step))
+        return NotFiniteError(int(state.step), layer, culprit, first)
+    return NotFiniteError(int(state.step), layer, culprit, kept, int(kept.step))
 
 
 def _first_bad(state: TrainState) -> str | None:

@@ -75,7 +75,7 @@ def train(
         record_every: Before step 0 and every so many steps, the `alignment` of the step's own examples is recorded.
         chunk: Steps in one call of the compiled program.
         on_chunk: A callable, or several, called after every chunk with its `Progress`. The training ends where one
-            returns True.
+            returns True, and goes on after None or False; anything else is an error.
         reduce_inputs: False makes every step in all inputs, which changes nothing but rounding.
         sample_weight: `(m,)` numbers from 0 that multiply loss and gradient of each example, as in `cost_and_grads`.
         class_weight: The same by class, 0 and 1 or the index of a softmax's output: a mapping, in which a class that
@@ -84,7 +84,7 @@ def train(
 
     Raises:
         InputError: before any work, for arguments that do not fit each other.
-        NotFiniteError: at the first cost or parameter that is not finite.
+        NotFiniteError: at the first cost or parameter that is not finite, with the last useful state.
 
     Example:
         >>> X, Y = jnp.array([[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]), jnp.array([[0, 1, 1, 0]])

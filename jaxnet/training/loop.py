@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from ..diagnosis import Diagnosis, Evidence, Setup, diagnosis_of
+from ..errors import InputError
 from ..network import COURSE, Network
 from ..optimizer import GRADIENT_DESCENT
 from ..parameters import layer_dims
@@ -70,11 +72,18 @@ class Trained(NamedTuple):
     state: TrainState
     costs: np.ndarray  # of every step, before its update
     alignment: Recorded  # of all steps that were recorded
+    ended_early: bool = False  # by a hook, before all steps were made
 
     @property
     def parameters(self) -> Parameters:
         """The trained parameters."""
         return self.state.parameters
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """What the costs say by themselves: whether they rose, or still fall. `diagnose` looks at the data too."""
+        step = int(self.state.step)
+        return diagnosis_of(Evidence(self.costs, step - len(self.costs)), Setup(num_iterations=step))
 
 
 Hook: TypeAlias = Callable[[Progress], bool | None]  # True ends the training
@@ -115,10 +124,24 @@ def run_steps(
         costs += chunk_costs
         records += seen
         progress = Progress(iteration, np.concatenate(chunk_costs), joined(seen), basis, state)
-        if any([hook(progress) for hook in on_chunk]):  # a list: one that ends the training silences no other
+        if any([_ends(hook, progress) for hook in on_chunk]):  # a list: one that ends the training silences no other
             break
     all_costs = np.concatenate(costs) if costs else np.empty(0)
-    return Trained(basis.expand(state), all_costs, joined(records))
+    return Trained(basis.expand(state), all_costs, joined(records), int(state.step) < num_iterations)
+
+
+def _ends(hook: Hook, progress: Progress) -> bool:
+    """Whether the hook returns True. Raises `InputError` for what could be meant otherwise, such as a count."""
+    end = hook(progress)
+    if end is None:
+        return False
+    if (
+        isinstance(end, bool | np.bool_ | np.ndarray | jax.Array)
+        and np.shape(end) == ()
+        and np.asarray(end).dtype == "?"
+    ):
+        return bool(end)
+    raise InputError(f"a hook in on_chunk returned {end!r:.60}; expected True to end the training, or None to go on")
 
 
 class Segment(NamedTuple):
@@ -221,7 +244,7 @@ def _blame(
     labels = Y_rows[:, :-1] if config.weighted else Y_rows
     steps = _replayed(segment, length, key, config)
     found = failure_of(steps, before, first, rows, labels, batches, config.network, masks)
-    return found.with_parameters(basis.expand(found.parameters))
+    return found.with_state(basis.expand(found.state))
 
 
 def _replayed(

@@ -28,7 +28,7 @@ def flats(**changes) -> Model:
     """price = 2 age + 100 where the city is Rome."""
     parameters = FrozenDict(W1=np.float32([[2, 0, 100]]), b1=np.zeros((1, 1), np.float32))
     network = Network("relu", "squared_error")
-    return Model(parameters, network, (3,), (), Preprocessing(), TABLE)._replace(**changes)
+    return Model(parameters, network, (3,), (), Preprocessing(), table=TABLE)._replace(**changes)
 
 
 def bright(outputs=1, **changes) -> Model:
@@ -191,7 +191,7 @@ def test_only_new_kinds_of_models_have_the_new_format(tmp_path, model, number):
     with safe_open(tmp_path / "m", framework="numpy") as file:
         assert file.metadata()["jaxnet_format"] == str(number)
     loaded = load_model(tmp_path / "m")
-    assert (loaded.classes, loaded.table, loaded.outputs) == (model.classes, model.table, model.outputs)
+    assert (loaded.classes, loaded.table, loaded.output_names) == (model.classes, model.table, model.output_names)
 
 
 def saved(folder, **changes):

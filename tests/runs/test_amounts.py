@@ -65,9 +65,8 @@ def test_a_regression_learns_and_measures_r2(tmp_path, outputs):
     assert written == ["model.safetensors", "history.csv", "report.html"]
     assert (tmp_path / "history.csv").read_text().startswith("iteration,cost,train_r2,test_cost,test_r2,gradient")
     model = load_model(tmp_path)
-    assert model.classes == () and model.outputs == run.outputs
-    X = model.preprocessing.columns(dataset.test.rows)
-    np.testing.assert_array_equal(runs.class_probabilities(X, model.parameters, model.network), predicted.T)
+    assert model.classes == () and model.output_names == run.outputs
+    np.testing.assert_array_equal(model.probabilities(dataset.test.rows), predicted.T)
 
 
 def test_a_run_from_a_model_starts_where_it_ended(tmp_path):

@@ -56,6 +56,8 @@ def test_the_parameters_that_are_kept_can_be_used(name, chunk):
     assert f"The parameters after {error.kept} steps are kept" in str(error)
     again = jaxnet.train(X, Y, parameters, num_iterations=error.kept, chunk=chunk, **DIVERGING[name])
     assert_same(dict(error.parameters), dict(again.parameters))
+    assert error.state.step == error.kept and error.state.B is not None
+    assert_same(jax.tree.leaves(error.state.opt_state), jax.tree.leaves(again.state.opt_state))
 
 
 def test_a_chunk_that_ends_before_the_fault_changes_nothing():

@@ -85,7 +85,19 @@ def test_several_hooks_are_called_and_any_may_end():
     hooks = [first.append, lambda progress: progress.iteration == 4, last.append]
     trained = jaxnet.train(X, Y, parameters, num_iterations=9, chunk=2, on_chunk=hooks)
     assert [progress.iteration for progress in first] == [progress.iteration for progress in last] == [2, 4]
-    assert trained.state.step == 4
+    assert trained.state.step == 4 and trained.ended_early
+    assert not jaxnet.train(X, Y, parameters, num_iterations=2, chunk=2, on_chunk=lambda progress: True).ended_early
+
+
+@pytest.mark.parametrize("end", [True, np.True_, jnp.array(True), 1, "yes", np.ones(2), [True], 0])
+def test_only_true_ends_the_training(end):
+    X, Y, parameters = problem([4, 3, 1], 5, dtype=np.float32)
+    options = dict(num_iterations=9, chunk=2, on_chunk=lambda progress: end)
+    if isinstance(end, bool | np.bool_ | jax.Array):
+        assert jaxnet.train(X, Y, parameters, **options).state.step == 2
+    else:
+        with pytest.raises(InputError, match="a hook in on_chunk returned .*; expected True to end the training"):
+            jaxnet.train(X, Y, parameters, **options)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +164,7 @@ def test_a_parameter_that_overflows_is_named_with_its_step():
 
 
 def test_an_error_that_was_pickled_is_the_same():
-    error = jaxnet.NotFiniteError(3, 2, "Z2", {"W1": 1.0}, 2)
+    error = jaxnet.NotFiniteError(3, 2, "Z2", jaxnet.TrainState({"W1": 1.0}), 2)
     copy = pickle.loads(pickle.dumps(error))
     assert (str(copy), copy.layer, copy.parameters, copy.kept) == (str(error), 2, {"W1": 1.0}, 2)
 

@@ -39,11 +39,12 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def _headline(record: Record, fits: list[dict[str, float]]) -> list[dict[str, str]]:
+    test = "" if record.costs is None else "test "
     average, one = {name: float(np.mean([fit[name] for fit in fits])) for name in fits[0]}, len(fits) == 1
     of_all = "" if one else f", mean over {len(fits)} outputs"
     cards = [
         {
-            "label": "test R²",
+            "label": f"{test}R²",
             "value": number(average["r2"], 3),
             "note": f"share of the labels' variance that is explained{of_all}; always predicting their mean has 0",
         }
@@ -51,10 +52,12 @@ def _headline(record: Record, fits: list[dict[str, float]]) -> list[dict[str, st
     if one:
         note = f"root of the mean square error in {record.outputs[0]}; always predicting the mean has {{}}"
         cards.append(
-            {"label": "test RMSE", "value": number(fits[0]["rmse"]), "note": note.format(number(fits[0]["spread"]))}
+            {"label": f"{test}RMSE", "value": number(fits[0]["rmse"]), "note": note.format(number(fits[0]["spread"]))}
         )
         note = "mean of |predicted − true|"
         cards.append({"label": "mean absolute error", "value": number(fits[0]["mean_absolute_error"]), "note": note})
+    if record.costs is None:
+        return cards
     steps = len(record.costs)
     note = (
         f"of the last of {steps:,} steps: half of the squared error of standardised labels, 0.5 a label for their mean"

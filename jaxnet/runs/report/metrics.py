@@ -6,24 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-
-NORMAL_975 = 1.959963984540054  # of the normal distribution's mass, 95 % lies between minus and plus this
-
-
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """The 95 % interval of a share: all p with |successes/trials - p| <= z sqrt(p (1 - p) / trials), solved for p.
-
-    Wilson 1927. Unlike the textbook's p +- z sqrt(p (1 - p) / n) it is right for few trials and never leaves [0, 1].
-    """
-    if trials == 0:
-        return 0.0, 1.0
-    share, z2 = successes / trials, NORMAL_975**2 / trials
-    centre = share + z2 / 2
-    reach = np.sqrt(z2 * share * (1 - share) + z2**2 / 4)
-    # At 0 and at all successes, rounding would leave a bound of 1e-17 where it is exactly 0 or 1.
-    low = 0.0 if successes == 0 else (centre - reach) / (1 + z2)
-    high = 1.0 if successes == trials else (centre + reach) / (1 + z2)
-    return float(low), float(high)
+from ...diagnosis import wilson_interval as wilson_interval
 
 
 class Roc(NamedTuple):
@@ -109,6 +92,22 @@ def most_confused(confusion: Int[np.ndarray, "classes classes"], most: int) -> l
     largest = np.argsort(-wrong, axis=None, kind="stable")[:most]
     pairs = [tuple(map(int, np.unravel_index(place, wrong.shape))) for place in largest]
     return [(true, predicted, int(wrong[true, predicted])) for true, predicted in pairs if wrong[true, predicted]]
+
+
+def mean_area(curves: Sequence[Roc | None]) -> float:
+    """AUC: of the second class where there are two, else the mean over the classes that have a curve; NaN for none."""
+    areas = [curve.area for curve in (curves[1:] if len(curves) == 2 else curves) if curve is not None]
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def brier_score(probabilities: Float[np.ndarray, "classes m"], labels: Int[np.ndarray, " m"]) -> float:
+    """The mean of sum_k (p_k - y_k)^2; of (p - y)^2, half of it, for two classes.
+
+    Brier 1950; as `sklearn.metrics.brier_score_loss` has it.
+    """
+    Y = np.arange(len(probabilities))[:, None] == labels
+    score = float(np.mean(np.sum(np.square(probabilities.astype(float) - Y), axis=0)))
+    return score / 2 if len(probabilities) == 2 else score
 
 
 def cross_entropy(probabilities: Float[np.ndarray, "classes m"], labels: Int[np.ndarray, " m"]) -> float:

@@ -13,6 +13,7 @@ from .metrics import (
     confusion_matrix,
     cross_entropy,
     macro_average,
+    mean_area,
     most_confused,
     reliability,
     roc_curve,
@@ -55,7 +56,7 @@ def render(record: Record) -> str:
     template = environment.get_template("page.html.jinja")
     if not record.classes:
         sections = _training(record) | amount_sections(record)
-        return template.render(record=record, weights=_weights(record), **sections)
+        return template.render(record=record, trained=record.costs is not None, weights=_weights(record), **sections)
     judged = _judge(record)
     rocs = _rocs(judged, len(record.classes))
     sections = _training(record) | _classes(record, judged, rocs) | _probabilities(record, judged, rocs)
@@ -63,6 +64,7 @@ def render(record: Record) -> str:
         record=record,
         judged=judged,
         headline=_headline(record, judged, rocs),
+        trained=record.costs is not None,
         unjudged=len(record.labels) - len(judged.labels),
         mistakes=_mistakes(record, judged),
         weights=_weights(record),
@@ -81,20 +83,23 @@ def _rocs(judged: Judged, classes: int) -> list[Roc | None]:
     return [roc_curve(judged.labels == j, judged.probabilities[j]) for j in range(classes)]
 
 
-def _area(rocs: list[Roc | None]) -> float:
-    """AUC: of the second class where there are two, else the mean over the classes that have one."""
-    areas = [roc.area for roc in (rocs[1:] if len(rocs) == 2 else rocs) if roc is not None]
-    return float(np.mean(areas)) if areas else float("nan")
-
-
 def _headline(record: Record, judged: Judged, rocs: list[Roc | None]) -> list[dict[str, str]]:
     m = len(record.labels)
     low, high = wilson_interval(judged.right, m)
     counts = np.bincount(np.asarray(record.labels, int), minlength=1)
-    steps = len(record.costs)
+    training, test = [], ""
+    if record.costs is not None:
+        steps, test = len(record.costs), "test "
+        training = [
+            {
+                "label": "training cost",
+                "value": number(record.costs[-1] if steps else float("nan")),
+                "note": f"of the last of {steps:,} steps",
+            }
+        ]
     return [
         {
-            "label": "test accuracy",
+            "label": f"{test}accuracy",
             "value": _percent(judged.right / m if m else float("nan")),
             "note": f"{judged.right} of {m}; 95 % interval {_percent(low)} to {_percent(high)}",
         },
@@ -104,24 +109,22 @@ def _headline(record: Record, judged: Judged, rocs: list[Roc | None]) -> list[di
             "note": "accuracy of always guessing the most frequent class",
         },
         {
-            "label": "test cost",
+            "label": f"{test}cost",
             "value": number(cross_entropy(judged.probabilities, judged.labels)),
             "note": "cross-entropy, the mean of −log p of the true class",
         },
-        {
-            "label": "training cost",
-            "value": number(record.costs[-1] if steps else float("nan")),
-            "note": f"of the last of {steps:,} steps",
-        },
+        *training,
         {
             "label": "AUC",
-            "value": number(_area(rocs), 3),
+            "value": number(mean_area(rocs), 3),
             "note": "area under the ROC curve" + (", mean over the classes" if len(rocs) > 2 else ""),
         },
     ]
 
 
 def _training(record: Record) -> dict[str, Any]:
+    if record.costs is None:
+        return {}
     history, watched = record.history, record.watched
     iteration = history.get("iteration", np.zeros(0))
 
@@ -190,7 +193,7 @@ def _probabilities(record: Record, judged: Judged, rocs: list[Roc | None]) -> di
     curves = sorted(named, key=lambda pair: pair[1].area)[:MOST_CURVES]
     labelled = [(f"{name}, AUC {number(roc.area, 3)}", roc) for name, roc in curves]
     if len(named) > 1:
-        average = (f"macro average, AUC {number(_area(rocs), 3)}", macro_average([roc for _, roc in named]))
+        average = (f"macro average, AUC {number(mean_area(rocs), 3)}", macro_average([roc for _, roc in named]))
         labelled = [average, *labelled]
     bins = reliability(judged.probabilities, judged.labels) if len(judged.labels) else None
     return {

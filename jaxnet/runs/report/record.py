@@ -1,4 +1,4 @@
-"""The contents of a report."""
+"""The contents of a report, of a run or of the evaluation of a model."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from ...errors import InputError
 
 
 class Record(NamedTuple):
-    """All that is known of a run when it ends.
+    """All that is known of a run when it ends, or of a model that was evaluated.
 
     `history` has the columns iteration, cost and train_accuracy, and may have watched_cost, watched_accuracy,
     gradient_norm_1 ... L and dead_share_1 ... L-1; 0 rows are fine. `labels`, `probabilities`, `images` and `names`
@@ -21,7 +21,7 @@ class Record(NamedTuple):
     summary: tuple[tuple[str, str], ...]  # label and text: data, network, training, result
     settings: dict[str, Any]
     versions: dict[str, str]
-    costs: np.ndarray  # of every step
+    costs: np.ndarray | None  # of every step; None where a model was evaluated, and nothing was trained
     history: dict[str, np.ndarray]
     watched: str  # what the watched columns are of: "validation" or "test"
     classes: tuple[str, ...]
@@ -33,6 +33,7 @@ class Record(NamedTuple):
     W1: np.ndarray  # (n_1, n_x)
     check: str  # the table of the cross-check, or empty
     outputs: tuple[str, ...] = ()  # what a regression predicts
+    verdicts: tuple[str, ...] = ()  # what is right and wrong with the run, a sentence each
 
 
 def check_record(record: Record) -> None:
