@@ -13,7 +13,7 @@ PIXEL_SCALE = 1 / 255  # pixels are whole numbers from 0 to 255
 BLOCK = 1024  # rows at a time, and
 BLOCK_SIZE = 2**24  # at most this many numbers
 FEATURED = 16  # images at a time
-SMALLEST_VARIANCE = 1e-12  # below, an input is constant up to roundoff
+SMALLEST_VARIANCE = 1e-12  # of the mean square; below, an input is constant up to roundoff
 
 
 class Preprocessing(NamedTuple):
@@ -86,7 +86,8 @@ def fit_preprocessing(rows: Any) -> Preprocessing:
         mean += plain.columns(rows[part], "float64").sum(axis=1, keepdims=True) / m
     for part in blocks:
         variance += np.square(plain.columns(rows[part], "float64") - mean).sum(axis=1, keepdims=True) / m
-    std = np.where(variance > SMALLEST_VARIANCE, np.sqrt(variance), 1.0)
+    varies = variance > SMALLEST_VARIANCE * (variance + mean**2)
+    std = np.where(varies, np.sqrt(variance), 1.0)
     return Preprocessing(mean=mean.astype("float32"), std=std.astype("float32"))
 
 

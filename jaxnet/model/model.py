@@ -226,6 +226,8 @@ def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if model.exact_decoding is not False:  # files of other models are as older versions wrote and read them
         settings["exact_decoding"] = model.exact_decoding
     if model.table is not None:
+        if not isinstance(model.table, Table):
+            raise InputError(f"the table of the model is {model.table!r:.99}; expected a jaxnet.data.Table, or None")
         settings["table"] = model.table.as_json()
     features = model.preprocessing.features
     if features is not None:
