@@ -262,7 +262,9 @@ def _test_and_write(
     if run.settings.early_stopping is not None:
         print(f"kept      the parameters of step {row.iteration}, where the validation cost was smallest")
     print(f"cost      {row.cost:.6f}")
-    print(f"accuracy  train {row.train_accuracy:.4f}{watched}, test {test_accuracy:.4f}")
+    measured, m = runs.sample_size(run.train, run.watched, run.dtype), len(run.train.labels)
+    sample = "" if measured == m else f" (on {measured} of {m})"
+    print(f"accuracy  train {row.train_accuracy:.4f}{sample}{watched}, test {test_accuracy:.4f}")
     if history.alignment and run.settings.layers:
         print(f"angles    {_angles(history.alignment[-1])}")
     if report is None:

@@ -2,7 +2,7 @@
 
 from .checkpoint import Checkpoints as Checkpoints
 from .defaults import Facts as Facts, defaults_for as defaults_for, facts_of as facts_of
-from .evaluation import class_probabilities as class_probabilities
+from .evaluation import class_probabilities as class_probabilities, sample_size as sample_size
 from .execution import execute as execute, kept as kept
 from .history import History as History, Row as Row
 from .resume import restore as restore, save as save

@@ -152,11 +152,11 @@ def make_optimizer(settings: Settings, iterations: int) -> optax.GradientTransfo
 def _under_any_flags(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
     """The optimizer, whose steps mix floats with counts, also where the process lets JAX promote no dtypes."""
 
-    def updated(grads: Any, state: Any, parameters: Any = None) -> tuple[Any, Any]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         with jax.numpy_dtype_promotion("standard"):
-            return optimizer.update(grads, state, parameters)
+            return optimizer.update(updates, state, params)
 
-    return optax.GradientTransformation(optimizer.init, updated)
+    return optax.GradientTransformation(optimizer.init, update)
 
 
 def _weights(parameters: Mapping[str, Any]) -> FrozenDict:
@@ -176,10 +176,12 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_chosen(path: Path) -> list[str]:
-    """The options in a run's settings that were not typed but chosen from its data; of any other file, none."""
-    run = _read_toml(path).get("run")
-    chosen = run.get("chosen") if isinstance(run, dict) else None
-    return [name for name in chosen if isinstance(name, str)] if isinstance(chosen, list) else []
+    """The options in a run's settings that were not typed but chosen from its data; of a file that was edited, none."""
+    options = _read_toml(path)
+    run = options.pop("run", None)
+    if not isinstance(run, dict) or run.pop("digest", None) != _digest(options, run):
+        return []
+    return run.get("chosen", [])
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
