@@ -165,3 +165,16 @@ def test_angles_to_an_error_of_zero_are_told_as_such():
 
     said = nokland_2016.described(np.array([np.nan, 80.0, 95.0]))
     assert said == "dZ 80 to 95 degrees from backpropagation's, which is 0 in 1 of 3 layers"
+
+
+@pytest.mark.thorough
+def test_first_numbers_are_printed_beside_scikit_learns(tmp_path, capsys, monkeypatch):
+    """One seed and ten steps of each; nothing is chosen for a package that is not there."""
+    from examples import first_numbers
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(first_numbers.SOURCES, "missing", ("no_such_package", first_numbers.digits))
+    first_numbers.main(["--quick"])
+    out = capsys.readouterr().out
+    assert "missing                          left out: pip install" in out
+    assert len(re.findall(r"^(?:digits|folder|lfw_subset), .* 0\.\d{4} \(0\.\d+\)", out, re.MULTILINE)) == 3
