@@ -2,6 +2,7 @@ from . import (
     activations as activations,
     data as data,
     feedback as feedback,
+    hooks as hooks,
     losses as losses,
     readouts as readouts,
     signals as signals,
@@ -67,6 +68,7 @@ from .signals import (
     singular_values as singular_values,
 )
 from .training import (
+    Checkpoints as Checkpoints,
     L_layer_model as L_layer_model,
     NotFiniteError as NotFiniteError,
     Progress as Progress,

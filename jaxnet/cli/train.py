@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..text import printable_lines
-from .options import DONE, FAILED, STRAIGHT_THROUGH, from_zero
+from .options import DONE, FAILED, STRAIGHT_THROUGH, TRACKERS, from_zero
 from .stopping import Stop
 from .train_options import add_settings, settings_of, typed
 
@@ -17,9 +17,10 @@ from .train_options import add_settings, settings_of, typed
 if TYPE_CHECKING:
     from ..crosscheck import Report
     from ..data import Dataset
+    from ..hooks import Tracker
     from ..model import Model
-    from ..runs import Checkpoints, History, Run, ScalarLog, Settings
-    from ..training import Hook, Progress
+    from ..runs import History, Run, Settings
+    from ..training import Checkpoints, Hook, Progress
     from ..types import Parameters
 
 
@@ -53,7 +54,21 @@ def add(commands: Any) -> None:
         metavar="S",
         help="seconds between two checkpoints (default: 10)",
     )
-    output.add_argument("--tensorboard", action="store_true", help="log scalars for TensorBoard to DIR/tensorboard")
+    output.add_argument(
+        "--tracker",
+        action="append",
+        choices=TRACKERS,
+        default=[],
+        metavar="NAME",
+        help=f"log costs, accuracies and signals: one of {', '.join(TRACKERS)}; may be given several times",
+    )
+    output.add_argument(
+        "--tensorboard",
+        dest="tracker",
+        action="append_const",
+        const="tensorboard",
+        help="short for --tracker tensorboard, which writes to DIR/tensorboard",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -61,8 +76,11 @@ def run(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from .. import runs
+    from ..hooks import check_tracker
     from ..runs import folder as run_folder
 
+    for name in options.tracker:
+        check_tracker(name)
     if options.resume:
         return _resume(options)
     chosen = settings_of(options, options.config)
@@ -334,22 +352,21 @@ def _print_plan(run: "Run") -> None:
 def _train_with_progress(
     run: "Run", history: "History", folder: Path, checkpoints: "Checkpoints", options: argparse.Namespace
 ) -> "Parameters":
-    from contextlib import nullcontext
+    from dataclasses import asdict
 
     from tqdm import tqdm
 
     from .. import runs
+    from ..hooks import tracker_of
 
     batch = run.batch_size or len(run.train.labels)
     made = history.rows[-1].iteration if history.rows else 0
-    if options.tensorboard:
-        log = runs.ScalarLog(folder / "tensorboard")
-    else:
-        log = nullcontext()
     with (
-        log as scalars,
+        contextlib.ExitStack() as stack,
         tqdm(total=run.num_iterations * batch, initial=made * batch, unit=" examples", unit_scale=True) as bar,
     ):
+        names = dict.fromkeys(options.tracker)
+        trackers = [stack.enter_context(tracker_of(name, folder, asdict(run.settings))) for name in names]
 
         def show(progress: "Progress") -> None:
             options.stop.check()
@@ -357,17 +374,17 @@ def _train_with_progress(
             bar.set_description(f"step {row.iteration}/{run.num_iterations}, cost {row.cost:.4f}", refresh=False)
             bar.update(row.iteration * batch - bar.n)
 
-        hooks: list[Hook] = [show] if scalars is None else [show, _logging(scalars, run, history)]
+        hooks: list[Hook] = [show, *(_logging(tracker, run, history) for tracker in trackers)]
         return runs.execute(run, history, hooks, checkpoints, options.checkpoint_every)
 
 
-def _logging(scalars: "ScalarLog", run: "Run", history: "History") -> "Hook":
-    """After every chunk, the last row of the history for TensorBoard."""
+def _logging(tracker: "Tracker", run: "Run", history: "History") -> "Hook":
+    """After every chunk, the last row of the history for a tracker."""
 
     def log(progress: "Progress") -> None:
         values = {name: column[-1] for name, column in history.columns().items() if name != "iteration"}
         named = {name.replace("watched", run.watched_name): value for name, value in values.items()}
-        scalars.write(progress.iteration, named)
+        tracker.write(progress.iteration, named)
 
     return log
 

@@ -1,6 +1,6 @@
 """What `jaxnet train` does, as a library: a run, its settings, its folder and checkpoints, and what is drawn of it."""
 
-from .checkpoint import Checkpoints as Checkpoints
+from ..training import Checkpoints as Checkpoints
 from .evaluation import class_probabilities as class_probabilities
 from .execution import execute as execute, kept as kept
 from .history import History as History, Row as Row
@@ -14,4 +14,3 @@ from .settings import (
     read_run as read_run,
     write_settings as write_settings,
 )
-from .trackers import ScalarLog as ScalarLog

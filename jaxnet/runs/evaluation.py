@@ -10,17 +10,15 @@ from jaxtyping import Float
 
 from ..data import Examples, row_blocks, targets
 from ..network import L_model_forward, Network
-from ..signals import LayerSignals, decided_rightly, layer_signals
-from ..types import AnyArray, Parameters
-from ..weighting import weighted
+from ..signals import LayerSignals, layer_signals
+from ..training import Block, ByClass, cost_and_score, weights_by_class
+from ..types import Parameters
 from .streaming import Columns, is_resident
 
 
 SAMPLE = 2048  # of training examples that are read from disk, so many are measured
 SIGNALS_SAMPLE = 256
 
-Block: TypeAlias = tuple[jax.Array, jax.Array]  # X and Y
-ByClass: TypeAlias = Float[AnyArray, " classes"] | None  # the weight of each class
 Measured: TypeAlias = tuple[float, float, float, tuple[float, ...], tuple[float, ...]]
 
 
@@ -51,8 +49,8 @@ def measure(
     train_blocks, watched_blocks = part(train), part(watched)
 
     def measured(parameters: Parameters) -> Measured:
-        _, train_accuracy = _cost_and_accuracy(train_blocks(), parameters, network, by_class)
-        watched_cost, watched_accuracy = _cost_and_accuracy(watched_blocks(), parameters, network, by_class)
+        _, train_accuracy = cost_and_score(train_blocks(), parameters, network, by_class)
+        watched_cost, watched_accuracy = cost_and_score(watched_blocks(), parameters, network, by_class)
         norms, dead = (tuple(np.asarray(values).tolist()) for values in _signals(X, Y, parameters, network, by_class))
         return train_accuracy, watched_cost, watched_accuracy, norms, dead
 
@@ -80,36 +78,9 @@ def _sample(examples: Examples, most: int) -> Examples:
     return examples if m <= most else examples.take(np.linspace(0, m - 1, most).astype(int))
 
 
-def _cost_and_accuracy(
-    some: Iterable[Block], parameters: Parameters, network: Network, by_class: ByClass
-) -> tuple[float, float]:
-    sums = np.zeros(3)
-    for X, Y in some:
-        sums += np.array([*map(float, _sums(X, Y, parameters, network, by_class)), Y.shape[1]])
-    return float(sums[0] / sums[2]), float(sums[1] / sums[2])
-
-
-@jax.jit
-def _sums(
-    X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network, by_class: ByClass
-) -> tuple[jax.Array, jax.Array]:
-    """The sum of the losses, and how many examples are decided rightly."""
-    AL, caches = L_model_forward(X, parameters, network)
-    losses = weighted(network.loss.value(caches[-1].Z, Y), _weights(Y, by_class))
-    return jnp.sum(losses), jnp.sum(decided_rightly(AL, Y))
-
-
 @jax.jit
 def _signals(X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network, by_class: ByClass) -> LayerSignals:
-    return layer_signals(X, Y, parameters, network, sample_weight=_weights(Y, by_class))
-
-
-def _weights(Y: jax.Array, by_class: ByClass) -> jax.Array | None:
-    """The weight of each example's class; the labels Y are hard."""
-    if by_class is None:
-        return None
-    of_class = jnp.concatenate([1 - Y, Y]) if len(Y) == 1 else Y
-    return jnp.sum(jnp.asarray(by_class, Y.dtype)[:, None] * of_class, axis=0)
+    return layer_signals(X, Y, parameters, network, sample_weight=weights_by_class(Y, by_class))
 
 
 @jax.jit

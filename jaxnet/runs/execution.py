@@ -4,9 +4,8 @@ import time
 from collections.abc import Sequence
 
 from ..data import targets
-from ..training import Feed, Hook, Progress, resident, run_steps, with_weights
+from ..training import Checkpoints, Feed, Hook, Progress, has_stalled, resident, run_steps, with_weights
 from ..types import Parameters
-from .checkpoint import Checkpoints
 from .evaluation import measure
 from .history import History, Row
 from .resume import first_state, save
@@ -35,7 +34,7 @@ def execute(
     if checkpoints is not None:
         hooks.append(_saving(checkpoints, run, history, seconds))
     hooks.append(lambda progress: is_over(history, run.settings))
-    if not (history.rows and is_over(history, run.settings)):
+    if not is_over(history, run.settings):
         run_steps(
             _feed(run),
             state,
@@ -97,5 +96,4 @@ def kept(run: Run, history: History) -> Parameters:
 
 def is_over(history: History, settings: Settings) -> bool:
     """Whether the watched cost has not fallen for as many rows as early stopping waits."""
-    patience = settings.early_stopping
-    return patience is not None and len(history.rows) - 1 - history.best_row() >= patience
+    return has_stalled([row.watched_cost for row in history.rows], settings.early_stopping)

@@ -5,9 +5,9 @@ import warnings
 
 import numpy as np
 import pytest
+from jaxnet.runs.trackers import ScalarLog
 
 from jaxnet.errors import InputError
-from jaxnet.runs.trackers import ScalarLog
 
 
 def read(folder) -> dict[str, list[tuple[int, float]]]:

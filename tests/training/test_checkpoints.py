@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jaxnet.runs.checkpoint import LATEST, Checkpoints, Saved
 
 import jaxnet
 from jaxnet.errors import InputError
-from jaxnet.runs.checkpoint import LATEST, Checkpoints, Saved
 from jaxnet.storage import durable
 from jaxnet.storage.tensors import encode
 
