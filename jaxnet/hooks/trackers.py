@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..training import Progress
 
 
-Measure: TypeAlias = Callable[[Progress], Mapping[str, float]]  # further numbers to log, by their names
+Measure: TypeAlias = Callable[[Progress], Mapping[str, Any]]  # further numbers to log, by their names
 Write: TypeAlias = Callable[[int, dict[str, float]], Any]
 
 
@@ -33,14 +33,21 @@ class Tracker:
 
     def __call__(self, progress: Progress) -> None:
         """Logs the cost before the last step, and what the measures return."""
-        values: dict[str, float] = {"cost": progress.costs[-1]}
+        values: dict[str, Any] = {"cost": progress.costs[-1]}
         for measure in self._measures:
-            values |= measure(progress)
+            measured = measure(progress)
+            if not isinstance(measured, Mapping):
+                raise InputError(f"a measure returned {measured!r:.60}; expected numbers by their names")
+            values |= measured
         self.write(progress.iteration, values)
 
-    def write(self, iteration: int, values: Mapping[str, float]) -> None:
+    def write(self, iteration: int, values: Mapping[str, Any]) -> None:
         """The values after `iteration` steps, each under its name; names such as `cost/train` are drawn in groups."""
-        self._write(iteration, {name: float(value) for name, value in values.items()})
+        try:
+            numbers = {name: float(value) for name, value in values.items()}
+        except (TypeError, ValueError) as error:
+            raise InputError(f"a tracker was given {dict(values)!s:.99}; expected numbers by their names") from error
+        self._write(iteration, numbers)
 
     def __enter__(self) -> "Tracker":
         return self

@@ -162,10 +162,11 @@ class Checkpoints:
         """The newest that can be used; None where there is none.
 
         `like(history)` are the trees to read, of the structure, shapes and dtypes that they have to have; or None, and
-        the checkpoint is passed over, and removed when the next one has been written. A damaged one is named in a call
+        the checkpoint is passed over, and removed when another has been written. A damaged one is named in a call
         of `skipped`, and set aside under another name. Raises `InputError` for one of another network or optimizer, and
         whatever `like` raises.
         """
+        self.wait()
         self._passed = []
         for path in self._paths()[::-1]:
             try:

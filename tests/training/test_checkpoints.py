@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from jaxnet.runs.checkpoint import LATEST, Checkpoints, Saved
 
 import jaxnet
 from jaxnet.errors import InputError
 from jaxnet.storage import durable
 from jaxnet.storage.tensors import encode
+from jaxnet.training.checkpoints import LATEST, Checkpoints, Saved
 
 
 OPTIMIZER = optax.adamw(optax.cosine_decay_schedule(0.1, 100))
@@ -23,7 +23,7 @@ OPTIMIZER = optax.adamw(optax.cosine_decay_schedule(0.1, 100))
 
 def drawn_state(seed=0):
     parameters = jaxnet.initialize_parameters_deep((3, 2, 1), key=jax.random.key(seed))
-    return parameters, OPTIMIZER.init(parameters), None
+    return {"a": (parameters, OPTIMIZER.init(parameters), None)}
 
 
 STATES = {iteration: drawn_state(iteration) for iteration in (100, 200, 300)}
@@ -44,7 +44,7 @@ def save_all(folder):
 
 def assert_same(saved, iteration):
     assert saved.iteration == iteration and saved.history == {"costs": [0.1] * iteration}
-    for got, want in zip(jax.tree.leaves(saved.state), jax.tree.leaves(STATES[iteration]), strict=True):
+    for got, want in zip(jax.tree.leaves(saved.trees), jax.tree.leaves(STATES[iteration]), strict=True):
         assert got.dtype == want.dtype
         np.testing.assert_array_equal(got, want, strict=True)
 
@@ -55,8 +55,8 @@ def test_what_was_saved_comes_back_bit_by_bit(tmp_path):
         checkpoints.save(Saved(7, state, history))
     saved, notes = latest(tmp_path / "c")
     assert saved.iteration == 7 and saved.history == history and notes == []
-    assert jax.tree.structure(saved.state) == jax.tree.structure(state)
-    for got, want in zip(jax.tree.leaves(saved.state), jax.tree.leaves(state), strict=True):
+    assert jax.tree.structure(saved.trees) == jax.tree.structure(state)
+    for got, want in zip(jax.tree.leaves(saved.trees), jax.tree.leaves(state), strict=True):
         assert got.dtype == want.dtype
         np.testing.assert_array_equal(got, want, strict=True)
 
@@ -66,6 +66,27 @@ def test_the_last_few_are_kept(tmp_path):
         for i in range(2, 13, 2):
             checkpoints.save(Saved(i, drawn_state(i), {}))
     assert LATEST == 3 and sorted(os.listdir(tmp_path)) == ["10.safetensors", "12.safetensors", "8.safetensors"]
+
+
+def test_what_is_passed_over_goes_with_the_next(tmp_path):
+    """Four ends of shorter runs do not push out what a longer one goes on from."""
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(Saved(100, drawn_state(), {"whole": True}))
+        for end in (150, 160, 170, 180):
+            found = checkpoints.latest(lambda history: drawn_state() if history["whole"] else None, pytest.fail)
+            assert found is not None and found.iteration == 100
+            checkpoints.save(Saved(end, drawn_state(), {"whole": False}))
+            checkpoints.wait()
+    assert sorted(os.listdir(tmp_path)) == ["100.safetensors", "180.safetensors"]
+
+
+def test_a_random_key_comes_back_as_one(tmp_path):
+    state = {"a": {"key": jax.random.key(3), "raw": jax.random.key_data(jax.random.key(4))}}
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(Saved(1, state, {}))
+    saved, _ = latest(tmp_path, like={"a": {"key": jax.random.key(0), "raw": state["a"]["raw"]}})
+    assert saved.trees["a"]["key"] == jax.random.key(3)
+    np.testing.assert_array_equal(saved.trees["a"]["raw"], state["a"]["raw"])
 
 
 def test_nothing_saved_is_nothing_found(tmp_path):
@@ -143,11 +164,12 @@ def test_where_all_are_damaged_each_is_noted(tmp_path):
     assert saved is None and len(notes) == 3
 
 
-def test_one_of_another_network_is_noted(tmp_path):
+def test_one_of_another_network_is_refused_and_stays(tmp_path):
     save_all(tmp_path)
     other = jaxnet.initialize_parameters_deep((3, 5, 2, 1), key=jax.random.key(0))
-    saved, notes = latest(tmp_path, like=(other, OPTIMIZER.init(other), None))
-    assert saved is None and len(notes) == 3 and "is of another network or optimizer" in notes[0]
+    with pytest.raises(InputError, match="300.safetensors is of another network or optimizer"):
+        latest(tmp_path, like={"a": (other, OPTIMIZER.init(other), None)})
+    assert sorted(os.listdir(tmp_path)) == ["100.safetensors", "200.safetensors", "300.safetensors"]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +191,7 @@ def full(*_):
 
 @pytest.mark.parametrize("place", ["write_bytes", "fsync"])
 def test_a_full_disk_is_an_error_and_the_last_one_stays(tmp_path, monkeypatch, place):
-    big = {"W1": jnp.asarray(np.random.default_rng(0).normal(size=(300, 300)))}
+    big = {"a": jnp.asarray(np.random.default_rng(0).normal(size=(300, 300)))}
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(Saved(10, big, {}))
     with monkeypatch.context() as patch:
@@ -179,7 +201,7 @@ def test_a_full_disk_is_an_error_and_the_last_one_stays(tmp_path, monkeypatch, p
                 checkpoints.save(Saved(20, big, {}))
     assert os.listdir(tmp_path) == ["10.safetensors"]
     saved, _ = latest(tmp_path, like=big)
-    np.testing.assert_array_equal(saved.state["W1"], big["W1"])
+    np.testing.assert_array_equal(saved.trees["a"], big["a"])
 
 
 def test_an_error_of_the_block_is_not_hidden_by_a_full_disk(tmp_path, monkeypatch):
