@@ -361,12 +361,12 @@ def _train_with_progress(
 
     batch = run.batch_size or len(run.train.labels)
     made = history.rows[-1].iteration if history.rows else 0
-    with (
-        contextlib.ExitStack() as stack,
-        tqdm(total=run.num_iterations * batch, initial=made * batch, unit=" examples", unit_scale=True) as bar,
-    ):
+    with contextlib.ExitStack() as stack:
         names = dict.fromkeys(options.tracker)
         trackers = [stack.enter_context(tracker_of(name, folder, asdict(run.settings))) for name in names]
+        bar = stack.enter_context(
+            tqdm(total=run.num_iterations * batch, initial=made * batch, unit=" examples", unit_scale=True)
+        )
 
         def show(progress: "Progress") -> None:
             options.stop.check()

@@ -149,7 +149,7 @@ def _wandb(folder: Path, settings: Mapping[str, Any]) -> Tracker:
         run = wandb.init(project=project, name=folder.name, dir=str(folder), config=dict(settings))
     except Exception as error:  # its own, its service's, or the network's
         raise InputError(
-            f"wandb cannot start: {_line(error)}; type `wandb login`, or set WANDB_MODE=offline to write to {folder}"
+            f"wandb cannot start: {_line(error)}; log in, or set WANDB_MODE=offline to write to {folder}"
         ) from error
     return Tracker(lambda steps, values: run.log(values, step=steps), close=lambda failed: run.finish(int(failed)))
 
@@ -170,7 +170,7 @@ def _mlflow(folder: Path, settings: Mapping[str, Any]) -> Tracker:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(f"{error}".split())[:200] or type(error).__name__
+    return " ".join(f"{error}".split())[:200].rstrip(".") or type(error).__name__
 
 
 class Kind(NamedTuple):
@@ -185,6 +185,6 @@ TRACKERS = {
     "tensorboard": Kind(
         "tensorboardX", "'jaxnet[tensorboard]'", lambda folder, settings: tensorboard(folder / "tensorboard")
     ),
-    "wandb": Kind("wandb", "wandb", _wandb),
-    "mlflow": Kind("mlflow", "mlflow", _mlflow),
+    "wandb": Kind("wandb", "'jaxnet[wandb]'", _wandb),
+    "mlflow": Kind("mlflow", "'jaxnet[mlflow]'", _mlflow),
 }
