@@ -18,7 +18,7 @@ from .crosscheck import (
     check_gradient as check_gradient,
     good_point as good_point,
 )
-from .data import Preprocessing as Preprocessing
+from .data import Preprocessing as Preprocessing, read_image as read_image
 from .errors import InputError as InputError
 from .feedback import (
     Crossing as Crossing,
@@ -35,7 +35,13 @@ from .layers import (
     linear_forward as linear_forward,
 )
 from .losses import Loss as Loss
-from .model import Model as Model, load_model as load_model, save_model as save_model
+from .model import (
+    Estimate as Estimate,
+    Model as Model,
+    Prediction as Prediction,
+    load_model as load_model,
+    save_model as save_model,
+)
 from .network import (
     L_model_backward as L_model_backward,
     L_model_forward as L_model_forward,
@@ -53,6 +59,7 @@ from .parameters import (
     layer_dims as layer_dims,
 )
 from .regularization import dropout_masks as dropout_masks, l2_cost as l2_cost, l2_gradient as l2_gradient
+from .runs import Evaluation as Evaluation, evaluate as evaluate
 from .signals import (
     Alignment as Alignment,
     ExpectedSizes as ExpectedSizes,

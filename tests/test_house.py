@@ -135,8 +135,10 @@ def test_only_the_outermost_steps_are_compiled():
     [
         ("PIL", ["data.images"]),
         ("h5py", ["data.hdf5"]),
+        ("pyarrow", ["data.tables"]),
         ("skimage", ["data.arrays"]),
         ("grain", ["data.prefetch"]),
+        ("onnx", ["model.to_onnx"]),
         ("safetensors", ["storage.tensors"]),
         ("tensorboardX", ["hooks.trackers"]),
         ("wandb", ["hooks.trackers"]),

@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
     network.add_argument(
         "--layers", nargs="+", metavar="NAME", help="the layers in order, where their names do not sort so"
     )
-    network.add_argument("--classes", nargs="+", metavar="NAME", help="default: 0 1 ...")
+    network.add_argument("--classes", nargs="+", metavar="NAME", help="default: 0 1 ...; none for squared_error")
     inputs = parser.add_argument_group("inputs")
     inputs.add_argument(
         "--input-shape",
@@ -48,6 +48,12 @@ def add(commands: Any) -> None:
         action="store_true",
         default=None,
         help="images were flattened as (channel, height, width)",
+    )
+    inputs.add_argument(
+        "--exact-decoding",
+        action="store_true",
+        default=None,
+        help="JPEG files were decoded in full, as PIL.Image.open does",
     )
     inputs.add_argument(
         "--pixel-scale", type=positive_float, metavar="S", help="what pixels from 0 to 255 are multiplied by (1/255)"
@@ -71,14 +77,16 @@ def run(options: argparse.Namespace) -> int:
         input_shape=options.input_shape,
         preprocessing=_preprocessing(options),
         channels_first=options.channels_first,
+        exact_decoding=options.exact_decoding,
         layers=options.layers,
     )
     save_model(options.out, model)
     settings, _ = described(model)
     print(f"saved    {printable(str(options.out))}")
     print(f"network  {'-'.join(map(str, settings['layer_dims']))}, {settings['hidden']}, {settings['loss']}")
-    print(f"inputs   {'x'.join(map(str, model.input_shape))}, classes {', '.join(model.classes)}")
-    if len(model.input_shape) == 1:
+    outputs = f"classes {', '.join(model.classes)}" if model.classes else f"amounts {', '.join(model.output_names)}"
+    print(f"inputs   {'x'.join(map(str, model.input_shape))}, {outputs}")
+    if len(model.input_shape) == 1 and model.table is None:
         print("         (for images pass --input-shape HEIGHT WIDTH, or HEIGHT WIDTH 3)")
     return DONE
 

@@ -14,21 +14,22 @@ def add(commands: Any) -> None:
     """Adds the arguments of `jaxnet export`."""
     parser = commands.add_parser(
         "export",
-        help="write a trained model for torch or NumPy",
-        description="Writes a model as the state dict of a torch.nn.Sequential, in a safetensors file, or as an .npz "
-        "file of W1, b1, ..., and prints how to use it.",
+        help="write a trained model for torch, ONNX or NumPy",
+        description="Writes a model as the state dict of a torch.nn.Sequential in a safetensors file, as an ONNX file, "
+        "or as an .npz file of W1, b1, ..., and prints how to use it.",
     )
     parser.set_defaults(command=run)
     parser.add_argument("model", type=Path, metavar="MODEL", help="a model.safetensors, or the run's folder")
-    parser.add_argument("--to", choices=("torch", "npz"), required=True, help="the kind of file")
-    add_output(parser, "FILE.safetensors for torch, FILE.npz for npz", required=True)
-    torch = parser.add_argument_group("for torch")
-    torch.add_argument(
+    parser.add_argument("--to", choices=("torch", "onnx", "npz"), required=True, help="the kind of file")
+    add_output(parser, "FILE.safetensors for torch, FILE.onnx for onnx, FILE.npz for npz", required=True)
+    group = parser.add_argument_group("for torch and onnx")
+    group.add_argument(
         "--fold",
+        "--fold-preprocessing",
         action="store_true",
         help="put the preprocessing of the inputs into the first layer, which then takes pixels from 0 to 255",
     )
-    torch.add_argument(
+    group.add_argument(
         "--channels-first",
         action="store_true",
         help="for images flattened as torch has them, (channel, height, width), instead of (height, width, channel)",
@@ -37,22 +38,30 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Writes the file and prints how to use it."""
-    from ..model import about_torch, load_model, save_npz, save_torch
+    from ..model import about_onnx, about_torch, check_onnx, load_model, save_npz, save_onnx, save_torch
 
-    model = load_model(options.model)
+    model, out = load_model(options.model), str(options.out)
     check_output(options.out, options.overwrite)
     if options.to == "npz":
         if options.fold or options.channels_first:
-            raise InputError("--fold and --channels-first are for --to torch")
+            raise InputError("--fold and --channels-first are for --to torch and --to onnx")
         save_npz(options.out, model)
-        print(f"saved    {printable(str(options.out))}: np.load reads {', '.join(model.parameters)} and what they mean")
+        print(f"saved    {printable(out)}: np.load reads {', '.join(model.parameters)} and what they mean")
         return DONE
     choices = {"fold_preprocessing": options.fold, "channels_first": options.channels_first}
-    about = about_torch(model, **choices)
-    save_torch(options.out, model, **choices)
-    print(f"saved    {printable(str(options.out))}")
-    print(f"module   {about['module']}, all of torch.nn")
-    print(f"         module.load_state_dict(safetensors.torch.load_file({str(options.out)!r}))")
+    if options.to == "onnx":
+        check_onnx()
+        about = about_onnx(model, **choices)
+        save_onnx(options.out, model, **choices)
+        use = [f"session  onnxruntime.InferenceSession({out!r}).run(None, {{'inputs': rows}})"]
+    else:
+        about = about_torch(model, **choices)
+        save_torch(options.out, model, **choices)
+        use = [
+            f"module   {about['module']}, all of torch.nn",
+            f"         module.load_state_dict(safetensors.torch.load_file({out!r}))",
+        ]
+    print("\n".join([f"saved    {printable(out)}", *use]))
     print(f"inputs   {about['inputs']}")
     print(f"outputs  {about['outputs']}")
     return DONE

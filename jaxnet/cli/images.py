@@ -1,20 +1,10 @@
-"""The image files that names of files and folders stand for, and their pixels, many at a time."""
+"""The image files that names of files and folders stand for."""
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..text import printable
-
-
-if TYPE_CHECKING:
-    import numpy as np
-
-
-MOST_THREADS = 8
 
 
 def find_images(names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -60,19 +50,3 @@ def _in_folder(top: str, closed: list[str]) -> Iterator[str]:
         for name in sorted(files):
             if not is_of_the_system(name) and os.path.splitext(name)[1].lower() in SUFFIXES:
                 yield os.path.join(folder, name)
-
-
-def read_batches(
-    paths: Sequence[str], input_shape: tuple[int, ...], size: int
-) -> Iterator[list[tuple[str, "np.ndarray | str"]]]:
-    """`size` paths at a time, each with its pixels or the reason why it has none; several threads decode a batch."""
-    from ..data import quiet_decoders, try_image
-
-    def read(path: str) -> "np.ndarray | str":
-        image = try_image(Path(path), input_shape)
-        return f"{path} cannot be read as an image: {image.problem}" if image.pixels is None else image.pixels
-
-    with quiet_decoders(), ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as threads:
-        for i in range(0, len(paths), size):
-            batch = paths[i : i + size]
-            yield list(zip(batch, threads.map(read, batch), strict=True))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..text import printable, printable_lines
-from .inspect_inputs import Subject, drawn_examples, inputs_for
+from .inspect_inputs import Subject, drawn_examples, in_standard_units, inputs_for
 from .inspect_text import advice_for, depth_text, network_text, written
 from .options import ACTIVATIONS, DONE, INITS, LOSSES, STRAIGHT_THROUGH, positive_float, positive_int, seed
 
@@ -49,7 +49,8 @@ def add(commands: Any) -> None:
         nargs="?",
         metavar="DATA",
         help="inputs: images or a folder of them, the course's FILE.h5, an .npz file of X and Y, a folder with "
-        "MNIST's idx files; without it they are drawn: pixels for a MODEL of images, else standard normal",
+        "MNIST's idx files, a table for a MODEL of one; without it they are drawn: pixels for a MODEL of images, else "
+        "standard normal",
     )
     drawn = parser.add_argument_group("drawn networks")
     drawn.add_argument("--layers", nargs="+", type=_size, metavar="N", help="n_x, n_1, ..., n_L")
@@ -118,8 +119,11 @@ def _inspect_network(options: argparse.Namespace) -> tuple[str, dict[str, "Profi
     if options.width is not None:
         raise InputError("--width is for --depth; --layers gives the units of every layer itself")
     subject, data = (_drawn if options.layers is not None else _saved)(options)
+    inputs = inputs_for(options, subject, data)
+    if subject.model is not None and not subject.model.classes:
+        subject, inputs = in_standard_units(subject, inputs)
     parameters, network = subject.parameters, subject.network
-    inputs, dims = inputs_for(options, subject, data), layer_dims(parameters)
+    dims = layer_dims(parameters)
     if not inputs.X.any():
         raise InputError(f"X is 0 everywhere, so nothing can be followed through the layers: {inputs.description}")
     measure = jax.jit(lambda X, Y, parameters: (root_mean_square(X), signal_sizes(X, Y, parameters, network)))

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError
 from ..text import printable
-from .images import find_images, read_batches
+from .images import find_images
 
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..data import Table
     from ..model import Model
     from ..network import Network
     from ..types import Parameters, PRNGKeyArray
@@ -39,13 +40,14 @@ class Inputs(NamedTuple):
     X: Any
     Y: Any
     description: str
+    labelled: bool = False  # where Y was not drawn
 
 
 def inputs_for(options: argparse.Namespace, subject: Subject, data: str | None) -> Inputs:
     """Examples of DATA, or drawn ones: at most --examples. Raises `InputError` for DATA that do not fit the network."""
     import jax
 
-    from ..data import is_idx
+    from ..data import TABLES, is_idx
     from ..parameters import layer_dims
 
     dims, key = layer_dims(subject.parameters), jax.random.fold_in(jax.random.key(options.seed), 1)
@@ -54,6 +56,9 @@ def inputs_for(options: argparse.Namespace, subject: Subject, data: str | None) 
             return _drawn_pixels(subject, dims, options.examples, key)
         X, Y = drawn_examples(dims[0], dims[-1], options.examples, subject.network, key)
         return Inputs(X, Y, f"{options.examples} drawn examples, standard normal; labels drawn")
+    table = None if subject.model is None else subject.model.table
+    if subject.model is not None and table is not None and data.lower().endswith(TABLES):
+        return _of_table(data, subject.model, table, options.examples)
     if data.lower().endswith(ARRAYS) or (os.path.isdir(data) and is_idx(Path(data))):
         return _labelled(data, subject, dims, options)
     return _images(data, subject, dims, options.examples, key)
@@ -93,24 +98,53 @@ def _labelled(data: str, subject: Subject, dims: tuple[int, ...], options: argpa
     from ..data import load_dataset, targets
 
     dataset = load_dataset(Path(data), test_fraction=0.25, seed=options.seed)
-    n_x, outputs = math.prod(dataset.input_shape), 1 if len(dataset.classes) == 2 else len(dataset.classes)
+    n_x, outputs = math.prod(dataset.input_shape), len(targets(dataset.train.labels[:1], dataset.classes))
+    kinds = f"{len(dataset.classes)} classes" if dataset.classes else "amounts as labels"
     if n_x != dims[0]:
         raise InputError(
             f"the examples of {data} are {n_x} numbers each, but the network takes {dims[0]}; expected DATA of its "
             f"shape, or --layers {n_x} ..."
         )
     if outputs != dims[-1]:
-        raise InputError(
-            f"{data} has {len(dataset.classes)} classes, but the network {dims[-1]} outputs; expected {outputs} of them"
-        )
+        raise InputError(f"{data} has {kinds}, but the network {dims[-1]} outputs; expected {outputs} of them")
     m = len(dataset.train.labels)
     some = dataset.train.take(np.linspace(0, m - 1, min(m, options.examples)).astype(int))
     description = f"{len(some.labels)} of the {m} training examples of {dataset.description}"
-    return Inputs(_columns(some.rows[:], subject), targets(some.labels, dataset.classes), description)
+    return Inputs(_columns(some.rows[:], subject), targets(some.labels, dataset.classes), description, labelled=True)
+
+
+def _of_table(data: str, model: "Model", table: "Table", most: int) -> Inputs:
+    import numpy as np
+
+    from ..data import labelled_rows, targets
+
+    examples = labelled_rows(Path(data), table, model.classes)
+    m = len(examples.labels)
+    some = examples.take(np.linspace(0, m - 1, min(m, most)).astype(int))
+    X = model.preprocessing.columns(some.rows[:], str(model.parameters["W1"].dtype))
+    description = f"{len(some.labels)} of the {m} rows of {printable(data)}"
+    return Inputs(X, targets(some.labels, model.classes), description, labelled=True)
+
+
+def in_standard_units(subject: Subject, inputs: Inputs) -> tuple[Subject, Inputs]:
+    """A regression whose outputs have mean 0 and standard deviation 1 over the inputs: sizes then have no units."""
+    import numpy as np
+
+    from ..network import L_model_forward
+    from ..runs import Units
+
+    outputs = np.asarray(L_model_forward(inputs.X, subject.parameters, subject.network)[0], float)
+    spread = outputs.std(axis=1)
+    units = Units(outputs.mean(axis=1), np.where(spread > 0, spread, 1.0))
+    Y = np.float32(units.standardised(inputs.Y.T).T) if inputs.labelled else inputs.Y
+    description = f"{inputs.description}; outputs standardised over them"
+    return subject._replace(parameters=units.enter(subject.parameters)), Inputs(inputs.X, Y, description)
 
 
 def _images(data: str, subject: Subject, dims: tuple[int, ...], m: int, key: "PRNGKeyArray") -> Inputs:
     import numpy as np
+
+    from ..data import decode_images
 
     shape = _image_shape(dims[0]) if subject.model is None else subject.model.input_shape
     if len(shape) == 1:
@@ -120,12 +154,13 @@ def _images(data: str, subject: Subject, dims: tuple[int, ...], m: int, key: "PR
         )
     paths, _ = find_images([data])
     chosen = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, min(m, len(paths))).astype(int))]
-    read = [pixels for batch in read_batches(chosen, shape, max(1, len(chosen))) for _, pixels in batch]
-    rows = [pixels for pixels in read if not isinstance(pixels, str)]
+    decoded = decode_images(chosen, shape, subject.model is not None and subject.model.exact_decoding)
+    rows = [image.pixels for image in decoded if image.pixels is not None]
     if not rows:
-        raise InputError(printable(str(read[0])) if read else f"no image in {printable(data)} can be read")
+        reason = f"{chosen[0]} cannot be read as an image: {decoded[0].problem}" if chosen else f"no image is in {data}"
+        raise InputError(printable(reason))
     _, Y = drawn_examples(1, dims[-1], len(rows), subject.network, key)
-    left_out = f", {len(read) - len(rows)} of them left out" if len(rows) < len(read) else ""
+    left_out = f", {len(chosen) - len(rows)} of them left out" if len(rows) < len(chosen) else ""
     description = f"{len(rows)} of the {len(paths)} images in {printable(data)}{left_out}; labels drawn"
     return Inputs(_columns(np.stack(rows).reshape(len(rows), -1), subject), Y, description)
 

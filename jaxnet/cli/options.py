@@ -17,6 +17,7 @@ FEEDBACKS = (
     "direct_random_target",
 )
 LOSSES = ("binary_cross_entropy", "softmax_cross_entropy", "squared_error")
+TASKS = ("cross_entropy", "squared_error")  # of `jaxnet train`: of classes, and of amounts
 INITS = ("he", "lecun", "xavier")
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 TRACKERS = ("tensorboard", "wandb", "mlflow")

@@ -1,58 +1,29 @@
 """jaxnet predict"""
 
 import argparse
-import csv
-import io
-import json
-import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-from ..errors import InputError
-from ..text import cell, printable
-from .images import find_images, read_batches
+from ..text import printable
+from .images import find_images
 from .options import DONE, FAILED
-from .output import add_output, check_output
+from .output import add_output, check_output, open_output
+from .predict_rows import csv_header, line_for, run as predict_rows
 from .streams import Tolerant
 
 
-if TYPE_CHECKING:
-    from ..model import Model
-
-
-BATCH = 256  # images at a time, or
-BATCH_VALUES = 2**26  # fewer large ones: this many values take a quarter of a GiB in float32
-
-
-class Prediction(NamedTuple):
-    """What the network predicts for one image."""
-
-    path: str
-    label: str
-    probabilities: tuple[float, ...]  # of every class
-
-    @property
-    def probability(self) -> float:
-        """The probability of the label."""
-        return max(self.probabilities)
-
-
-class Failure(NamedTuple):
-    """The reason why there is no prediction for an image."""
-
-    reason: str
+BATCH = 256  # images at a time
 
 
 def add(commands: Any) -> None:
     """Adds the arguments of `jaxnet predict`."""
     parser = commands.add_parser(
         "predict",
-        help="classify image files with a trained model",
-        description="Prints the most probable class of each image and its probability. Images of any size and "
-        "mode are resized and scaled as in training. Those that cannot be read are named, and left out.",
+        help="classify image files, or the rows of a table, with a trained model",
+        description="Prints the most probable class of each image or row and its probability, or the amounts that a "
+        "regression predicts. Images of any size and mode are resized and scaled as in training. Those that cannot be "
+        "read are named, and left out.",
         epilog="Exit codes: 0 done, 1 some images were left out, 2 unusable input, 130 interrupted.",
     )
     parser.set_defaults(command=run)
@@ -61,14 +32,19 @@ def add(commands: Any) -> None:
         "images",
         nargs="+",
         metavar="IMAGE",
-        help="JPEG, PNG, ... files, and folders, which are searched for them at all depths",
+        help="JPEG, PNG, ... files, and folders, which are searched for them at all depths; for a model of a table one "
+        "such table, whose columns may have any order; for one of columns of numbers an .npz file of X",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
-        "--json", action="store_true", help="one JSON object per line: path, class, probability, probabilities"
+        "--json",
+        action="store_true",
+        help="one JSON object per line: path or row, class, probability, probabilities; or values",
     )
     form.add_argument(
-        "--csv", action="store_true", help="a table: path, class, probability, and a column for each class"
+        "--csv",
+        action="store_true",
+        help="a table: path or row, class, probability, and a column for each class; or amounts",
     )
     add_output(parser, "the file to write to", required=False)
 
@@ -77,30 +53,33 @@ def run(options: argparse.Namespace) -> int:
     """Prints the most probable class of every image."""
     from tqdm import tqdm
 
-    from ..model import load_model
+    from ..model import Failure, load_model
 
     model = load_model(options.model)
-    _check_probabilities(options.model, model)
+    model.check_predicts(str(options.model))
+    if len(model.input_shape) == 1:
+        return predict_rows(options, model)
     paths, closed = find_images(options.images)
     if options.out is not None:
         check_output(options.out, options.overwrite)
-    line = _line(options, model.classes, paths)
+    line = line_for(options, model, "path", max(map(len, map(printable, paths)), default=0))
     # A progress bar on a terminal, if there are many images and the results do not appear on the same terminal.
     hidden = len(paths) <= BATCH or not sys.stderr.isatty() or (options.out is None and sys.stdout.isatty())
     left_out = len(closed)
-    with _output(options.out) as file, tqdm(total=len(paths), unit=" images", disable=hidden) as bar:
+    with open_output(options.out) as file, tqdm(total=len(paths), unit=" images", disable=hidden) as bar:
         for reason in closed:
             bar.write(f"jaxnet: {printable(reason)}", file=sys.stderr)
         if options.csv:
-            print(_csv_line(["path", "class", "probability", *model.classes]), file=file)
-        for results in _predictions(paths, model):
+            print(csv_header(model, "path"), file=file)
+        rest = iter(paths)
+        for results in model.predictions(paths, BATCH):
             options.stop.check()
-            for result in results:
+            for result, path in zip(results, rest, strict=False):
                 if isinstance(result, Failure):
                     left_out += 1
                     bar.write(f"jaxnet: {printable(result.reason)}", file=sys.stderr)
                 else:
-                    print(line(result), file=file)
+                    print(line(path, result), file=file)
             file.flush()
             if isinstance(file, Tolerant) and file.error is not None:  # nobody would read the rest
                 raise BrokenPipeError
@@ -108,76 +87,3 @@ def run(options: argparse.Namespace) -> int:
     if left_out and len(paths) > 1:
         print(f"jaxnet: {left_out} of {len(paths)} images or folders were left out", file=sys.stderr)
     return FAILED if left_out else DONE
-
-
-def _check_probabilities(path: Path, model: "Model") -> None:
-    from ..losses import softmax_cross_entropy, squared_error
-    from ..parameters import layer_dims
-
-    if len(model.input_shape) == 1:
-        raise InputError(f"{path} was trained on columns of {model.input_shape[0]} numbers, not on images")
-    if model.network.loss == squared_error:
-        raise InputError(f"{path} was trained on squared_error, so its outputs are not probabilities of classes")
-    if model.network.loss == softmax_cross_entropy and layer_dims(model.parameters)[-1] == 1:
-        raise InputError(f"{path} has a softmax of one output, which is always 1 and cannot tell classes apart")
-
-
-def _predictions(paths: Sequence[str], model: "Model") -> Iterator[list[Prediction | Failure]]:
-    """The prediction for each image, or the reason why there is none, a batch at a time."""
-    import numpy as np
-
-    from ..runs import class_probabilities
-
-    n_x, dtype = math.prod(model.input_shape), str(model.parameters["W1"].dtype)
-    size = min(len(paths), BATCH, max(1, BATCH_VALUES // n_x))
-    for batch in read_batches(paths, model.input_shape, size):
-        # The last batch is padded, and gaps stay: another number of columns would mean another compilation.
-        rows = np.zeros((size, n_x), np.uint8)
-        for i, (_, pixels) in enumerate(batch):
-            if not isinstance(pixels, str):
-                rows[i] = pixels
-        columns = class_probabilities(model.preprocessing.columns(rows, dtype), model.parameters, model.network)
-        yield [
-            Failure(pixels) if isinstance(pixels, str) else _prediction(path, columns[:, i], model.classes)
-            for i, (path, pixels) in enumerate(batch)
-        ]
-
-
-def _prediction(path: str, column: Any, classes: Sequence[str]) -> Prediction | Failure:
-    probabilities = tuple(float(f"{p:.7g}") for p in column.astype(float))  # the digits that float32 has
-    if not all(map(math.isfinite, probabilities)):
-        return Failure(f"{path}: the network's outputs are not finite")
-    return Prediction(path, classes[probabilities.index(max(probabilities))], probabilities)
-
-
-def _output(path: Path | None) -> Any:
-    # A name that is not valid text is written as a terminal shows it, so that the file is valid UTF-8.
-    return (
-        nullcontext(sys.stdout)
-        if path is None
-        else path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
-    )
-
-
-def _line(options: argparse.Namespace, classes: Sequence[str], paths: Sequence[str]) -> Callable[[Prediction], str]:
-    """A function from a prediction to the line that is written for it."""
-    if options.json:
-        return lambda p: json.dumps(
-            {
-                "path": p.path,
-                "class": p.label,
-                "probability": p.probability,
-                "probabilities": dict(zip(classes, p.probabilities, strict=True)),
-            }
-        )
-    if options.csv:
-        return lambda p: _csv_line([p.path, p.label, p.probability, *p.probabilities])
-    width = max(map(len, map(printable, paths)), default=0)
-    return lambda p: f"{printable(p.path):{width}}  {p.label}  {p.probability:.4f}"
-
-
-def _csv_line(cells: Sequence[Any]) -> str:
-    text = io.StringIO()
-    # What a spreadsheet would compute or a terminal would act on is written out; --json keeps the names as they are.
-    csv.writer(text).writerow([cell(value) if isinstance(value, str) else value for value in cells])
-    return text.getvalue().removesuffix("\r\n")

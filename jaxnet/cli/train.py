@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..text import printable_lines
+from .decoding import decoding_bar
 from .options import DONE, FAILED, STRAIGHT_THROUGH, TRACKERS, from_zero
 from .stopping import Stop
 from .train_options import add_settings, settings_of, typed
 
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ..crosscheck import Report
     from ..data import Dataset
     from ..hooks import Tracker
     from ..model import Model
-    from ..runs import History, Run, Settings
+    from ..runs import History, Row, Run, Settings
     from ..training import Checkpoints, Hook, Progress
     from ..types import Parameters
 
@@ -69,6 +72,7 @@ def add(commands: Any) -> None:
         const="tensorboard",
         help="short for --tracker tensorboard, which writes to DIR/tensorboard",
     )
+    output.add_argument("--verbose", action="store_true", help="print the whole check of the gradient")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -91,17 +95,18 @@ def run(options: argparse.Namespace) -> int:
         chosen = _network_of(initial) | chosen
     settings = runs.Settings(**chosen)
     dataset = _load(settings, options.stop)
+    found = runs.defaults_for(runs.facts_of(dataset, settings), chosen)
+    settings = replace(settings, **found)
     if settings.data is not None:  # the run may be resumed in another folder
         settings = replace(settings, data=os.path.abspath(settings.data))
     run = runs.prepare(dataset, settings, initial)
     folder = run_folder.open_folder(options.out, options.overwrite)
     with run_folder.locked(folder), runs.Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
         run_folder.remove_checkpoints(folder)
-        facts = {"fingerprint": dataset.fingerprint, "steps": run.num_iterations} | run_folder.keep_initial(
-            folder, initial
-        )
+        facts = {"fingerprint": dataset.fingerprint, "steps": run.num_iterations, "chunk": run.chunk}
+        facts |= {"chosen": list(found)} | run_folder.keep_initial(folder, initial)
         runs.write_settings(folder, settings, facts)
-        _print_plan(run)
+        _print_plan(run, facts)
         return _train_and_write(run, runs.History(), folder, checkpoints, facts, options)
 
 
@@ -125,9 +130,14 @@ def _resume(options: argparse.Namespace) -> int:
             f"the run in {folder} was ended after {finished} steps by --early-stopping, as a longer one is; start "
             f"another from its model: --init-from {folder}"
         )
+    if "chunk" not in facts:
+        raise InputError(
+            f"the run in {folder} is of an older jaxnet, whose steps this one cannot repeat; start another from its "
+            f"model: --init-from {folder}"
+        )
     _set_precision(settings.dtype)
     dataset = _load_again(settings, facts["fingerprint"], folder, options.stop)
-    run = runs.prepare(dataset, settings, run_folder.read_initial(folder, facts))
+    run = runs.prepare(dataset, settings, run_folder.read_initial(folder, facts), facts["chunk"])
     _check_longer(run, facts["steps"], folder)
     if finished is not None and run.num_iterations == facts["steps"]:  # in other words
         _say(done)
@@ -136,9 +146,10 @@ def _resume(options: argparse.Namespace) -> int:
         run, history = runs.restore(checkpoints, run, _warn)
         if settings != before:
             facts["steps"] = run.num_iterations
+            facts["chosen"] = [name for name in facts["chosen"] if getattr(settings, name) == getattr(before, name)]
             runs.write_settings(folder, settings, facts)
-        _print_plan(run)
-        _say(f"resumed   {folder} after {history.rows[-1].iteration if history.rows else 0} steps")
+        _print_plan(run, facts)
+        _say(f"resumed   {folder} after {history.steps} steps")
         return _train_and_write(run, history, folder, checkpoints, facts, options)
 
 
@@ -198,7 +209,12 @@ def _network_of(model: "Model") -> dict[str, Any]:
 
     said, _ = described(model)
     layers = tuple(said["layer_dims"][1:-1])
-    return {"layers": layers, "hidden": said["hidden"], "standardise": model.preprocessing.mean is not None}
+    return {
+        "layers": layers,
+        "hidden": said["hidden"],
+        "standardise": model.preprocessing.mean is not None,
+        "exact_decoding": model.exact_decoding,
+    }
 
 
 def _set_precision(dtype: str | None) -> None:
@@ -222,7 +238,7 @@ def _train_and_write(
 
     try:
         parameters = _train_with_progress(run, history, folder, checkpoints, options)
-        return _test_and_write(run, history, parameters, folder, facts, options.stop)
+        return _test_and_write(run, history, parameters, folder, facts, options.stop, options.verbose)
     except NotFiniteError as error:
         stops_early = run.settings.early_stopping is not None and bool(history.rows)
         run_folder.write(folder, run, runs.kept(run, history) if stops_early else error.parameters, history)
@@ -240,13 +256,19 @@ def _train_and_write(
         run_folder.write(folder, run, runs.kept(run, history), history)
         runs.save(checkpoints, run, history)
         checkpoints.wait()
-        said = f"{options.stop.name}; the model of {history.rows[-1].iteration} steps is in {folder}"
+        said = f"{options.stop.name}; the model of {history.steps} steps is in {folder}"
         _warn(f"{said}\n        to go on: jaxnet train --resume --out {folder}")
         return options.stop.exit_code
 
 
 def _test_and_write(
-    run: "Run", history: "History", parameters: "Parameters", folder: Path, facts: dict[str, Any], stop: Stop
+    run: "Run",
+    history: "History",
+    parameters: "Parameters",
+    folder: Path,
+    facts: dict[str, Any],
+    stop: Stop,
+    verbose: bool,
 ) -> int:
     """All of it is written before any of it is printed: whoever reads may leave at the first line."""
     from .. import runs
@@ -255,34 +277,58 @@ def _test_and_write(
     written = run_folder.write(folder, run, parameters, history)
     row = history.rows[history.best_row()] if run.settings.early_stopping else history.rows[-1]
     probabilities = run_folder.test_probabilities(run, parameters)
-    test_accuracy = float((probabilities.argmax(axis=0) == run.dataset.test.labels).mean())
     stop.check()
     report = _check(run, parameters)
     stop.check()
     table = "" if report is None else str(report.table())
     drawn = run_folder.draw(folder, run, parameters, history, probabilities, table)
-    runs.write_settings(folder, run.settings, facts | {"finished": history.rows[-1].iteration})
-    watched = "" if run.watched_name == "test" else f", {run.watched_name} {row.watched_accuracy:.4f}"
+    runs.write_settings(folder, run.settings, facts | {"finished": history.steps})
     if run.settings.early_stopping is not None:
         print(f"kept      the parameters of step {row.iteration}, where the validation cost was smallest")
     print(f"cost      {row.cost:.6f}")
-    print(f"accuracy  train {row.train_accuracy:.4f}{watched}, test {test_accuracy:.4f}")
+    _print_scores(run, row, probabilities)
     if history.alignment and run.settings.layers:
         print(f"angles    {_angles(history.alignment[-1])}")
     if report is None:
         print("check     none: a straight-through backward is not a derivative, and autodiff's is 0")
     else:
         verdict = "agrees with" if report.agrees else "does not agree with"
-        print(f"check     L_model_backward {verdict} jax.grad, in float64 on some of the training examples:")
-        print("\n".join(f"          {line}" for line in [report.reason, *report.table().splitlines()]))
+        print(f"check     L_model_backward {verdict} jax.grad, in float64 on some of the training examples")
+        if verbose or not report.agrees:
+            print("\n".join(f"          {line}" for line in [report.reason, *table.splitlines()]))
     _say(f"saved     {folder}: {', '.join([*written, *drawn])}")
     if not drawn:
         print("          (for a report and figures of the run: pip install 'jaxnet[demo]')")
     return DONE if report is None or report.agrees else FAILED
 
 
+def _print_scores(run: "Run", row: "Row", outputs: "np.ndarray") -> None:
+    """How good the predictions are; `outputs` are those for the test examples."""
+    from ..runs.report import fit_of
+
+    labels = run.dataset.test.labels
+    watched = "" if run.watched_name == "test" else f", {run.watched_name} {row.watched_accuracy:.4f}"
+    if run.units is None:
+        test = float((outputs.argmax(axis=0) == labels).mean())
+        print(f"accuracy  train {row.train_accuracy:.4f}{watched}, test {test:.4f}")
+        return
+    fits = [fit_of(labels[:, k], column.astype(float)) for k, column in enumerate(outputs)]
+    test = sum(fit.r2 for fit in fits) / len(fits)
+    print(f"R^2       train {row.train_accuracy:.4f}{watched}, test {test:.4f}")
+    for name, fit in zip(run.outputs, fits, strict=True):
+        _say(f"RMSE      {fit.rmse:.4g} in {name} over the test examples; always their mean: {fit.spread:.4g}")
+
+
 def _warn(text: str) -> None:
     print(printable_lines(f"jaxnet: {text}"), file=sys.stderr)
+
+
+def _option(name: str, value: Any) -> str:
+    """As it would be typed."""
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{'' if value else 'no-'}{option}"
+    return f"--{option} {' '.join(map(str, value)) if isinstance(value, tuple) else value}"
 
 
 def _say(text: str) -> None:
@@ -299,40 +345,38 @@ def _angles(row: dict[str, float]) -> str:
 
 
 def _load(settings: "Settings", stop: Stop) -> "Dataset":
-    from tqdm import tqdm
-
     from ..data import load_dataset
 
-    with tqdm(unit=" images", desc="decoding", delay=0.5, leave=False) as bar:
-
-        def show(done: int, total: int) -> None:
-            stop.check()
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with decoding_bar(stop) as show:
         return load_dataset(
             None if settings.data is None else Path(settings.data),
             test_fraction=settings.test_fraction,
             seed=settings.seed,
             size=settings.size,
             grey=settings.grey,
+            exact_decoding=settings.exact_decoding,
             on_image=show,
+            regression=settings.regression,
+            labels=settings.label or (),
+            categories=settings.categories or (),
+            drop=settings.drop or (),
         )
 
 
-def _print_plan(run: "Run") -> None:
-    from ..losses import binary_cross_entropy
+def _print_plan(run: "Run", facts: dict[str, Any]) -> None:
+    from ..losses import binary_cross_entropy, softmax_cross_entropy, squared_error
     from ..parameters import layer_dims
     from ..text import printable
 
     dataset, settings, dims = run.dataset, run.settings, layer_dims(run.first.parameters)
     m, held_out = len(run.train.labels), len(dataset.test.labels)
     shape = "x".join(map(str, dataset.input_shape))
-    head = "sigmoid" if run.network.loss == binary_cross_entropy else "softmax"
+    heads = {binary_cross_entropy: "sigmoid", softmax_cross_entropy: "softmax", squared_error: "linear"}
+    head, predicted = heads[run.network.loss], ", ".join(dataset.classes or run.outputs)
     size = sum(value.size for value in run.first.parameters.values())
     watched = "" if run.watched_name == "test" else f"{len(run.watched.labels)} to watch, "
     _say(f"data      {dataset.description}")
-    _say(f"          {m} to train on, {watched}{held_out} to test on, of shape {shape}: {', '.join(dataset.classes)}")
+    _say(f"          {m} to train on, {watched}{held_out} to test on, of shape {shape}: {predicted}")
     for note in dataset.notes:
         _say(f"          {note}")
     print(f"network   {'-'.join(map(str, dims))}, {settings.hidden}, {head} output, {size:,} parameters")
@@ -340,13 +384,20 @@ def _print_plan(run: "Run") -> None:
         by_name = zip(map(printable, dataset.classes), run.by_class, strict=True)
         weights = ", ".join(f"{name} {weight:.6g}" for name, weight in by_name)
         print(f"weights   {weights}: times the loss of each example of the class, in all costs")
+    if run.units is not None:
+        print("          labels standardised while it is trained; its predictions are in their own units")
     batch = f"batches of {run.batch_size}" if run.batch_size else f"all {m} examples"
     method = "gradient descent" if settings.optimizer == "sgd" else settings.optimizer
     if settings.feedback != "backprop":
         print(f"feedback  {settings.feedback.replace('_', ' ')}, recorded every {settings.recorded_every} steps")
     if run.basis.size is not None:
         print(f"          inputs reduced {dims[0]} -> {run.basis.size}, lossless")
-    print(f"training  {run.num_iterations} steps of {method}, learning rate {settings.first_rate}, {batch}")
+    schedule = "" if settings.schedule == "constant" else f", {settings.schedule} schedule"
+    steps = f"{run.num_iterations} steps of {method}"
+    print(f"training  {steps}, learning rate {settings.first_rate}, {batch}{schedule}")
+    chosen = [_option(name, getattr(settings, name)) for name in facts["chosen"]]
+    if chosen:
+        print(f"chosen    for these data, as it was not typed: {' '.join(chosen)}")
 
 
 def _train_with_progress(
@@ -360,29 +411,30 @@ def _train_with_progress(
     from ..hooks import tracker_of
 
     batch = run.batch_size or len(run.train.labels)
-    made = history.rows[-1].iteration if history.rows else 0
     with contextlib.ExitStack() as stack:
         names = dict.fromkeys(options.tracker)
         trackers = [stack.enter_context(tracker_of(name, folder, asdict(run.settings))) for name in names]
         bar = stack.enter_context(
-            tqdm(total=run.num_iterations * batch, initial=made * batch, unit=" examples", unit_scale=True)
+            tqdm(total=run.num_iterations * batch, initial=history.steps * batch, unit=" examples", unit_scale=True)
         )
 
         def show(progress: "Progress") -> None:
             options.stop.check()
-            row = history.rows[-1]
-            bar.set_description(f"step {row.iteration}/{run.num_iterations}, cost {row.cost:.4f}", refresh=False)
-            bar.update(row.iteration * batch - bar.n)
+            said = f"step {progress.iteration}/{run.num_iterations}, cost {progress.costs[-1]:.4f}"
+            bar.set_description(said, refresh=False)
+            bar.update(progress.iteration * batch - bar.n)
 
         hooks: list[Hook] = [show, *(_logging(tracker, run, history) for tracker in trackers)]
         return runs.execute(run, history, hooks, checkpoints, options.checkpoint_every)
 
 
 def _logging(tracker: "Tracker", run: "Run", history: "History") -> "Hook":
-    """After every chunk, the last row of the history for a tracker."""
+    """Every row of the history for a tracker."""
 
     def log(progress: "Progress") -> None:
-        values = {name: column[-1] for name, column in history.columns().items() if name != "iteration"}
+        if not history.rows or history.rows[-1].iteration < progress.iteration:
+            return
+        values = {name: column[-1] for name, column in history.columns(run.score).items() if name != "iteration"}
         named = {name.replace("watched", run.watched_name): value for name, value in values.items()}
         tracker.write(progress.iteration, named)
 

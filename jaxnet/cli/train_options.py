@@ -17,6 +17,7 @@ from .options import (
     OPTIMIZERS,
     SCHEDULES,
     STRAIGHT_THROUGH,
+    TASKS,
     fraction,
     from_zero,
     positive_float,
@@ -28,7 +29,9 @@ from .options import (
 
 # NAME=W. A name may hold commas and equals signs: only a comma after a number ends a pair.
 PAIR = re.compile(r"(.+?)=([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?=,)|[^=,]*$)(?:,|$)", re.IGNORECASE)
-FLAGS = ("grey", "standardise", "reduce")
+CHOSEN = "(default: chosen from the data, and printed)"
+FLAGS = ("grey", "exact-decoding", "standardise", "reduce")
+COLUMNS = ("label", "categories", "drop")  # options that are typed once for every name
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +42,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         metavar="DATA",
         help="a folder of images, one subfolder a class, or named cat.0.jpg, dog.1.jpg, or with train/ and test/; "
-        "the course's FILE.h5; an .npz file of X and Y; a folder with MNIST's idx files; "
-        "without it: 200 photographs, face or not, that come with scikit-image",
+        "the course's FILE.h5; an .npz file of X and Y; a folder with MNIST's idx files; a .csv, .tsv or .parquet "
+        "table, with --label; without it: 200 photographs, face or not, that come with scikit-image",
     )
     group = parser.add_argument_group("data")
 
@@ -49,6 +52,14 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
     option("size", "height and width that images are resized to (default: 64)", type=positive_int, metavar="N")
     option("grey", "images in grey", action=argparse.BooleanOptionalAction)
+    option(
+        "exact-decoding",
+        "decode JPEG files in full before they are resized, as torch users do by PIL, also in predict (default: no)",
+        action=argparse.BooleanOptionalAction,
+    )
+    option("label", "of a table: the column to predict; several times for several", action="append", metavar="COLUMN")
+    option("categories", "of a table: a column whose numbers name categories", action="append", metavar="COLUMN")
+    option("drop", "of a table: a column to leave out, such as an identifier", action="append", metavar="COLUMN")
     option("test-fraction", "held out where DATA has no test examples (default: 0.25)", type=fraction, metavar="F")
     option(
         "validation-fraction",
@@ -58,13 +69,19 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     option(
         "standardise",
-        "subtract each input's mean and divide by its standard deviation, of the training examples",
+        f"subtract each input's mean and divide by its standard deviation, of the training examples {CHOSEN}",
         action=argparse.BooleanOptionalAction,
     )
     group = parser.add_argument_group("network")
-    option("layers", "units of the hidden layers (default: 20 7 5)", nargs="*", type=_units, metavar="N")
+    option("layers", f"units of the hidden layers {CHOSEN}", nargs="*", type=_units, metavar="N")
     option("hidden", "activation of the hidden layers (default: relu)", choices=ACTIVATIONS + STRAIGHT_THROUGH)
     option("init", "initialisation of the first weights (default: he)", choices=INITS)
+    option(
+        "loss",
+        "squared_error predicts amounts, cross_entropy classes (default: classes where labels are text or whole "
+        "numbers, of a table at most 20 different ones; else amounts)",
+        choices=TASKS,
+    )
     option(
         "feedback",
         f"how the error travels back, one of {', '.join(FEEDBACKS)} (default: backprop)",
@@ -74,20 +91,15 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     option("keep-prob", "dropout keeps hidden units with this probability (default: 1)", type=probability, metavar="P")
     option("input-keep-prob", "and inputs with this one (default: 1)", type=probability, metavar="P")
     group = parser.add_argument_group("training")
-    option("optimizer", "default: sgd", choices=OPTIMIZERS)
-    option("learning-rate", "default: 0.0075; 0.001 with adam and adamw", type=positive_float, metavar="A")
-    option("schedule", "of the learning rate (default: constant)", choices=SCHEDULES)
+    option("optimizer", CHOSEN, choices=OPTIMIZERS)
+    option("learning-rate", CHOSEN, type=positive_float, metavar="A")
+    option("schedule", f"of the learning rate {CHOSEN}", choices=SCHEDULES)
     option("warm-up", "steps in which the learning rate grows from 0 (default: 0)", type=seed, metavar="N")
     option("step-every", "with --schedule step: steps between two falls", type=positive_int, metavar="N")
     option("step-factor", "what the rate is multiplied by then (default: 0.1)", type=positive_float, metavar="F")
-    option("num-iterations", "steps to make (default: 2500)", type=positive_int, metavar="N")
+    option("num-iterations", f"steps to make {CHOSEN}", type=positive_int, metavar="N")
     option("epochs", "times to see every example, instead", type=positive_int, metavar="N")
-    option(
-        "batch-size",
-        "examples a step (default: all, or 128 where there are more than 2048)",
-        type=positive_int,
-        metavar="M",
-    )
+    option("batch-size", f"examples in a step, a number or all {CHOSEN}", type=_batch_size, metavar="M")
     option(
         "class-weight",
         "multiplies the loss of each class (default: 1): balanced, which makes all count alike, or weights by name",
@@ -117,8 +129,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     option(
         "init-from",
-        "start from the parameters of a trained model, a file or the folder of a run; --layers, --hidden and "
-        "--standardise are then its own",
+        "start from the parameters of a trained model, a file or the folder of a run; --layers, --hidden, "
+        "--standardise and --exact-decoding are then its own",
         type=_model_path,
         metavar="MODEL",
     )
@@ -126,10 +138,15 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(options: argparse.Namespace, config: Path | None) -> dict[str, Any]:
-    """The settings in the file, overridden by what was typed."""
-    from ..runs import read_config
+    """The settings in the file, overridden by what was typed.
+
+    Where anything is typed, what the run of the file had chosen from its data is left to be chosen anew.
+    """
+    from ..runs import read_chosen, read_config
 
     chosen, in_file = typed(options), {} if config is None else _as_typed(config, read_config(config))
+    if chosen and config is not None:
+        in_file = {name: value for name, value in in_file.items() if name not in read_chosen(config)}
     if {"num_iterations", "epochs"} & set(chosen):  # one of them in the file does not contradict the other, typed
         in_file = {name: value for name, value in in_file.items() if name not in ("num_iterations", "epochs")}
     return in_file | chosen
@@ -154,6 +171,7 @@ def _as_typed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     add_settings(parser)
     words = []
     by_class = values.pop("class-weight", None)
+    columns = {name: _column_names(path, name, values.pop(name)) for name in COLUMNS if name in values}
     for name, value in values.items():
         kind, fits = _kind_of(name)
         if not fits(value):
@@ -167,7 +185,15 @@ def _as_typed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     found = typed(parser.parse_args(words))
     if by_class is not None:
         found["class_weight"] = _class_weight_in_file(path, by_class)
-    return found | ({"data": values["data"]} if "data" in values else {})
+    return found | columns | ({"data": values["data"]} if "data" in values else {})
+
+
+def _column_names(path: Path, name: str, value: Any) -> tuple[str, ...]:
+    """The names as they are: one that begins with a dash is not an option."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or not all(isinstance(each, str) for each in names):
+        raise InputError(f"{path}: {name} is {_shown(value)}; expected names of columns in a list")
+    return tuple(names)
 
 
 def _shown(value: Any) -> str:
@@ -241,6 +267,16 @@ def _class_weight_in_file(path: Path, value: Any) -> str | tuple[tuple[str, floa
         return _class_weight(words)
     except argparse.ArgumentTypeError as error:
         raise InputError(f"{path}: class-weight: {error}") from None
+
+
+def _batch_size(text: str) -> int | str:
+    """A whole number from 1, or `all`."""
+    if text == "all":
+        return text
+    try:
+        return positive_int(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, or all") from None
 
 
 def _units(text: str) -> int:

@@ -12,16 +12,17 @@ from jaxtyping import Int, Shaped, UInt8
 from ..errors import InputError
 from ..storage import check_fits, listed, open_file, read_npz, refuse
 from ..text import printable
-from .examples import Dataset, Examples, fingerprint_of, held_out
+from .examples import Dataset, Examples, amounts, fingerprint_of, held_out
 from .hdf5 import read_h5
 
 
 WHOLE, PARTS = ("x", "y"), ("train_x", "train_y", "test_x", "test_y")
 LARGEST_LABEL = 2**53  # beyond, float64 cannot tell one whole number from the next
+NO_CLASSES = ("whole numbers", "one-hot", "has 1 example", "among the training")  # in errors: amounts, perhaps
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
-def load_faces(*, test_fraction: float, seed: int) -> Dataset:
+def load_faces(*, test_fraction: float | None, seed: int) -> Dataset:
     """200 photographs of 25 x 25 grey pixels, half of them faces: the sample of LFW that scikit-image ships.
 
     Example:
@@ -40,7 +41,7 @@ def load_faces(*, test_fraction: float, seed: int) -> Dataset:
     return _with_held_out_test(description, examples, ("not a face", "face"), images.shape[1:], test_fraction, seed)
 
 
-def load_h5(path: Path, *, test_fraction: float, seed: int) -> Dataset:
+def load_h5(path: Path, *, test_fraction: float | None, seed: int) -> Dataset:
     """The course's `train_*.h5`, with train_set_x, train_set_y, list_classes; `test_*.h5` beside it is the test set.
 
     Where there is no such file, `test_fraction` of each class is held out, drawn from `seed`.
@@ -60,11 +61,12 @@ def load_h5(path: Path, *, test_fraction: float, seed: int) -> Dataset:
     return _dataset(description, images, labels, test, names, test_fraction, seed)
 
 
-def load_npz(path: Path, *, test_fraction: float, seed: int) -> Dataset:
+def load_npz(path: Path, *, test_fraction: float | None, seed: int, regression: bool | None = None) -> Dataset:
     """Arrays X and Y, or train_x, train_y, test_x and test_y; and, if present, classes.
 
     Images are uint8, (m, height, width) or (m, height, width, 3). X of floats is (n_x, m), one column per example.
-    Where there are no test arrays, `test_fraction` of each class is held out, drawn from `seed`.
+    Whole numbers in Y are classes, and floats with fractions amounts, (m,) or (n_L, m), unless `regression` says
+    otherwise. Where there are no test arrays, `test_fraction` of each class, or of all, is held out, drawn from `seed`.
 
     Example:
         >>> import pathlib
@@ -85,7 +87,39 @@ def load_npz(path: Path, *, test_fraction: float, seed: int) -> Dataset:
         raise InputError(f"{path} has the arrays {listed(list(stored)) or 'none'}; {expected}")
     images, labels, *test = (arrays[name] for name in (WHOLE if whole else PARTS))
     tested = (test[0], test[1]) if test else None
-    return _dataset(printable(str(path)), images, labels, tested, arrays.get("classes"), test_fraction, seed)
+    description, names = printable(str(path)), arrays.get("classes")
+    if regression or (regression is None and _has_fractions(labels)):
+        if names is not None:
+            raise InputError(f"{path} names classes, but its labels are amounts; expected whole numbers, one per class")
+        return _regression(description, images, labels, tested, test_fraction, seed)
+    try:
+        return _dataset(description, images, labels, tested, names, test_fraction, seed)
+    except InputError as error:
+        if labels.dtype.kind not in "iuf" or not any(words in str(error) for words in NO_CLASSES):
+            raise
+        raise InputError(f"{error}; or --loss squared_error, which takes labels as amounts") from error
+
+
+def read_inputs(path: Path, n_x: int) -> Shaped[np.ndarray, "m n_x"]:
+    """The array X, `(n_x, m)`, of an .npz file as rows. Raises `InputError` for anything else.
+
+    Example:
+        >>> import pathlib
+        >>> path = pathlib.Path("new.npz")
+        >>> np.savez(path, X=np.eye(2, 3, dtype="float32"))
+        >>> jaxnet.data.read_inputs(path, 2).shape
+        (3, 2)
+    """
+    stored = read_npz(path)
+    named = [name for name in stored if name.lower() == "x"]
+    if len(named) != 1:
+        raise InputError(f"{path} has the arrays {listed(list(stored)) or 'none'}; expected X, ({n_x}, m)")
+    X = stored[named[0]]
+    rows, shape = _rows(printable(str(path)), X)
+    if shape != (n_x,):
+        hint = ": examples are columns, save X.T" if X.ndim == 2 and X.shape[1] == n_x else ""
+        raise InputError(f"{path}: X has shape {X.shape}; expected ({n_x}, m), as the model was trained on{hint}")
+    return rows
 
 
 def is_idx(folder: Path) -> bool:
@@ -154,15 +188,12 @@ def _dataset(
     labels: np.ndarray,
     test: tuple[np.ndarray, np.ndarray] | None,
     names: np.ndarray | None,
-    test_fraction: float,
+    test_fraction: float | None,
     seed: int,
 ) -> Dataset:
     """The arrays of a file as a `Dataset`; its classes are the distinct labels in order, called `names` if given."""
-    if test is not None and (test[0].dtype == np.uint8) != (values.dtype == np.uint8):
-        raise InputError(
-            f"{description}: training inputs are {values.dtype}, test inputs {test[0].dtype}; expected one"
-        )
     rows, input_shape = _rows(description, values)
+    _check_order(description, values, labels)
     labels = _whole_labels(description, labels, len(rows))
     found = np.unique(labels)
     if len(found) < 2:
@@ -173,9 +204,7 @@ def _dataset(
     train = Examples(rows, np.searchsorted(found, labels))
     if test is None:
         return _with_held_out_test(description, train, classes, input_shape, test_fraction, seed)
-    test_rows, test_shape = _rows(f"{description} (test)", test[0])
-    if test_shape != input_shape:
-        raise InputError(f"{description}: training inputs have shape {input_shape}, test inputs {test_shape}")
+    test_rows = _test_rows(description, values, test[0], input_shape)
     test_labels = _whole_labels(f"{description} (test)", test[1], len(test_rows))
     if not np.isin(test_labels, found).all():
         stranger = test_labels[~np.isin(test_labels, found)][0]
@@ -185,6 +214,62 @@ def _dataset(
     return _with_fingerprint(
         description, train, Examples(test_rows, np.searchsorted(found, test_labels)), classes, input_shape
     )
+
+
+def _has_fractions(labels: np.ndarray) -> bool:
+    """Whether labels can only be amounts: finite floats, not all whole, of which some are no probabilities."""
+    if labels.dtype.kind != "f" or labels.size == 0 or not np.isfinite(labels).all():
+        return False
+    return not (labels == np.round(labels)).all() and not 0 <= labels.min() <= labels.max() <= 1
+
+
+def _regression(
+    description: str,
+    values: np.ndarray,
+    labels: np.ndarray,
+    test: tuple[np.ndarray, np.ndarray] | None,
+    test_fraction: float | None,
+    seed: int,
+) -> Dataset:
+    """The arrays of a file as a `Dataset` without classes, whose labels are amounts."""
+    rows, input_shape = _rows(description, values)
+    _check_order(description, values, labels)
+    train = Examples(rows, amounts(description, labels, len(rows)))
+    notes = ("labels are amounts, predicted by squared error",)
+    if test is None:
+        return _with_held_out_test(description, train, (), input_shape, test_fraction, seed)._replace(notes=notes)
+    test_rows = _test_rows(description, values, test[0], input_shape)
+    tested = Examples(test_rows, amounts(f"{description} (test)", test[1], len(test_rows)))
+    if tested.labels.shape[1] != train.labels.shape[1]:
+        raise InputError(
+            f"{description}: {train.labels.shape[1]} labels for each training example, {tested.labels.shape[1]} "
+            "for each of the test; expected one number of them"
+        )
+    return _with_fingerprint(description, train, tested, (), input_shape)._replace(notes=notes)
+
+
+def _test_rows(
+    description: str, values: np.ndarray, test_values: np.ndarray, input_shape: tuple[int, ...]
+) -> Shaped[np.ndarray, "m n_x"]:
+    """The rows of the test inputs, which are of the same kind and shape as the training's."""
+    if (test_values.dtype == np.uint8) != (values.dtype == np.uint8):
+        raise InputError(
+            f"{description}: training inputs are {values.dtype}, test inputs {test_values.dtype}; expected one"
+        )
+    test_rows, test_shape = _rows(f"{description} (test)", test_values)
+    if test_shape != input_shape:
+        raise InputError(f"{description}: training inputs have shape {input_shape}, test inputs {test_shape}")
+    return test_rows
+
+
+def _check_order(description: str, values: np.ndarray, labels: np.ndarray) -> None:
+    """Raises `InputError`, with the remedy, where X has an example in each row, as scikit-learn has them."""
+    m = max(labels.shape, default=0) if labels.size == max(labels.shape, default=0) else labels.shape[-1]
+    if values.ndim == 2 and values.shape[1] != m and len(values) in (m, len(labels)):
+        raise InputError(
+            f"{description}: X has shape {values.shape} and Y {labels.shape}: an example in each row, as scikit-learn "
+            "has them; here examples are columns: save X.T"
+        )
 
 
 def _rows(description: str, values: np.ndarray) -> tuple[Shaped[np.ndarray, "m n_x"], tuple[int, ...]]:
@@ -250,7 +335,7 @@ def _with_held_out_test(
     examples: Examples,
     classes: tuple[str, ...],
     input_shape: tuple[int, ...],
-    test_fraction: float,
+    test_fraction: float | None,
     seed: int,
 ) -> Dataset:
     try:

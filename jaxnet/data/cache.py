@@ -72,9 +72,10 @@ def cached_images(
     input_shape: tuple[int, ...],
     cache: Path,
     on_image: Callable[[int, int], None] | None = None,
+    exact: bool = False,
 ) -> Cached:
     """The pixels of `files`, from the cache or decoded now; meanwhile `on_image(done, total)` is called."""
-    key = _key(files, input_shape, _contents(folder, files.names))
+    key = _key(files, input_shape, exact, _contents(folder, files.names))
     damage = ""
     try:
         known = _opened(cache / key, key, input_shape)
@@ -83,7 +84,7 @@ def cached_images(
     except _Damaged as error:
         damage = f"{cache / key}: {error}"
     try:
-        key = _made(folder, files, input_shape, cache, key, on_image or (lambda done, total: None))
+        key = _made(folder, files, input_shape, exact, cache, key, on_image or (lambda done, total: None))
         known = _opened(cache / key, key, input_shape)
     except OSError as error:
         raise InputError(
@@ -101,6 +102,7 @@ def _made(
     folder: Path,
     files: Labelled,
     input_shape: tuple[int, ...],
+    exact: bool,
     cache: Path,
     key: str,
     on_image: Callable[[int, int], None],
@@ -109,8 +111,8 @@ def _made(
     cache.mkdir(parents=True, exist_ok=True)
     _sweep(cache)
     with _partial(cache, key) as partial:
-        manifest, contents = _decode(folder, files.names, input_shape, partial, on_image)
-        key = _key(files, input_shape, contents)
+        manifest, contents = _decode(folder, files.names, input_shape, exact, partial, on_image)
+        key = _key(files, input_shape, exact, contents)
         text = json.dumps({"key": key, **manifest})
         (partial / "manifest.json").write_text(f"{_hash(text.encode())}\n{text}")
         for path in (partial / "rows", partial / "manifest.json", partial):
@@ -120,8 +122,9 @@ def _made(
     return key
 
 
-def _key(files: Labelled, input_shape: tuple[int, ...], contents: Sequence[str]) -> str:
-    digest = hashlib.sha256(repr((FORMAT, input_shape)).encode())
+def _key(files: Labelled, input_shape: tuple[int, ...], exact: bool, contents: Sequence[str]) -> str:
+    made = (FORMAT, input_shape, "exact") if exact else (FORMAT, input_shape)
+    digest = hashlib.sha256(repr(made).encode())
     for name, label, content in zip(files.names, files.labels, contents, strict=True):
         digest.update(os.fsencode(name) + f"\0{label}\0{content}\0".encode())
     return digest.hexdigest()
@@ -146,13 +149,14 @@ def _decode(
     folder: Path,
     names: Sequence[str],
     input_shape: tuple[int, ...],
+    exact: bool,
     entry: Path,
     on_image: Callable[[int, int], None],
 ) -> tuple[dict[str, Any], list[str]]:
     """Writes the rows; returns what the manifest says of them, and the contents that they were made from."""
     blank, hashes, problems, sizes, contents = bytes(math.prod(input_shape)), [], {}, [], []
     with quiet_decoders(), open(entry / "rows", "wb") as file:
-        for done, image in enumerate(_decoded(folder, names, input_shape)):
+        for done, image in enumerate(_decoded(folder, names, input_shape, exact)):
             # A blank row, so that an image's place does not depend on those before it.
             pixels = blank if image.pixels is None else image.pixels.tobytes()
             file.write(pixels)
@@ -168,11 +172,11 @@ def _decode(
     return {"hashes": hashes, "problems": problems, "sizes": extremes}, contents
 
 
-def _decoded(folder: Path, names: Sequence[str], input_shape: tuple[int, ...]) -> Iterator[Decoded]:
+def _decoded(folder: Path, names: Sequence[str], input_shape: tuple[int, ...], exact: bool) -> Iterator[Decoded]:
     """All images in order, decoded by as many threads as there are processors: decoders release Python's lock."""
 
     def decode(group: Sequence[str]) -> list[Decoded]:
-        return [try_image(folder / name, input_shape) for name in group]
+        return [try_image(folder / name, input_shape, exact) for name in group]
 
     waiting = max(1, MOST_WAITING // math.prod(input_shape))  # so many images
     threads = min(processors(), max(1, waiting // (1 + AHEAD)))

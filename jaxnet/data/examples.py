@@ -7,13 +7,17 @@ import threading
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
 from ..errors import InputError
 from ..storage import open_file
+from .encoding import Table
+
+
+LARGEST_AMOUNT = 1e30  # the weights that predict larger ones would come near the end of float32
 
 
 class MappedRows:
@@ -46,10 +50,16 @@ class MappedRows:
 
     def take(self, which: slice | Sequence[int] | Int[np.ndarray, " k"] | Bool[np.ndarray, " m"]) -> "MappedRows":
         """Some of the rows, without reading them."""
-        taken = copy.copy(self)
-        taken.indices = self.indices[which]
-        taken.shape = (len(taken.indices), self.shape[1])
-        return taken
+        return self._at(self.indices[which])
+
+    def joined(self, other: "MappedRows") -> "MappedRows":
+        """These rows and others of the same file."""
+        return self._at(np.concatenate([self.indices, other.indices]))
+
+    def _at(self, indices: Int[np.ndarray, " k"]) -> "MappedRows":
+        rows = copy.copy(self)
+        rows.indices, rows.shape = indices, (len(indices), self.shape[1])
+        return rows
 
 
 class _Opened:
@@ -86,10 +96,10 @@ class _Opened:
 
 
 class Examples(NamedTuple):
-    """Rows of inputs, the class of each, and the image files that they came from, if any."""
+    """Rows of inputs, the class or the amounts of each, and the image files that they came from, if any."""
 
     rows: Shaped[np.ndarray, "m n_x"] | MappedRows  # uint8 pixels or float32
-    labels: Int[np.ndarray, " m"]
+    labels: Int[np.ndarray, " m"] | Float[np.ndarray, "m n_L"]  # classes, or, in a regression, amounts
     names: tuple[str, ...] = ()  # of image files, relative to their folder
 
     def take(self, indices: Int[np.ndarray, " k"] | Bool[np.ndarray, " m"]) -> "Examples":
@@ -97,6 +107,14 @@ class Examples(NamedTuple):
         rows = self.rows.take(indices) if isinstance(self.rows, MappedRows) else self.rows[indices]
         names = tuple(self.names[i] for i in np.arange(len(self.labels))[indices]) if self.names else ()
         return Examples(rows, self.labels[indices], names)
+
+    def and_those_of(self, other: "Examples") -> "Examples":
+        """The examples of two parts of a dataset; mapped rows are not read."""
+        if isinstance(self.rows, MappedRows) and isinstance(other.rows, MappedRows):
+            rows = self.rows.joined(other.rows)
+        else:
+            rows = np.concatenate([self.rows[:], other.rows[:]])
+        return Examples(rows, np.concatenate([self.labels, other.labels]), self.names + other.names)
 
 
 class Images:
@@ -119,18 +137,48 @@ class Dataset(NamedTuple):
     description: str
     train: Examples
     test: Examples
-    classes: tuple[str, ...]
+    classes: tuple[str, ...]  # none in a regression, whose labels are amounts
     input_shape: tuple[int, ...]  # (height, width) or (height, width, 3); (n_x,) where the inputs are not images
     fingerprint: str  # sha256 in hexadecimal: runs with the same one saw the same examples
     notes: tuple[str, ...] = ()  # lines for the user: what was found, what was skipped, warnings
+    table: Table | None = None  # what the inputs and the labels are called, where they come from a table
+
+
+def amounts(description: str, labels: Any, m: int) -> Float[np.ndarray, "m n_L"]:
+    """Labels of a regression as rows of float64, from `(m,)`, `(m, 1)` or `(n_L, m)`.
+
+    Raises `InputError` for another shape, and for values that are not finite or beyond 1e30.
+
+    Example:
+        >>> jaxnet.data.amounts("prices.npz", np.array([[1.5, 2.0, 3.5]]), 3)
+        array([[1.5],
+               [2. ],
+               [3.5]])
+    """
+    if labels.dtype.kind not in "biuf":
+        raise InputError(f"{description}: labels are {labels.dtype}; expected numbers")
+    if labels.size == 0 or labels.ndim > 2 or (labels.shape[-1] != m and labels.size != m):
+        raise InputError(
+            f"{description}: {m} examples, but labels of shape {labels.shape}; expected ({m},) or (n_L, {m}), one per "
+            "column of X"
+        )
+    values = np.asarray(labels, np.float64).reshape(-1, m).T
+    if not np.isfinite(values).all() or np.abs(values).max() > LARGEST_AMOUNT:
+        count = np.count_nonzero(~(np.abs(values) <= LARGEST_AMOUNT))
+        raise InputError(f"{description}: {count} labels are NaN, infinite or beyond 1e30; expected finite numbers")
+    return np.ascontiguousarray(values)
 
 
 def held_out(
-    labels: Int[np.ndarray, " m"], classes: Sequence[str], fraction: float, seed: int
+    labels: Int[np.ndarray, " m"] | Float[np.ndarray, "m n_L"],
+    classes: Sequence[str],
+    fraction: float | None,
+    seed: int,
 ) -> Bool[np.ndarray, " m"]:
     """A mask of the examples to hold out: `fraction` of every class, at least one and not all, drawn from `seed`.
 
-    Raises `InputError` for a class of fewer than two examples.
+    Without classes it is a fraction of all; where `fraction` is None, none are held out. Raises `InputError` for a
+    class of fewer than two examples.
 
     Example:
         >>> int(jaxnet.data.held_out(np.array([0, 0, 0, 1, 1]), ("cat", "dog"), 0.25, seed=0).sum())
@@ -138,11 +186,14 @@ def held_out(
     """
     generator = np.random.default_rng(seed)
     chosen = np.zeros(len(labels), bool)
-    for label, name in enumerate(classes):
-        members = generator.permutation(np.flatnonzero(labels == label))
+    if fraction is None:
+        return chosen
+    groups = {f"class {name}": np.flatnonzero(labels == label) for label, name in enumerate(classes)}
+    for name, places in (groups or {"the data": np.arange(len(labels))}).items():
+        members = generator.permutation(places)
         if len(members) < 2:
             raise InputError(
-                f"class {name} has {len(members)} example{'' if len(members) else 's'}; expected at least two, one to "
+                f"{name} has {len(members)} example{'' if len(members) else 's'}; expected at least two, one to "
                 "train on and one to test on"
             )
         chosen[members[: int(np.clip(round(fraction * len(members)), 1, len(members) - 1))]] = True
@@ -150,9 +201,11 @@ def held_out(
 
 
 def targets(
-    labels: Int[np.ndarray, " m"], classes: Sequence[str], dtype: str = "float32"
+    labels: Int[np.ndarray, " m"] | Float[np.ndarray, "m n_L"], classes: Sequence[str], dtype: str = "float32"
 ) -> Float[np.ndarray, "n_L m"]:
     """Y as the network is trained on it: one row of 0 and 1 for two classes, one-hot columns for more.
+
+    Without classes the labels are amounts, and Y their columns.
 
     Example:
         >>> jaxnet.data.targets(np.array([0, 2, 1]), ("cat", "dog", "owl"))
@@ -160,6 +213,8 @@ def targets(
                [0., 0., 1.],
                [0., 1., 0.]], dtype=float32)
     """
+    if not classes:
+        return np.ascontiguousarray(labels.T, dtype)
     if len(classes) == 2:
         return np.asarray(labels, dtype)[None]
     return np.asarray(np.arange(len(classes))[:, None] == labels, dtype)
@@ -174,5 +229,5 @@ def fingerprint_of(
         rows = examples.rows
         digest.update(f"{rows.shape} {rows.dtype}".encode())
         digest.update((rows.indices if isinstance(rows, MappedRows) else rows).tobytes())
-        digest.update(examples.labels.astype(np.int64).tobytes())
+        digest.update(examples.labels.astype(np.int64 if classes else np.float64).tobytes())
     return digest.hexdigest()

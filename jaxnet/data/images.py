@@ -1,4 +1,13 @@
-"""One image file, JPEG, PNG, WebP, GIF, BMP or TIFF of any size and mode, as 8-bit pixels of the size wanted."""
+"""One image, a JPEG, PNG, WebP, GIF, BMP or TIFF file or a PIL image, of any size and mode, as 8-bit pixels of the size
+wanted.
+
+A JPEG file that is far larger than wanted is decoded at a half, a quarter or an eighth of its size (Pillow's `draft`),
+which is faster. On 800 photographs resized to 64 x 64, pixels are then 0.8 of 255 from those of the exact way,
+
+    Image.open(path).convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
+
+which `exact` takes: it gives the same pixels to the last bit for images that are upright and opaque.
+"""
 
 import errno
 import hashlib
@@ -11,7 +20,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -41,54 +50,129 @@ class Decoded(NamedTuple):
     problem: str = ""  # the reason, where there are no pixels
 
 
-def read_pixels(path: Path, input_shape: tuple[int, ...]) -> UInt8[np.ndarray, " n_x"]:
-    """An image file as the pixels of one example: turned upright, laid on white, resized (bicubic, not cropped).
+def read_image(
+    image: Any, input_shape: tuple[int, ...], *, exact: bool = False
+) -> UInt8[np.ndarray, "height width *rgb"]:
+    """An image as the pixels of one example: turned upright, laid on white, resized (bicubic, not cropped).
 
-    `input_shape` is (height, width) or (height, width, 3). Of an animation or a file of several pages the first is
-    taken. Raises `InputError` for a file that is not an image, is damaged, or has more than `MOST_PIXELS`.
+    `image` is the path of a file, of whose pages or frames the first is taken, or a PIL image. `input_shape` is
+    (height, width) or (height, width, 3). JPEG files are decoded at the smallest scale of at least twice the size
+    wanted, or, if `exact`, in full, as `PIL.Image.open(path).convert("RGB").resize(...)` does. Raises `InputError` for
+    what is not an image, is damaged, or has more than `MOST_PIXELS`.
 
     Example:
-        >>> import pathlib
         >>> from PIL import Image
-        >>> path = pathlib.Path("red.png")
-        >>> Image.new("RGB", (20, 10), "red").save(path)
-        >>> jaxnet.data.read_pixels(path, (1, 2, 3))
-        array([255,   0,   0, 255,   0,   0], dtype=uint8)
+        >>> Image.new("RGB", (20, 10), "red").save("red.png")
+        >>> jaxnet.read_image("red.png", (1, 2, 3))
+        array([[[255,   0,   0],
+                [255,   0,   0]]], dtype=uint8)
     """
+    check_kind(image)
+    _check_image_shape(input_shape)
     with quiet_decoders():
-        image = try_image(path, input_shape)
-    if image.pixels is None:
-        raise InputError(f"{path} cannot be read as an image: {image.problem}")
-    return image.pixels
+        decoded = try_image(image, input_shape, exact)
+    if decoded.pixels is None:
+        raise InputError(f"{image_name(image)} cannot be read as an image: {decoded.problem}")
+    return decoded.pixels.reshape(input_shape)
+
+
+def check_kind(image: Any) -> None:
+    """Raises `InputError` for what is neither a path nor a PIL image."""
+    if isinstance(image, str | os.PathLike):
+        return
+    if isinstance(image, bytes | bytearray | memoryview) or hasattr(image, "read"):
+        got = "an open file" if hasattr(image, "read") else "bytes"
+        raise InputError(
+            f"the image is {got}; expected a path or a PIL image, as PIL.Image.open(io.BytesIO(...)) makes"
+        )
+    if not _is_pil(image):
+        raise InputError(f"the image is {image!r:.60}, a {type(image).__name__}; expected a path or a PIL image")
+
+
+def _is_pil(image: Any) -> bool:
+    try:
+        from PIL import Image
+    except ImportError:  # then nobody has one
+        return False
+    return isinstance(image, Image.Image)
+
+
+def _check_image_shape(input_shape: Any) -> None:
+    sizes = isinstance(input_shape, tuple | list) and all(isinstance(n, int) and n > 0 for n in input_shape)
+    if not sizes or len(input_shape) not in (2, 3) or tuple(input_shape[2:]) not in ((), (3,)):
+        raise InputError(f"input_shape is {input_shape!r:.60}; expected (height, width) or (height, width, 3)")
+
+
+def image_name(image: Any) -> str:
+    """What messages call an image: its path, or its size and mode.
+
+    Example:
+        >>> from PIL import Image
+        >>> jaxnet.data.image_name(Image.new("L", (3, 2)))
+        'the PIL image of 3 x 2 pixels of mode L'
+    """
+    if isinstance(image, str | os.PathLike):
+        return os.fspath(image) or "an empty path"
+    return f"the PIL image of {image.width} x {image.height} pixels of mode {image.mode}"
+
+
+class _Quiet:
+    """Warnings are silenced from the first thread that enters to the last that leaves.
+
+    Filters belong to the process: if every thread restored those that it found, the last could restore another's.
+    """
+
+    def __init__(self):
+        self._lock, self._inside, self._filters = threading.Lock(), 0, warnings.catch_warnings()
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._filters.__exit__(None, None, None)
+
+
+_QUIET = _Quiet()
 
 
 @contextmanager
 def quiet_decoders() -> Iterator[None]:
-    """Silences warnings about odd but readable files. Filters belong to the process, so start threads inside.
+    """Silences warnings about odd but readable files, in all threads.
 
     Example:
         >>> import warnings
         >>> with jaxnet.data.quiet_decoders():
         ...     warnings.warn("odd EXIF data")
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    _QUIET.enter()
+    try:
         yield
+    finally:
+        _QUIET.leave()
 
 
-def try_image(path: Path, input_shape: tuple[int, ...]) -> Decoded:
-    """The decoded image, or the reason why there is none. Raises `InputError` where the machine is at fault.
+def try_image(image: Any, input_shape: tuple[int, ...], exact: bool = False) -> Decoded:
+    """The decoded file or PIL image, or the reason why there is none. Raises `InputError` for a fault of the machine.
 
     Example:
-        >>> import pathlib
-        >>> jaxnet.data.try_image(pathlib.Path("missing.png"), (1, 2, 3)).problem
+        >>> jaxnet.data.try_image("missing.png", (1, 2, 3)).problem
         'No such file or directory'
     """
     try:
         from PIL import Image
     except ImportError as error:
         raise InputError("reading images needs Pillow: pip install 'jaxnet[photos]'") from error
-    content = ""
+    if isinstance(image, Image.Image):
+        return _try_opened(image, input_shape, exact)
+    path, content = Path(image), ""
     try:
         with open_file(path) as file:
             length = os.fstat(file.fileno()).st_size
@@ -99,16 +183,32 @@ def try_image(path: Path, input_shape: tuple[int, ...]) -> Decoded:
                 return Decoded(None, (0, 0), "0 bytes", "it is empty")
             # Here most formats have only their header read.
             with IN_FLIGHT.taking(length), Image.open(file, formats=FORMATS) as header:
-                size, needed = header.size, length + _decoding_bytes(header, input_shape)
+                size, needed = header.size, length + _decoding_bytes(header, input_shape, exact)
             with IN_FLIGHT.taking(needed):
                 file.seek(0)
                 encoded = file.read(length)
                 content = hashlib.sha256(encoded).hexdigest()
-                with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
-                    return Decoded(_pixels(image, input_shape), size, content)
+                with Image.open(io.BytesIO(encoded), formats=FORMATS) as opened:
+                    return Decoded(_pixels(opened, input_shape, exact), size, content)
     except Exception as error:  # decoders can fail in any way on a damaged file
         seen = error.strerror if isinstance(error, OSError) else ""
         return Decoded(None, (0, 0), content or seen or content_of(path), _problem(path, error))
+
+
+def _try_opened(image, input_shape: tuple[int, ...], exact: bool) -> Decoded:
+    """The pixels of a PIL image, which keeps its size."""
+    from PIL import Image, JpegImagePlugin
+
+    name = image_name(image)
+    try:
+        if isinstance(image, JpegImagePlugin.JpegImageFile) and image.tile and image.fp is not None:
+            # It is not decoded yet, and `draft` would change the caller's image.
+            image = Image.open(image.fp, formats=("JPEG",))
+        size = image.size
+        with IN_FLIGHT.taking(_decoding_bytes(image, input_shape, exact)):
+            return Decoded(_pixels(image, input_shape, exact), size, "")
+    except Exception as error:
+        return Decoded(None, (0, 0), "", _problem(name, error))
 
 
 def content_of(path: Path) -> str:
@@ -127,7 +227,7 @@ def content_of(path: Path) -> str:
         return error.strerror or str(error)
 
 
-def _problem(path: Path, error: Exception) -> str:
+def _problem(name: Path | str, error: Exception) -> str:
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
@@ -135,18 +235,21 @@ def _problem(path: Path, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"it has more than {MOST_PIXELS:,} pixels"
     if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
-        raise InputError(f"{path} cannot be read now: {error.strerror}; try again") from error
+        raise InputError(f"{name} cannot be read now: {error.strerror}; try again") from error
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return printable(re.sub(r"\s+", " ", reason))[:200] or type(error).__name__
 
 
-def _decoding_bytes(header, input_shape: tuple[int, ...]) -> int:
+def _decoding_bytes(header, input_shape: tuple[int, ...], exact: bool) -> int:
     """The most that decoding takes, by the header: JPEG is decoded smaller, but a progressive one is unpacked whole."""
     width, height = header.size
+    if width * height == 0:
+        raise ValueError("it has no pixels")
     if width * height > MOST_PIXELS:
         raise ValueError(f"it has more than {MOST_PIXELS:,} pixels ({width} x {height})")
     unpacked = width * height * COEFFICIENTS if header.info.get("progressive") else 0
-    _draft(header, input_shape)
+    if not exact:
+        _draft(header, input_shape)
     return unpacked + COPIES * (header.width * header.height + math.prod(input_shape[:2]))
 
 
@@ -180,11 +283,12 @@ class Allowance:
 IN_FLIGHT = Allowance(MOST_IN_FLIGHT)
 
 
-def _pixels(image, input_shape: tuple[int, ...]) -> UInt8[np.ndarray, " n_x"]:
+def _pixels(image, input_shape: tuple[int, ...], exact: bool) -> UInt8[np.ndarray, " n_x"]:
     from PIL import Image
 
     height, width = input_shape[:2]
-    _draft(image, input_shape)
+    if not exact:
+        _draft(image, input_shape)
     image.load()
     image = _on_white(_eight_bits(_upright(image)))
     image = image.convert("RGB") if image.mode == "LAB" else image  # the only way that Pillow has out of LAB

@@ -21,10 +21,11 @@ LARGEST_SIZE = 4096
 def load_photographs(
     folder: Path,
     *,
-    test_fraction: float,
+    test_fraction: float | None,
     seed: int,
     size: int,
     grey: bool,
+    exact_decoding: bool = False,
     cache: Path | None,
     on_image: Callable[[int, int], None] | None,
 ) -> Dataset:
@@ -34,10 +35,11 @@ def load_photographs(
 
     Args:
         folder: One subfolder per class, names such as cat.0.jpg, or folders train and test of either.
-        test_fraction: The share of each class that is held out where there is no test folder, between 0 and 1.
+        test_fraction: The share of each class that is held out where there is no test folder, between 0 and 1, or None.
         seed: Determines which examples are held out.
         size: The height and width to resize to, in pixels.
         grey: Whether images are converted to grey.
+        exact_decoding: Whether JPEG files are decoded in full, see `read_image`. Default: False.
         cache: The folder in which decoded images are kept. Default: JAXNET_CACHE, or else the user's cache folder.
         on_image: `on_image(done, total)` is called while images are decoded.
 
@@ -61,7 +63,7 @@ def load_photographs(
     test = found.test or Labelled((), ())
     files = Labelled(found.train.names + test.names, found.train.labels + test.labels)
     input_shape = (size, size) if grey else (size, size, 3)
-    cached = cached_images(folder, files, input_shape, cache_folder(cache), on_image)
+    cached = cached_images(folder, files, input_shape, cache_folder(cache), on_image, exact_decoding)
     _check_classes(folder, files, found, cached)
     everything = Examples(cached.rows, np.asarray(files.labels), files.names)
     readable = np.asarray([bool(text) for text in cached.hashes])
@@ -101,7 +103,9 @@ def _check_classes(folder: Path, files: Labelled, found: Found, cached: Cached) 
         )
 
 
-def _held_out(folder: Path, labels: np.ndarray, classes: Sequence[str], fraction: float, seed: int) -> np.ndarray:
+def _held_out(
+    folder: Path, labels: np.ndarray, classes: Sequence[str], fraction: float | None, seed: int
+) -> np.ndarray:
     try:
         return held_out(labels, classes, fraction, seed)
     except InputError as error:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..parameters import layer_dims
-from ..storage import tensors
+from ..storage import listed, tensors
 from .model import STATISTICS, Model, described, replace_file
 
 
@@ -69,6 +69,18 @@ def about_torch(model: Model, *, fold_preprocessing: bool = False, channels_firs
     """In words: the module that takes the state dict, what its inputs have to be, and what its outputs are."""
     settings, _ = described(model)
     linear = [f"Linear({n_prev}, {n})" for n_prev, n in itertools.pairwise(settings["layer_dims"])]
+    if settings["hidden"] not in TORCH_MODULES:
+        raise InputError(f"torch has no module for {settings['hidden']}; export --to npz")
+    between = f", {TORCH_MODULES[settings['hidden']]}, "
+    return {
+        "module": f"Sequential({between.join(linear)})",
+        "inputs": about_inputs(model, fold_preprocessing, channels_first),
+        "outputs": OUTPUTS[settings["loss"]] + outputs_named(model),
+    }
+
+
+def about_inputs(model: Model, fold_preprocessing: bool, channels_first: bool) -> str:
+    """What the rows that go into an exported network have to be, in words."""
     shape, scale = model.input_shape, model.preprocessing.pixel_scale
     inputs = f"rows of {' * '.join(map(str, shape))} values"
     if len(shape) > 1:
@@ -76,16 +88,18 @@ def about_torch(model: Model, *, fold_preprocessing: bool = False, channels_firs
         inputs += ": pixels from 0 to 255" + ("" if fold_preprocessing else f" times {scale}")
     else:
         inputs += f": floats as they are, or pixels from 0 to 255 times {scale}"
+    if model.table is not None:
+        inputs = (
+            f"rows of the {len(model.table.inputs)} inputs {listed(model.table.inputs)}: numbers, and 1 for a category"
+        )
     if model.preprocessing.mean is not None and not fold_preprocessing:
         inputs += ", minus input_mean, divided by input_std"
-    if settings["hidden"] not in TORCH_MODULES:
-        raise InputError(f"torch has no module for {settings['hidden']}; export --to npz")
-    between = f", {TORCH_MODULES[settings['hidden']]}, "
-    return {
-        "module": f"Sequential({between.join(linear)})",
-        "inputs": inputs,
-        "outputs": OUTPUTS[settings["loss"]],
-    }
+    return inputs
+
+
+def outputs_named(model: Model) -> str:
+    """The names of a regression's outputs, after a colon."""
+    return f": {listed(model.output_names)}" if model.output_names else ""
 
 
 def save_torch(
@@ -96,29 +110,46 @@ def save_torch(
     Its metadata describes the module, its inputs and its outputs, and `load_torch` reads it again. Raises `InputError`
     for a model or a path that cannot be used.
     """
-    _check_suffix(path, ".safetensors")
+    check_suffix(path, ".safetensors")
     choices = {"fold_preprocessing": fold_preprocessing, "channels_first": channels_first}
+    about = about_torch(model, **choices)
+    metadata = {"format": "pt", **about, **stated(model, fold_preprocessing, channels_first)}
+    replace_file(path, tensors.encode(to_torch(model, **choices), metadata))
+
+
+def stated(model: Model, fold_preprocessing: bool, channels_first: bool) -> dict[str, str]:
+    """The settings of a model as the metadata of an exported file, in JSON, and how its images are made."""
     settings, _ = described(model)
-    state = to_torch(model, **choices)
-    stated: dict[str, Any] = {name: settings[name] for name in SETTINGS} | {"channels_first": channels_first}
+    values: dict[str, Any] = {
+        name: settings[name] for name in (*SETTINGS, "exact_decoding", "table") if name in settings
+    }
+    values["channels_first"] = channels_first
     if fold_preprocessing:
-        stated["scale"] = 1.0 if len(model.input_shape) > 1 else model.preprocessing.pixel_scale
+        values["scale"] = 1.0 if len(model.input_shape) > 1 else model.preprocessing.pixel_scale
     elif model.preprocessing.mean is not None and model.preprocessing.std is not None:
         order = channels_first_order(model.input_shape) if channels_first else slice(None)
         statistics = (model.preprocessing.mean, model.preprocessing.std)
-        stated |= {name: array[order, 0].tolist() for name, array in zip(STATISTICS, statistics, strict=True)}
-    metadata = {"format": "pt", "jaxnet_version": version("jaxnet"), **about_torch(model, **choices)}
-    metadata |= {name: json.dumps(value) for name, value in stated.items()}
-    replace_file(path, tensors.encode(state, metadata))
+        values |= {name: array[order, 0].tolist() for name, array in zip(STATISTICS, statistics, strict=True)}
+    metadata = {"jaxnet_version": version("jaxnet")} | {name: json.dumps(value) for name, value in values.items()}
+    if len(model.input_shape) > 1:
+        decoding = "in full" if model.exact_decoding else "at the smallest of Pillow's draft scales of twice that size"
+        metadata["images"] = (
+            f"upright, on white, {'RGB' if len(model.input_shape) == 3 else 'grey'}, resized to height and width by "
+            f"Pillow's BICUBIC; JPEG files decoded {decoding}"
+        )
+    return metadata
 
 
 def save_npz(path: str | os.PathLike, model: Model) -> None:
     """W1, b1, ..., WL, bL, layer_dims, hidden, loss, input_shape, classes, scale; input_mean and input_std if present.
 
-    `np.load(path)` reads them all. Raises `InputError` for a model or a path that cannot be used.
+    Of a model of a table also its columns, as JSON. `np.load(path)` reads them all. Raises `InputError` for a model or
+    a path that cannot be used.
     """
-    _check_suffix(path, ".npz")
+    check_suffix(path, ".npz")
     settings, arrays = described(model)
+    if "table" in settings:
+        settings["table"] = json.dumps(settings["table"])
     content = io.BytesIO()
     np.savez(content, **{name: of_a_known_type(array) for name, array in arrays.items()}, **settings)
     replace_file(path, content.getvalue())
@@ -155,6 +186,7 @@ def channels_first_order(input_shape: Sequence[int]) -> np.ndarray:
     return np.arange(np.prod(input_shape)).reshape(height, width, -1).transpose(2, 0, 1).ravel()
 
 
-def _check_suffix(path: str | os.PathLike, suffix: str) -> None:
+def check_suffix(path: str | os.PathLike, suffix: str) -> None:
+    """Raises `InputError` for a file whose name says that it is of another kind."""
     if Path(path).suffix != suffix:
         raise InputError(f"{path} would be a file of another kind by its name; expected one that ends in {suffix}")

@@ -20,7 +20,7 @@ from .model import STATISTICS, Model, described, model_of
 
 NAME = re.compile(r"(?:(?P<module>.*)\.)?(?P<kind>weight|bias)|(?P<letter>[Wb])(?P<number>\d+)", re.DOTALL)
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
-READ = (*SETTINGS, "channels_first", *STATISTICS)
+READ = (*SETTINGS, "channels_first", "exact_decoding", *STATISTICS, "table")
 
 
 def load_torch(
@@ -32,6 +32,7 @@ def load_torch(
     input_shape: Sequence[int] | None = None,
     preprocessing: Preprocessing | None = None,
     channels_first: bool | None = None,
+    exact_decoding: bool | None = None,
     layers: Sequence[str] | None = None,
 ) -> Model:
     """The dense network in a safetensors file of a state dict, or in an .npz file, as a `Model`.
@@ -43,10 +44,11 @@ def load_torch(
         path: The file.
         hidden: The activation of the hidden layers. Default: relu.
         loss: Default: binary cross-entropy for one output, softmax cross-entropy for more.
-        classes: Their names. Default: 0, 1, ...
+        classes: Their names. Default: 0, 1, ...; with squared_error none, so that the outputs are amounts.
         input_shape: `(height, width)`, `(height, width, 3)` or `(n_x,)`. Default: rows of n_x numbers.
         preprocessing: What is done to the inputs before layer 1. Default: pixels / 255.
         channels_first: Whether images were flattened as (C, H, W). Default: False.
+        exact_decoding: Whether JPEG files were decoded in full, as `PIL.Image.open` does. Default: False.
         layers: The names of the layers in order. Default: sorted, with numbers as numbers.
 
     Raises:
@@ -60,11 +62,13 @@ def load_torch(
         "classes": None if classes is None else list(classes),
         "input_shape": None if input_shape is None else list(input_shape),
         "channels_first": channels_first,
+        "exact_decoding": exact_decoding,
     }
     try:
         parameters = _chained(arrays, layers)
         settings = stored | {name: value for name, value in given.items() if value is not None}
-        settings = _defaults(layer_dims(parameters)) | settings
+        amounts = {"classes": []} if settings.get("loss") == "squared_error" else {}
+        settings = _defaults(layer_dims(parameters)) | amounts | settings
         model = model_of(settings, parameters | _statistics(stored))
         if type(settings["channels_first"]) is not bool:
             raise InputError(f"channels_first says {settings['channels_first']!r:.99}; expected true or false")
@@ -187,4 +191,9 @@ def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     arrays = read_npz(path)
     stored = {name: arrays.pop(name).tolist() for name in READ if name in arrays}
     arrays.pop("layer_dims", None)  # the arrays say the same
+    if "table" in stored:
+        try:
+            stored["table"] = json.loads(stored["table"])
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InputError(f"{path}: its table cannot be read: {error}") from error
     return arrays, stored

@@ -1,7 +1,17 @@
 """What `jaxnet train` does, as a library: a run, its settings, its folder and checkpoints, and what is drawn of it."""
 
 from ..training import Checkpoints as Checkpoints
-from .evaluation import class_probabilities as class_probabilities
+from .amounts import Units as Units
+from .assessment import (
+    Evaluation as Evaluation,
+    check_evaluated as check_evaluated,
+    evaluate as evaluate,
+    evaluate_examples as evaluate_examples,
+    load_for as load_for,
+    part_of as part_of,
+    write_evaluation as write_evaluation,
+)
+from .defaults import Facts as Facts, defaults_for as defaults_for, facts_of as facts_of
 from .execution import execute as execute, kept as kept
 from .history import History as History, Row as Row
 from .resume import restore as restore, save as save
@@ -10,6 +20,7 @@ from .settings import (
     FILE as FILE,
     NAMES as NAMES,
     Settings as Settings,
+    read_chosen as read_chosen,
     read_config as read_config,
     read_run as read_run,
     write_settings as write_settings,

@@ -1,22 +1,21 @@
-"""What a run evaluates on its way: cost and accuracy, in blocks of examples, and the signals of the layers."""
+"""What a run evaluates on its way: cost and accuracy or R^2, in blocks of examples, and the signals of the layers."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
 from ..data import Examples, row_blocks, targets
-from ..network import L_model_forward, Network
+from ..network import Network
 from ..signals import LayerSignals, layer_signals
 from ..training import Block, ByClass, cost_and_score, weights_by_class
 from ..types import Parameters
 from .streaming import Columns, is_resident
 
 
-SAMPLE = 2048  # of training examples that are read from disk, so many are measured
+SAMPLE = 10_000  # of the training examples at most so many are measured; all would take longer than the steps
+STREAMED_SAMPLE = 2048  # of those that are read from disk
 SIGNALS_SAMPLE = 256
 
 Measured: TypeAlias = tuple[float, float, float, tuple[float, ...], tuple[float, ...]]
@@ -33,11 +32,11 @@ def measure(
 ) -> Callable[[Parameters], Measured]:
     """parameters -> training accuracy, watched cost and accuracy, ||dW_l|| and the share of dead units by layer.
 
-    Costs and gradients are those of the losses times the weights of the classes; accuracies count all examples alike.
+    Costs and gradients are those of the losses times the weights of the classes; accuracies count all examples alike,
+    in training those of an evenly spaced sample where there are many. Without classes R^2 is in their place.
     """
     stay = is_resident(train.rows, dtype) and is_resident(watched.rows, dtype)
-    if not stay:
-        train = _sample(train, SAMPLE)
+    train = _sample(train, SAMPLE if stay else STREAMED_SAMPLE)
     X, Y = next(blocks(_sample(train, SIGNALS_SAMPLE), columns, classes, dtype))
 
     def part(examples: Examples) -> Callable[[], Iterable[Block]]:
@@ -64,14 +63,6 @@ def blocks(examples: Examples, columns: Columns, classes: Sequence[str], dtype: 
         yield jax.device_put(X), jax.device_put(targets(examples.labels[part], classes, dtype))
 
 
-def class_probabilities(
-    X: Float[np.ndarray | jax.Array, "n_x m"], parameters: Parameters, network: Network
-) -> Float[np.ndarray, "classes m"]:
-    """The probability of every class; of both classes where the network has one sigmoid."""
-    AL = np.asarray(_forward(X, parameters, network))
-    return np.concatenate([1 - AL, AL]) if len(AL) == 1 else AL
-
-
 def _sample(examples: Examples, most: int) -> Examples:
     """At most so many, evenly spaced."""
     m = len(examples.labels)
@@ -81,8 +72,3 @@ def _sample(examples: Examples, most: int) -> Examples:
 @jax.jit
 def _signals(X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network, by_class: ByClass) -> LayerSignals:
     return layer_signals(X, Y, parameters, network, sample_weight=weights_by_class(Y, by_class))
-
-
-@jax.jit
-def _forward(X, parameters, network):
-    return L_model_forward(jnp.asarray(X), parameters, network)[0]

@@ -1,4 +1,4 @@
-"""A run from where its history stands: the loop with a row of the history and checkpoints after its chunks."""
+"""A run from where its history stands: the loop with rows of the history and checkpoints after its chunks."""
 
 import time
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ..data import targets
 from ..training import Checkpoints, Feed, Hook, Progress, has_stalled, resident, run_steps, with_weights
 from ..types import Parameters
+from .chunks import ends_row
 from .evaluation import measure
 from .history import History, Row
 from .resume import first_state, save
@@ -23,9 +24,9 @@ def execute(
 ) -> Parameters:
     """Trains, from where `history` stands, and returns the parameters to keep: the best, or the last.
 
-    After every chunk of steps `history` grows, also that of a run that fails, each of `on_chunk` is called, and, where
-    `seconds` have passed since the last one, a checkpoint is made. So it is after the last whole chunk, from where the
-    run can be continued.
+    After every chunk of steps `history` grows, also that of a run that fails, and each of `on_chunk` is called. A
+    checkpoint is made where `seconds` have passed since the last one, after the last step, and where a longer run goes
+    on from.
     """
     state = first_state(run) if history.state is None else history.state
     if run.settings.early_stopping is not None and history.best_parameters is None:
@@ -49,17 +50,21 @@ def execute(
 
 
 def _recording(run: Run, history: History) -> Hook:
-    """After every chunk, a row of the history."""
+    """After every chunk, its costs and state; after every ROW steps and at the end, a row."""
     measured = measure(run.train, run.watched, run.network, run.columns, run.dataset.classes, run.dtype, run.by_class)
 
     def record(progress: Progress) -> None:
         costs, aligned, state = progress.costs.tolist(), progress.alignment.rows(), progress.state_in_basis
-        row = Row(progress.iteration, costs[-1], *measured(state.parameters))
-        is_best = History(rows=[*history.rows, row]).best_row() == len(history.rows)
-        best = state.parameters if is_best and history.best_parameters is not None else history.best_parameters
+        if run.units is not None:  # amounts are not decided
+            aligned = [{name: value for name, value in row.items() if name != "accuracy"} for row in aligned]
+        rows, best = [], history.best_parameters
+        if ends_row(progress.iteration) or progress.iteration == run.num_iterations:
+            rows = [Row(progress.iteration, costs[-1], *measured(state.parameters))]
+            is_best = History(rows=history.rows + rows).best_row() == len(history.rows)
+            best = state.parameters if is_best and best is not None else best
         # Ctrl-C is looked for in calls and loops, so it cannot part these.
         history.costs += costs
-        history.rows += [row]
+        history.rows += rows
         history.alignment += aligned
         history.state, history.best_parameters = state, best
 
@@ -67,13 +72,17 @@ def _recording(run: Run, history: History) -> Hook:
 
 
 def _saving(checkpoints: Checkpoints, run: Run, history: History, seconds: float) -> Hook:
-    """A checkpoint when `seconds` have passed since the last one, and after the last whole chunk."""
+    """A checkpoint when `seconds` have passed since the last one, and after the last step.
+
+    And before the last chunk, where a longer run would not pass through this one's end: see `restore`.
+    """
     saved_at = time.monotonic()
 
     def save_in_time(progress: Progress) -> None:
         nonlocal saved_at
-        is_last = progress.iteration + run.chunk > run.num_iterations
-        if is_last or time.monotonic() - saved_at >= seconds:
+        left = run.num_iterations - progress.iteration
+        is_last = left == 0 or (left <= run.chunk and not ends_row(run.num_iterations))
+        if is_last or is_over(history, run.settings) or time.monotonic() - saved_at >= seconds:
             save(checkpoints, run, history)
             saved_at = time.monotonic()
 

@@ -24,7 +24,6 @@ from ..model import Model, load_model, replace_file, save_model
 from ..parameters import layer_dims
 from ..training import DAMAGED, SUFFIX
 from ..types import Parameters
-from .evaluation import blocks, class_probabilities
 from .history import History
 from .run import Run
 from .settings import FILE
@@ -86,7 +85,7 @@ def write(folder: Path, run: Run, parameters: Parameters, history: History) -> l
     save_model(folder / "model.safetensors", run.model(parameters))
     for name in WRITTEN[1:]:
         (folder / name).unlink(missing_ok=True)
-    columns = history.columns()
+    columns = history.columns(run.score)
     header = [name.replace("watched", run.watched_name) for name in columns]
     _write_table(folder / "history.csv", header, zip(*(column.tolist() for column in columns.values()), strict=True))
     if not history.alignment:
@@ -105,9 +104,8 @@ def _write_table(path: Path, header: list[str], rows: Iterable[Sequence[float]])
 
 
 def test_probabilities(run: Run, parameters: Parameters) -> np.ndarray:
-    """(classes, m) for the test examples."""
-    parts = blocks(run.dataset.test, run.preprocessing.columns, run.dataset.classes, run.dtype)
-    return np.concatenate([class_probabilities(X, parameters, run.network) for X, _ in parts], axis=1)
+    """(classes, m) for the test examples; of a regression the outputs, (n_L, m), in the units of the labels."""
+    return run.model(parameters).probabilities(run.dataset.test.rows)
 
 
 @contextmanager
@@ -181,6 +179,7 @@ def draw(
     labels, images = dataset.test.labels, None
     if len(dataset.input_shape) > 1:
         images = Images(dataset.test.rows, dataset.input_shape)
+    if images is not None and dataset.classes:
         predicted = np.argmax(probabilities, axis=0)
         plot_predictions(
             folder / "predictions.png", images, labels, predicted, probabilities.max(axis=0), dataset.classes
@@ -196,7 +195,7 @@ def draw(
         settings={name: value for name, value in dataclasses.asdict(run.settings).items() if value is not None},
         versions={name: version(name) for name in ("jaxnet", "jax", "jaxlib", "optax", "numpy")},
         costs=np.asarray(history.costs),
-        history=history.columns(),
+        history=history.columns(run.score),
         watched=run.watched_name,
         classes=dataset.classes,
         input_shape=dataset.input_shape,
@@ -206,9 +205,10 @@ def draw(
         names=dataset.test.names,
         W1=np.asarray(parameters["W1"]),
         check=check,
+        outputs=run.outputs,
     )
     write_report(folder / "report.html", record)
-    figures = [] if images is None else ["predictions.png"]
+    figures = [] if images is None or not dataset.classes else ["predictions.png"]
     if history.alignment:
         plot_alignment(folder / "alignment.png", history.alignment, run.settings.feedback.replace("_", " "))
         figures.append("alignment.png")

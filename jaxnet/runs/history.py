@@ -11,7 +11,10 @@ from ..update import TrainState
 
 
 class Row(NamedTuple):
-    """The evaluation after `iteration` steps; `cost` is the one before the last of them."""
+    """The evaluation after `iteration` steps; `cost` is the one before the last of them.
+
+    In the place of accuracies those of a regression have R^2 = 1 - (mean square error) / (variance of the labels).
+    """
 
     iteration: int
     cost: float
@@ -24,7 +27,7 @@ class Row(NamedTuple):
 
 @dataclass
 class History:
-    """The history of a run: the cost of every step, a row after every chunk of them, and where the last one led."""
+    """The history of a run: the cost of every step, a row for every hundred, and where the last one led."""
 
     costs: list[float] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
@@ -32,9 +35,14 @@ class History:
     state: TrainState | None = None  # in the inputs that the steps are made in; None before the first
     best_parameters: Parameters | None = None  # likewise, of a run that may end early
 
-    def columns(self) -> dict[str, np.ndarray]:
-        """The rows as columns: one for each number."""
-        names = ["iteration", "cost", "train_accuracy", "watched_cost", "watched_accuracy"]
+    @property
+    def steps(self) -> int:
+        """How many steps have been made."""
+        return len(self.costs)
+
+    def columns(self, score: str = "accuracy") -> dict[str, np.ndarray]:
+        """The rows as columns: one for each number; `score` is what the accuracies are called."""
+        names = ["iteration", "cost", f"train_{score}", "watched_cost", f"watched_{score}"]
         if not self.rows:
             return {name: np.empty(0) for name in names}
         names += [f"gradient_norm_{l}" for l, _ in enumerate(self.rows[0].gradient_norms, start=1)]

@@ -13,6 +13,7 @@ REMEDIES = {
     "layer_dims": "pass --layers as the model has them",
     "hidden": "pass its --hidden",
     "loss": "this command cannot train it further",
+    "table": "bring a table with the same columns, categories and labels",
 }
 
 
@@ -23,10 +24,16 @@ def first_parameters(initial: Model, drawn: Model) -> FrozenDict:
     """
     got, expected = described(initial)[0], described(drawn)[0]
     for name, remedy in REMEDIES.items():
-        if got[name] != expected[name]:
+        if got.get(name) != expected.get(name):
             raise InputError(
-                f"the model of --init-from has {name} {got[name]!s:.300}, and the run {expected[name]!s:.300}; {remedy}"
+                f"the model of --init-from has {name} {got.get(name)!s:.300}, and the run {expected.get(name)!s:.300}; "
+                f"{remedy}"
             )
+    if initial.exact_decoding != drawn.exact_decoding:
+        raise InputError(
+            f"the model of --init-from was {'' if initial.exact_decoding else 'not '}trained with --exact-decoding; "
+            f"pass --{'' if initial.exact_decoding else 'no-'}exact-decoding"
+        )
     is_standardised, shall_be = (model.preprocessing.mean is not None for model in (initial, drawn))
     if is_standardised != shall_be:
         raise InputError(

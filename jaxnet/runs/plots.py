@@ -145,14 +145,17 @@ def plot_alignment(path: Path, rows: Sequence[Mapping[str, float]], rule: str) -
     sizes.set(title="size of dZ, and of backpropagation's (dashed)", yscale="log", xlabel="step")
     draw(sizes, "backprop_norm_dZ_", "", linestyle="--", linewidth=0.9)
     progress.plot(steps, [row["cost"] for row in rows], color="tab:blue", label="cost", marker=marker)
-    progress.set(title="cost and accuracy of the step's examples", xlabel="step", ylabel="cost", ylim=(0, None))
-    share = progress.twinx()
-    share.plot(steps, [row["accuracy"] for row in rows], color="tab:orange", label="accuracy", marker=marker)
-    share.set(ylabel="accuracy", ylim=(0, 1))
+    progress.set(title="cost of the step's examples", xlabel="step", ylabel="cost", ylim=(0, None))
+    handles = progress.get_lines()
+    if "accuracy" in rows[0]:  # not in a regression
+        share = progress.twinx()
+        share.plot(steps, [row["accuracy"] for row in rows], color="tab:orange", label="accuracy", marker=marker)
+        share.set(ylabel="accuracy", ylim=(0, 1))
+        progress.set(title="cost and accuracy of the step's examples")
+        handles = [*handles, *share.get_lines()]
     for axes in (angles, feedback, sizes):
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=8)
-    handles = [*progress.get_lines(), *share.get_lines()]
     progress.legend(handles, [line.get_label() for line in handles], frameon=False, fontsize=8, loc="center right")
     _save(figure, path, dpi=120, pil_kwargs=PNG)
 

@@ -9,6 +9,7 @@ from ..errors import InputError
 from ..training import STATE, Checkpoints, Saved, in_basis, portable
 from ..types import Parameters
 from ..update import TrainState
+from .chunks import ends_row
 from .history import History, Row
 from .run import Run
 
@@ -23,35 +24,34 @@ def first_state(run: Run) -> TrainState:
 
 
 def save(checkpoints: Checkpoints, run: Run, history: History) -> None:
-    """A checkpoint of where `history` stands.
-
-    Only after whole chunks: the last one of a run may be shorter, and a run that is continued has it whole.
-    """
-    last = history.rows[-1]
-    if last.iteration % run.chunk:
-        return
+    """A checkpoint of where `history` stands."""
     rows = [row._asdict() for row in history.rows]
     saved = {"run": identity(run), "costs": [*history.costs], "rows": rows, "alignment": [*history.alignment]}
     trees = portable(run.basis, _trees(history.state, history.best_parameters))
-    checkpoints.save(Saved(last.iteration, trees, saved | {"basis": run.basis.digest}))
+    checkpoints.save(Saved(history.steps, trees, saved | {"basis": run.basis.digest}))
 
 
 def restore(checkpoints: Checkpoints, run: Run, skipped: Callable[[str], None]) -> tuple[Run, History]:
     """The run, and its history at the newest checkpoint that can be used; an empty one where there is none.
 
-    Those that are damaged are named in calls of `skipped`. A run that was not in reduced inputs stays so. Raises
-    `InputError` for those of another run.
+    Those that are damaged are named in calls of `skipped`. A run that was not in reduced inputs stays so. One that goes
+    on to more steps than it had goes on from where the longer one would have been: its last chunk may have been
+    shorter, and the row at its end one that the longer run does not have.
+
+    Raises `InputError` for checkpoints of another run.
     """
 
     def as_saved(basis: str) -> Run:
         return run if basis else run.in_all_inputs()
 
-    def like(history: dict[str, Any]) -> dict[str, Any]:
+    def like(history: dict[str, Any]) -> dict[str, Any] | None:
         if history.get("run") != identity(run):
             raise InputError(
                 f"{checkpoints} are of a run with other data or settings, or of another version of jaxnet; remove "
                 "them, or train anew"
             )
+        if not _is_on_the_way(run, history):
+            return None
         saved = as_saved(history["basis"])
         state = first_state(saved)
         return portable(saved.basis, _trees(state, None if run.settings.early_stopping is None else state.parameters))
@@ -66,6 +66,12 @@ def restore(checkpoints: Checkpoints, run: Run, skipped: Callable[[str], None]) 
     ]
     here = in_basis(run.basis, saved, saved.history["basis"])
     return run, History(saved.history["costs"], rows, saved.history["alignment"], here[STATE], here.get(BEST))
+
+
+def _is_on_the_way(run: Run, history: dict[str, Any]) -> bool:
+    """Whether the run passes through this state, with these rows."""
+    steps, rows = len(history["costs"]), history["rows"]
+    return steps == run.num_iterations or (steps % run.chunk == 0 and (not rows or ends_row(rows[-1]["iteration"])))
 
 
 def identity(run: Run) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
-from ..data import Dataset, Examples, Preprocessing, fit_preprocessing, held_out
+from ..data import Dataset, Examples, Preprocessing, fit_preprocessing, held_out, output_names
+from ..errors import InputError
 from ..model import Model
 from ..network import Network
 from ..parameters import FrozenDict, initialize_parameters_deep
@@ -28,15 +29,11 @@ from ..training import (
 from ..types import AnyArray, Parameters
 from ..update import TrainState
 from ..weighting import class_weights
+from .amounts import Units, fit_units
+from .chunks import chunk_length
 from .initial import first_parameters
-from .settings import Settings, make_optimizer
+from .settings import ITERATIONS, Settings, make_optimizer
 from .streaming import is_resident
-
-
-FULL_BATCH = 2048  # up to so many examples, every step sees all of them; beyond, minibatches of MINIBATCH
-MINIBATCH = 128
-ITERATIONS = 2500  # where neither iterations nor epochs are given
-CHUNK = 100  # steps between two rows of the history
 
 
 class Start(NamedTuple):
@@ -54,6 +51,7 @@ class Run:
     dataset: Dataset
     settings: Settings
     preprocessing: Preprocessing
+    units: Units | None  # of a regression, in which the labels of `train` and `watched` are standardised
     train: Examples
     watched: Examples  # the validation examples, or, where there are none, the test's
     watched_name: str
@@ -62,7 +60,7 @@ class Run:
     start: Start  # in those that the steps are made in
     num_iterations: int
     batch_size: int | None
-    chunk: int  # steps between two rows of the history
+    chunk: int  # steps in one call of the compiled program
     key: jax.Array
     by_class: Float[np.ndarray, " classes"] | None  # what the losses of each class are multiplied by
 
@@ -85,6 +83,16 @@ class Run:
         return self.basis.columns(self.preprocessing.columns(rows, dtype))
 
     @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the amounts to predict; none where there are classes."""
+        return () if self.units is None else output_names(self.dataset.table, len(self.units.mean))
+
+    @property
+    def score(self) -> str:
+        """What its history has beside the costs."""
+        return "accuracy" if self.units is None else "r2"
+
+    @property
     def dtype(self) -> str:
         """The dtype of parameters and inputs."""
         return storage_dtype(self.settings.dtype)
@@ -92,11 +100,13 @@ class Run:
     def model(self, parameters: Parameters) -> Model:
         """What is saved."""
         return Model(
-            FrozenDict(parameters),
+            FrozenDict(parameters) if self.units is None else self.units.leave(parameters),
             self.network.by_backprop,
             self.dataset.input_shape,
             self.dataset.classes,
             self.preprocessing,
+            self.settings.exact_decoding,
+            self.dataset.table,
         )
 
 
@@ -105,29 +115,35 @@ def storage_dtype(dtype: str) -> str:
     return "float64" if dtype == "float64" else "float32"
 
 
-def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) -> Run:
-    """The network for a dataset, drawn from the seed: one sigmoid for two classes, softmax for more.
+def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None, chunk: int | None = None) -> Run:
+    """The network for a dataset, drawn from the seed: one sigmoid for two classes, softmax for more, amounts for none.
 
-    With `initial` the run starts from its parameters, and keeps its preprocessing of the inputs.
+    With `initial` the run starts from its parameters, and keeps its preprocessing of the inputs. `chunk` is that of
+    the run which this one goes on with; without it, see `chunk_length`.
     """
     train, watched, watched_name = _divided(dataset, settings)
     m, n_x = train.rows.shape
-    outputs, loss = (1, "binary_cross_entropy")
-    if len(dataset.classes) > 2:
-        outputs, loss = len(dataset.classes), "softmax_cross_entropy"
+    outputs, loss = _head(dataset)
     layer_dims, dtype = (n_x, *settings.layers, outputs), storage_dtype(settings.dtype)
+    units = None
+    if not dataset.classes:
+        units = fit_units(train.labels, output_names(dataset.table, outputs))
+        train, watched = (part._replace(labels=units.standardised(part.labels)) for part in (train, watched))
     stays = is_resident(train.rows, dtype)
     by_class = _class_weights(train, dataset.classes, settings)
-    check_memory(layer_dims, m if stays else MINIBATCH)
+    steps, batch_size = _schedule(settings, m)
+    check_memory(layer_dims, m if stays else batch_size or m)
     parameters, key = _draw(settings.seed, layer_dims, settings.init, dtype)
     check_regularization(settings.lambd, settings.keep_prob, settings.input_keep_prob, key)
-    steps, batch_size = _schedule(settings, m, stays)
     check_schedule(m, steps, batch_size, key)
-    preprocessing = fit_preprocessing(train.rows) if settings.standardise else Preprocessing()
+    standardise = dataset.table is not None if settings.standardise is None else settings.standardise
+    preprocessing = fit_preprocessing(train.rows) if standardise else Preprocessing()
     network = Network(settings.hidden, loss, settings.feedback)
     if initial is not None:
-        drawn = Model(parameters, network.by_backprop, dataset.input_shape, dataset.classes, preprocessing)
+        about = (dataset.input_shape, dataset.classes, preprocessing, settings.exact_decoding, dataset.table)
+        drawn = Model(parameters, network.by_backprop, *about)
         parameters, preprocessing = first_parameters(initial, drawn), initial.preprocessing
+        parameters = parameters if units is None else units.enter(parameters)
     config = _config(settings, network, make_optimizer(settings, steps), m)
     first = TrainState(parameters, B=first_feedback(parameters, network, key), step=np.zeros((), np.int32))
     start = Start(None, first, ALL_INPUTS)
@@ -135,10 +151,12 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) 
         X = preprocessing.columns(train.rows[:], dtype)
         reduced = Start(*in_fewest_inputs(X, first, config, batch_size or m, steps))
         start = start if reduced.basis is ALL_INPUTS else reduced
+    sizes = (start.basis.size or n_x, *layer_dims[1:])
     return Run(
         dataset=dataset,
         settings=settings,
         preprocessing=preprocessing,
+        units=units,
         train=train,
         watched=watched,
         watched_name=watched_name,
@@ -147,10 +165,19 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None) 
         start=start,
         num_iterations=steps,
         batch_size=batch_size,
-        chunk=CHUNK,
+        chunk=chunk or chunk_length(sizes, batch_size or m, dtype),
         key=key,
         by_class=by_class,
     )
+
+
+def _head(dataset: Dataset) -> tuple[int, str]:
+    """How many outputs the network has, and its loss."""
+    if not dataset.classes:
+        return dataset.train.labels.shape[1], "squared_error"
+    if len(dataset.classes) == 2:
+        return 1, "binary_cross_entropy"
+    return len(dataset.classes), "softmax_cross_entropy"
 
 
 def _divided(dataset: Dataset, settings: Settings) -> tuple[Examples, Examples, str]:
@@ -162,9 +189,9 @@ def _divided(dataset: Dataset, settings: Settings) -> tuple[Examples, Examples, 
     return train, watched, "validation"
 
 
-def _schedule(settings: Settings, m: int, stays: bool) -> tuple[int, int | None]:
-    """How many steps are made, and with how many examples each."""
-    batch_size = settings.batch_size or (None if stays and m <= FULL_BATCH else min(MINIBATCH, m))
+def _schedule(settings: Settings, m: int) -> tuple[int, int | None]:
+    """How many steps are made, and with how many examples each, or None: with all."""
+    batch_size = settings.batch_size if isinstance(settings.batch_size, int) else None
     if settings.epochs is None:
         return settings.num_iterations or ITERATIONS, batch_size
     return settings.epochs * (1 if batch_size is None else m // batch_size), batch_size
@@ -174,6 +201,8 @@ def _class_weights(train: Examples, classes: Sequence[str], settings: Settings) 
     """The weight of each class, from its share of the training examples."""
     if settings.class_weight is None:
         return None
+    if not classes:
+        raise InputError("--class-weight is of classes, but the labels are amounts; leave it out")
     chosen = settings.class_weight if isinstance(settings.class_weight, str) else dict(settings.class_weight)
     return class_weights(chosen, np.bincount(train.labels, minlength=len(classes)).tolist(), classes)
 

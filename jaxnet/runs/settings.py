@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import jax
 import optax
 
 from ..errors import InputError
@@ -19,26 +20,33 @@ from ..storage import durable
 FILE = "settings.toml"
 MOMENTUM = 0.9
 RECORD_EVERY = 100
+ITERATIONS = 2500  # where neither iterations nor epochs are given
 LEARNING_RATES = {"sgd": 0.0075, "momentum": 0.0075, "adam": 0.001, "adamw": 0.001}
 WEIGHT_DECAY = 1e-4  # of adamw, as in optax
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The options of `jaxnet train`, under the same names. None: it depends on the data or on the other settings.
+    """The options of `jaxnet train`, under the same names. None: it depends on the other settings.
 
-    Raises `InputError` for settings that contradict each other.
+    These values are the course's; those for other data are chosen by `defaults_for`. Raises `InputError` for settings
+    that contradict each other.
     """
 
     data: str | None = None
     size: int = 64
     grey: bool = False
+    exact_decoding: bool = False
+    label: tuple[str, ...] | None = None  # of a table: the columns to predict,
+    categories: tuple[str, ...] | None = None  # those of numbers that name categories,
+    drop: tuple[str, ...] | None = None  # and those to leave out
     test_fraction: float = 0.25
     validation_fraction: float | None = None
-    standardise: bool = False
+    standardise: bool | None = None  # None: the inputs of a table are
     layers: tuple[int, ...] = (20, 7, 5)
     hidden: str = "relu"
     init: str = "he"
+    loss: str | None = None  # "cross_entropy" of classes, or "squared_error" of amounts
     feedback: str = "backprop"
     keep_prob: float = 1.0
     input_keep_prob: float = 1.0
@@ -50,7 +58,7 @@ class Settings:
     step_factor: float = 0.1
     num_iterations: int | None = None
     epochs: int | None = None
-    batch_size: int | None = None
+    batch_size: int | str = "all"
     class_weight: str | tuple[tuple[str, float], ...] | None = None  # "balanced", or weights by the name of the class
     weight_decay: float | None = None
     lambd: float = 0.0
@@ -65,6 +73,9 @@ class Settings:
         for path in (self.data, self.init_from):
             if path is not None and not _is_text(path):
                 raise InputError(f"the name {path!a} cannot be kept in {FILE}; rename it")
+        for name in (*(self.label or ()), *(self.categories or ()), *(self.drop or ())):
+            if not _is_text(name):
+                raise InputError(f"the column {name!a} cannot be kept in {FILE}; rename it")
         if self.num_iterations is not None and self.epochs is not None:
             raise InputError(
                 f"there are {self.num_iterations} iterations and {self.epochs} epochs; expected one of both"
@@ -73,6 +84,8 @@ class Settings:
             raise InputError("adam has no weight decay of its own; choose --optimizer adamw, or the penalty --lambd")
         if (self.step_every is not None) != (self.schedule == "step"):
             raise InputError("--schedule step and --step-every N go together: the rate falls every N steps")
+        if self.class_weight is not None and self.loss == "squared_error":
+            raise InputError("--class-weight is of classes, and --loss squared_error of amounts; expected one of both")
         if isinstance(self.class_weight, tuple):
             names = [name for name, _ in self.class_weight]
             twice = [name for name in names if names.count(name) > 1]
@@ -88,6 +101,11 @@ class Settings:
         if self.validation_fraction is not None:
             return self.validation_fraction
         return 0.2 if self.early_stopping is not None else 0.0
+
+    @property
+    def regression(self) -> bool | None:
+        """Whether labels are amounts; None: as the labels are."""
+        return None if self.loss is None else self.loss == "squared_error"
 
     @property
     def recorded_every(self) -> int | None:
@@ -141,7 +159,19 @@ def make_optimizer(settings: Settings, iterations: int) -> optax.GradientTransfo
     }[settings.optimizer]()
     decay = WEIGHT_DECAY if settings.weight_decay is None and settings.optimizer == "adamw" else settings.weight_decay
     decays = [optax.add_decayed_weights(decay, mask=_weights)] if decay else []
-    return optax.chain(direction, *decays, optax.scale_by_learning_rate(learning_rate(settings, iterations)))
+    return _under_any_flags(
+        optax.chain(direction, *decays, optax.scale_by_learning_rate(learning_rate(settings, iterations)))
+    )
+
+
+def _under_any_flags(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+    """The optimizer, whose steps mix floats with counts, also where the process lets JAX promote no dtypes."""
+
+    def updated(grads: Any, state: Any, parameters: Any = None) -> tuple[Any, Any]:
+        with jax.numpy_dtype_promotion("standard"):
+            return optimizer.update(grads, state, parameters)
+
+    return optax.GradientTransformation(optimizer.init, updated)
 
 
 def _weights(parameters: Mapping[str, Any]) -> FrozenDict:
@@ -158,6 +188,13 @@ def read_config(path: Path) -> dict[str, Any]:
             f"{path} has {', '.join(strange)!s:.199}; expected options of `jaxnet train`: {', '.join(sorted(names))}"
         )
     return {name: value for name, value in values.items() if name != "run"}
+
+
+def read_chosen(path: Path) -> list[str]:
+    """The options in a run's settings that were not typed but chosen from its data; of any other file, none."""
+    run = _read_toml(path).get("run")
+    chosen = run.get("chosen") if isinstance(run, dict) else None
+    return [name for name in chosen if isinstance(name, str)] if isinstance(chosen, list) else []
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

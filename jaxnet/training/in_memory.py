@@ -1,8 +1,8 @@
 """`train`: the loop over examples that are in memory."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ from ..programs import let_go
 from ..types import AnyArray, Inputs, Labels, Parameters, PRNGKeyArray
 from ..update import TrainState, check_state
 from ..weighting import ClassWeight, SampleWeight, example_weights
-from .batches import resident, with_weights
+from .batches import Feed, resident, with_weights
 from .checkpoints import Checkpoints
 from .identity import identity
 from .input_basis import ALL_INPUTS, InputBasis, directions, pays, reduce
@@ -136,26 +136,43 @@ def train(
     keep, input_keep = float(keep_prob), float(input_keep_prob)
     config = StepConfig(optimizer, network, float(lambd) / m, keep, input_keep, dtype, record_every, weight is not None)
     begin_hooks(hooks, state, network)
-    Y, given, run, last = with_weights(np.asarray(Y), weight), Start(X, state, ALL_INPUTS), None, num_iterations
-    if checkpoints is not None:
-        others = {"batch_size": batch_size, "chunk": chunk, "reduce_inputs": reduce_inputs}
-        found = identity(X, Y, state, config, key, others)
-        run = Resumable(checkpoints, found, config, hooks, start, chunk, num_iterations)
+    fewest = partial(in_fewest_inputs, X, state, config, batch_size or m, num_iterations - start)
+    given, labels = Start(X, state, ALL_INPUTS), with_weights(np.asarray(Y), weight)
+    reduced = cache(lambda: Start(*fewest()) if reduce_inputs else given)
+    if checkpoints is None:
+        feed = resident(reduced().X, labels, batch_size, key)
+        return _steps(feed, reduced(), config, num_iterations, key, chunk, hooks, bar)
+    settings = {"batch_size": batch_size, "chunk": chunk, "reduce_inputs": reduce_inputs}
+    found = identity(X, labels, state, config, key, settings)
+    run = Resumable(checkpoints, found, config, hooks, start, chunk, num_iterations)
+    begin = run.resume(given, reduced)
+    feed = resident(begin.X, labels, batch_size, key)
+    with checkpoints:
+        return run.whole(_steps(feed, begin, config, run.num_iterations, key, chunk, [run.after_chunk], bar))
 
-    @cache
-    def reduced() -> Start:
-        steps = num_iterations - start
-        return Start(*in_fewest_inputs(X, state, config, batch_size or m, steps)) if reduce_inputs else given
 
-    begin = reduced() if run is None else run.resume(given, reduced)
-    if run is not None:
-        last, hooks = run.num_iterations, [run.after_chunk]
-    feed = resident(begin.X, Y, batch_size, key)
-    with shown(bar, int(begin.state.step), last) as bars, checkpoints or nullcontext():
-        trained = run_steps(
-            feed, begin.state, config, last, key=key, chunk=chunk, basis=begin.basis, on_chunk=[*bars, *hooks]
+def _steps(
+    feed: Feed,
+    begin: Start,
+    config: StepConfig,
+    num_iterations: int,
+    key: PRNGKeyArray | None,
+    chunk: int,
+    hooks: Sequence[Hook],
+    bar: Callable[..., Any] | None,
+) -> Trained:
+    """The steps from `begin`, in its inputs, shown by `bar`."""
+    with shown(bar, int(begin.state.step), num_iterations) as bars:
+        return run_steps(
+            feed,
+            begin.state,
+            config,
+            num_iterations,
+            key=key,
+            chunk=chunk,
+            basis=begin.basis,
+            on_chunk=[*bars, *hooks],
         )
-    return trained if run is None else run.whole(trained, num_iterations)
 
 
 def _as_hooks(on_chunk: Hook | Sequence[Hook]) -> Sequence[Hook]:

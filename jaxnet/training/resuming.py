@@ -66,7 +66,7 @@ class Resumable:
     ):
         checkpoints.prepare()
         self._checkpoints, self._identity, self._config, self._hooks = checkpoints, identity, config, hooks
-        self._first, self._chunk, self._last = first, chunk, num_iterations
+        self._first, self._chunk, self._asked, self._last = first, chunk, num_iterations, num_iterations
         self._stateful = [hook for hook in hooks if isinstance(hook, StatefulHook)]
         self._costs: list[np.ndarray] = []  # of the chunks
         self._records: list[Recorded] = []
@@ -122,10 +122,10 @@ class Resumable:
             self._saved_at = time.monotonic()
         return ended
 
-    def whole(self, trained: Trained, num_iterations: int) -> Trained:
+    def whole(self, trained: Trained) -> Trained:
         """The end of the run with all its steps, those before this process among them."""
         costs = np.concatenate(self._costs) if self._costs else trained.costs
-        return Trained(trained.state, costs, joined(self._records), int(trained.state.step) < num_iterations)
+        return Trained(trained.state, costs, joined(self._records), int(trained.state.step) < self._asked)
 
     def _save(self, progress: Progress, ended: bool) -> None:
         words, trees = [], {STATE: progress.state_in_basis}

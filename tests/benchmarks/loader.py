@@ -5,7 +5,7 @@
 An epoch is every image once, in random order, 128 a batch, at 64 x 64 pixels, scaled to 0 ... 1. jaxnet's first epoch
 decodes all images into an empty cache and then reads them from there; later ones begin with the dataset loaded.
 DataLoader decodes in every epoch, with 2 workers that stay: `torch` decodes in full with Pillow, as people write it,
-`torch_draft` calls jaxnet's own `read_pixels`, so that the decoding is the same. All files are in the system's memory,
+`torch_draft` calls jaxnet's own `read_image`, so that the decoding is the same. All files are in the system's memory,
 and importing is not timed. It ends by saying whether jaxnet is at least as fast at first and 5 times as fast later.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxnet.data import Examples, load_dataset, read_pixels
+from jaxnet.data import Examples, load_dataset, read_image
 from jaxnet.data.preprocessing import Preprocessing
 
 from . import harness
@@ -75,7 +75,7 @@ def decoded_in_full(path: Path) -> np.ndarray:
 
 
 def decoded_as_jaxnet_does(path: Path) -> np.ndarray:
-    return read_pixels(path, SHAPE)
+    return read_image(path, SHAPE).ravel()
 
 
 class Images:

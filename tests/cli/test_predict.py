@@ -13,6 +13,7 @@ from PIL import Image
 from jaxnet import FrozenDict, Model, Network, save_model
 from jaxnet.cli import main, predict
 from jaxnet.data.preprocessing import Preprocessing
+from jaxnet.model import model, prediction
 from jaxnet.text import printable
 
 
@@ -215,8 +216,8 @@ def test_batches_say_what_one_batch_says(folder, capsys, monkeypatch):
     (folder / "d" / "3.png").write_text("no image")
     assert typed("d", "--json") == 1
     together = capsys.readouterr().out
-    for limit in ("BATCH", 3), ("BATCH_VALUES", 30):
-        monkeypatch.setattr(predict, *limit)
+    for place, name, limit in (predict, "BATCH", 3), (prediction, "WIDTH", 2), (model, "MOST_VALUES", 30):
+        monkeypatch.setattr(place, name, limit)
         assert typed("d", "--json") == 1
         assert capsys.readouterr().out == together
     assert len(together.splitlines()) == 6

@@ -9,9 +9,10 @@ import tomllib
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file
 
-from jaxnet import load_model, training
+from jaxnet import load_model, read_image, training
 from jaxnet.cli import main
 from jaxnet.feedback import RULES
 from jaxnet.runs import folder as run_folder
@@ -53,11 +54,94 @@ def test_a_config_holds_all_options_and_what_is_typed_wins(tmp_path, data, capsy
     assert all((first[name] == second[name]).all() for name in first)
 
 
+def test_exact_decoding_goes_with_the_model(tmp_path, monkeypatch, capsys, bare):
+    """Into predict and into the runs that start from it: the test photographs are judged as they were in training."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JAXNET_CACHE", "cache")
+    for i, name in enumerate(("cat", "dog") * 4):
+        shade = np.random.default_rng(i).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+        Image.fromarray(shade).resize((90, 90), Image.Resampling.BICUBIC).save(f"{name}.{i}.jpg")
+    options = ["--size", 4, "--layers", 3, "--num-iterations", 2, "--out"]
+    assert typed("train", ".", "--exact-decoding", *options, "a") == 0
+    model = load_model("a")
+    assert model.exact_decoding and "JPEG files decoded exactly" in repr(model)
+    pixels = read_image("cat.0.jpg", (4, 4, 3), exact=True)
+    assert model("cat.0.jpg") == model(pixels) != model(read_image("cat.0.jpg", (4, 4, 3)))
+    assert typed("train", ".", "--size", 4, "--num-iterations", 2, "--init-from", "a", "--out", "b") == 0
+    assert load_model("b").exact_decoding
+    capsys.readouterr()
+    assert typed("train", ".", *options, "c", "--init-from", "a", "--no-exact-decoding") == 2
+    assert "was trained with --exact-decoding; pass --exact-decoding" in capsys.readouterr().err
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Few steps where the length is chosen."""
+    monkeypatch.setattr("jaxnet.runs.defaults.STEPS", 120)
+    monkeypatch.setattr("jaxnet.runs.defaults.LEAST_EPOCHS", 1)
+
+
+def test_what_is_chosen_from_the_data_is_printed_and_kept(tmp_path, data, capsys, bare, short):
+    assert typed("train", data, "--out", tmp_path / "run") == 0
+    chosen = ["--no-standardise", "--layers 512", "--optimizer adam", "--learning-rate 0.002", "--schedule cosine"]
+    chosen += ["--batch-size 30", "--epochs 100"]
+    output = capsys.readouterr().out
+    assert f"chosen    for these data, as it was not typed: {' '.join(chosen)}\n" in output
+    assert "100 steps of adam, learning rate 0.002, batches of 30, cosine schedule" in output
+    used = tomllib.loads((tmp_path / "run" / "settings.toml").read_text())
+    assert used["layers"] == [512] and used["epochs"] == 100 and "num-iterations" not in used
+    # All of it typed is the same run, and so is its file.
+    words = " ".join(chosen).split()
+    assert typed("train", data, *words, "--out", tmp_path / "typed") == 0
+    assert "chosen  " not in capsys.readouterr().out
+    assert typed("train", "--config", tmp_path / "run" / "settings.toml", "--out", tmp_path / "again") == 0
+    assert "chosen  " not in capsys.readouterr().out
+    contents = {(tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "typed", "again")}
+    assert len(contents) == 1
+
+
+def test_what_is_typed_beside_a_runs_file_is_chosen_for(tmp_path, data, capsys, bare, short):
+    assert typed("train", data, "--layers", 3, "--out", tmp_path / "run") == 0
+    config = ["--config", tmp_path / "run" / "settings.toml", "--out", tmp_path / "again"]
+    capsys.readouterr()
+    assert typed("train", *config, "--optimizer", "sgd", "--epochs", 2) == 0
+    output = capsys.readouterr().out
+    assert "90-3-1" in output and "2 steps of gradient descent, learning rate 0.0075, batches of 30\n" in output
+
+
+def test_all_examples_in_every_step_can_be_typed(tmp_path, data, capsys, bare):
+    assert typed("train", data, "--layers", 3, "--batch-size", "all", "--epochs", 3, "--out", tmp_path / "run") == 0
+    assert "3 steps of adam, learning rate 0.001, all 30 examples" in capsys.readouterr().out
+    assert tomllib.loads((tmp_path / "run" / "settings.toml").read_text())["batch-size"] == "all"
+    assert typed("train", "--config", tmp_path / "run" / "settings.toml", "--out", tmp_path / "again") == 0
+    assert "all 30 examples" in capsys.readouterr().out
+
+
+def test_the_models_own_network_is_not_chosen(tmp_path, data, capsys, bare, short):
+    first = ["--layers", 3, "--hidden", "tanh", "--standardise", "--epochs", 1]
+    assert typed("train", data, *first, "--out", tmp_path / "a") == 0
+    assert typed("train", data, "--init-from", tmp_path / "a", "--out", tmp_path / "b") == 0
+    output = capsys.readouterr().out
+    assert "chosen    for these data, as it was not typed: --optimizer adam --learning-rate 0.002 --sch" in output
+
+
+def test_the_check_is_one_line_and_its_table_is_verbose(tmp_path, data, capsys, monkeypatch):
+    monkeypatch.setattr(run_folder, "draw", lambda *_: [])
+    arguments = ["train", data, "--layers", 3, "--num-iterations", 2, "--overwrite", "--out", tmp_path / "run"]
+    assert typed(*arguments) == 0
+    said = capsys.readouterr().out
+    line = "check     L_model_backward agrees with jax.grad, in float64 on some of the training examples\n"
+    assert f"{line}saved " in said and "dW1" not in said
+    assert typed(*arguments, "--verbose") == 0
+    said = capsys.readouterr().out
+    assert line in said and all(name in said for name in ("dA0", "dW1", "db2"))
+
+
 def test_iterations_that_are_typed_win_over_epochs_in_a_file(tmp_path, data, capsys, bare):
     (tmp_path / "a.toml").write_text("epochs = 30\nlayers = [2]\n")
     arguments = ["train", data, "--config", tmp_path / "a.toml", "--num-iterations", 7, "--out", tmp_path / "run"]
     assert typed(*arguments) == 0
-    assert "7 steps of gradient descent" in capsys.readouterr().out
+    assert "7 steps of adam" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -65,6 +149,8 @@ def test_iterations_that_are_typed_win_over_epochs_in_a_file(tmp_path, data, cap
     [
         ("learning-rate = -1", "argument --learning-rate: '-1' is not a positive number"),
         ('optimizer = "lion"', "argument --optimizer: invalid choice: 'lion'"),
+        ("batch-size = 0", "argument --batch-size: '0' is not a positive whole number of at most nine digits, or all"),
+        ('batch-size = "some"', "argument --batch-size: 'some' is not a positive whole number"),
         ("layers = [0]", "argument --layers: '0' is not a positive whole number"),
         ("keep-prob = 1.5", "argument --keep-prob: '1.5' is not a number above 0 and up to 1"),
         ("lr = 1", "has lr; expected options of `jaxnet train`"),
@@ -185,7 +271,7 @@ def test_overwrite_takes_nothing_that_is_not_a_runs(tmp_path, data, capsys, bare
 
 def test_reduced_inputs_are_told_and_can_be_declined(tmp_path, data, capsys, monkeypatch):
     monkeypatch.setattr("jaxnet.training.in_memory.pays", lambda *_: True)
-    arguments = ["train", data, "--layers", "3", "--num-iterations", "20"]
+    arguments = ["train", data, "--layers", 3, "--num-iterations", 20, "--optimizer", "sgd", "--batch-size", "all"]
     assert typed(*arguments, "--out", tmp_path / "a") == 0
     assert re.search(r"^ +inputs reduced (\d+) -> \d+, lossless$", capsys.readouterr().out, re.M)
     assert typed(*arguments, "--out", tmp_path / "b", "--no-reduce") == 0
@@ -272,8 +358,8 @@ def three_classes(tmp_path):
 )
 def test_class_weights_are_told_kept_and_trained_with(tmp_path, data, capsys, words, weights, bare):
     source = three_classes(tmp_path)
-    arguments = ["--layers", 3, "--num-iterations", 20, "--out", tmp_path / "run"]
-    assert typed("train", source, "--class-weight", *words, *arguments) == 0
+    arguments = ["--layers", 3, "--num-iterations", 20, "--optimizer", "sgd", "--batch-size", "all"]
+    assert typed("train", source, "--class-weight", *words, *arguments, "--out", tmp_path / "run") == 0
     output = capsys.readouterr().out
     run = prepared(source, class_weight="balanced" if weights is None else (("a=b, c", 0.5), ("cat", 2.0)))
     counts = np.bincount(run.train.labels)

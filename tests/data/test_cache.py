@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
+from PIL import Image
 
-from jaxnet.data import MappedRows, cache, images, load_dataset, read_pixels
+from jaxnet.data import MappedRows, cache, images, load_dataset, read_image
 from jaxnet.data.cache import cache_folder
 from jaxnet.errors import InputError
 
@@ -43,6 +44,25 @@ def counted(pets):
     return count
 
 
+def test_exact_decoding_is_cached_by_itself(tmp_path, counted, pets):
+    for name in ("cat/large.jpg", "dog/large.jpg"):
+        noise = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize((90, 90), Image.Resampling.BICUBIC).save(pets / name)
+    counts, datasets = zip(*(counted(exact_decoding=exact) for exact in (False, True, True, False)), strict=True)
+    assert counts == (10, 10, 0, 0) and datasets[0].fingerprint != datasets[1].fingerprint
+    assert [dataset.fingerprint for dataset in datasets] == [datasets[i].fingerprint for i in (0, 1, 1, 0)]
+    for exact, dataset in enumerate(datasets[:2]):
+        rows = dict(zip(dataset.train.names, dataset.train.rows[:], strict=True))
+        rows |= dict(zip(dataset.test.names, dataset.test.rows[:], strict=True))
+        expected = read_image(pets / "cat/large.jpg", (4, 4, 3), exact=bool(exact)).ravel()
+        np.testing.assert_array_equal(rows["cat/large.jpg"], expected)
+
+
+def test_nothing_is_held_out_where_no_fraction_is_given(pets):
+    dataset = load(pets, test_fraction=None)
+    assert len(dataset.train.labels) == 8 and len(dataset.test.labels) == len(dataset.test.rows) == 0
+
+
 @pytest.mark.parametrize("grey", [False, True])
 def test_rows_are_the_pixels_of_the_files(pets, grey):
     dataset = load(pets, grey=grey)
@@ -52,7 +72,7 @@ def test_rows_are_the_pixels_of_the_files(pets, grey):
     assert dataset.train.rows.shape == (6, np.prod(shape)) and dataset.test.rows.shape == (2, np.prod(shape))
     for examples in (dataset.train, dataset.test):
         for row, label, name in zip(examples.rows[:], examples.labels, examples.names, strict=True):
-            np.testing.assert_array_equal(row, read_pixels(pets / name, shape))
+            np.testing.assert_array_equal(row, read_image(pets / name, shape).ravel())
             assert Path(name).parts[0] == dataset.classes[label]
     assert sorted(dataset.train.names + dataset.test.names) == sorted(
         f"{c}/{i}.png" for c in dataset.classes for i in range(4)
@@ -255,7 +275,7 @@ def test_a_changing_file_is_filed_as_what_was_decoded(pets, counted, monkeypatch
 
 
 def read_all(folder, names):
-    return np.stack([read_pixels(folder / name, (4, 4, 3)) for name in names])
+    return np.stack([read_image(folder / name, (4, 4, 3)).ravel() for name in names])
 
 
 def test_of_two_runs_that_start_at_once_the_first_is_kept(pets):

@@ -72,6 +72,7 @@ def test_a_network_without_a_name_is_refused_unwritten(tmp_path):
         ({"classes": ("a", "b", "\x1b[2J")}, "expected 3 printable names"),
         ({"preprocessing": Preprocessing(float("nan"))}, "scale says nan; expected a positive number"),
         ({"preprocessing": Preprocessing(0)}, "scale says 0"),
+        ({"exact_decoding": "yes"}, "exact_decoding says 'yes'; expected true or false"),
         ({"preprocessing": Preprocessing(1e300)}, "scale says 1e\\+300"),
         ({"preprocessing": 1 / 255}, "the preprocessing of the model is 0.0039.*expected a Preprocessing, such as"),
         (
@@ -156,6 +157,8 @@ def test_a_full_disk_is_one_line_and_the_older_model_stays(tmp_path, monkeypatch
         ("jaxnet_format", "2"),
         ("jaxnet_format", "0"),
         ("jaxnet_format", "9" * 1000),
+        ("exact_decoding", "1"),
+        ("exact_decoding", '"true"'),
     ],
 )
 def test_metadata_of_the_wrong_kind_is_told(tmp_path, name, value, no_shape_checks):
@@ -183,9 +186,18 @@ def test_a_standardised_model_keeps_mean_and_deviation(tmp_path):
     np.testing.assert_allclose(loaded.preprocessing.columns(rows), (0.5 * rows.T - MEAN) / (2 * MEAN), rtol=1e-6)
 
 
-@pytest.mark.parametrize("preprocessing, number", [(Preprocessing(), "1"), (Preprocessing(1 / 255, MEAN, MEAN), "2")])
-def test_the_newer_format_is_only_for_what_needs_it(tmp_path, preprocessing, number):
-    save_model(tmp_path / "m.safetensors", drawn_model(preprocessing=preprocessing))
+@pytest.mark.parametrize(
+    "changes, number",
+    [
+        ({"preprocessing": Preprocessing()}, "1"),
+        ({"preprocessing": Preprocessing(1 / 255, MEAN, MEAN)}, "2"),
+        ({"exact_decoding": True}, "3"),
+        ({"preprocessing": Preprocessing(1 / 255, MEAN, MEAN), "exact_decoding": True}, "3"),
+    ],
+)
+def test_a_newer_format_is_only_for_what_needs_it(tmp_path, changes, number):
+    save_model(tmp_path / "m.safetensors", drawn_model(**changes))
+    assert load_model(tmp_path / "m.safetensors").exact_decoding == ("exact_decoding" in changes)
     with safe_open(tmp_path / "m.safetensors", framework="numpy") as file:
         assert file.metadata()["jaxnet_format"] == number and float(file.metadata()["scale"]) == 1 / 255
 

@@ -11,8 +11,8 @@ import pytest
 from jaxnet import runs
 from jaxnet.errors import InputError
 from jaxnet.model.model import load_model
+from jaxnet.model.prediction import class_probabilities
 from jaxnet.runs import folder as run_folder
-from jaxnet.runs.evaluation import class_probabilities
 
 from .test_run import SETTINGS, drawn_dataset
 

@@ -1,5 +1,6 @@
 """A run that is killed goes on, and ends with the bits of the run that was not."""
 
+import argparse
 import errno
 import os
 import random
@@ -13,11 +14,14 @@ import pytest
 from safetensors.numpy import load_file
 
 from jaxnet.cli import main
+from jaxnet.cli.train_options import settings_of
+from jaxnet.runs import Settings, read_run, write_settings
 
 from ..images import drawn_images, write_npz
+from ..tables import write_csv, write_regression
 
 
-# Seven kinds of run; each is ended again and again, by every signal, and has to end as the one that was not.
+# Eight kinds of run; each is ended again and again, by every signal, and has to end as the one that was not.
 OPTIONS = {
     "all examples, reduced": "--num-iterations 6000 --optimizer momentum --learning-rate 0.001",
     "batches from memory": "--num-iterations 6000 --batch-size 7 --standardise",
@@ -25,6 +29,7 @@ OPTIONS = {
     "dropout": "--num-iterations 6000 --batch-size 7 --keep-prob 0.8 --input-keep-prob 0.9 --lambd 0.1",
     "adam, cosine": "--num-iterations 6000 --batch-size 9 --optimizer adamw --schedule cosine --warm-up 500",
     "early stopping": "--num-iterations 6000 --early-stopping 90 --learning-rate 0.001 --validation-fraction 0.2",
+    "a table of amounts": "--num-iterations 6000 --batch-size 7 --optimizer adam --label price --categories rooms",
     "a feedback rule": "--num-iterations 6000 --batch-size 7 --feedback weight_mirror --record-every 50",
 }
 CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGKILL": -9, "SIGQUIT": -3}
@@ -85,6 +90,7 @@ def compiled(tmp_path_factory):
 def test_a_run_killed_repeatedly_ends_with_the_same_bits(tmp_path, kind, compiled):
     images, labels = drawn_images(24 if "reduced" in kind else 50)
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "killed"
+    data = write_csv(tmp_path / "a.csv") if "table" in kind else data
     new = [data, "--layers", 5, *OPTIONS[kind].split()]
     said = finish(start(kind, *new, "--out", tmp_path / "whole", cache=compiled))
     assert ("lossless" in said) == ("reduced" in kind)
@@ -112,12 +118,12 @@ def typed(*arguments) -> int:
     return main([str(argument) for argument in arguments])
 
 
-def interrupted_run(tmp_path, monkeypatch, *options):
+def interrupted_run(tmp_path, monkeypatch, *options, data=None):
     """A run that Ctrl-C ended after 300 of 500 steps, and its data."""
     from jaxnet import runs
 
     images, labels = drawn_images(40)
-    data, execute = write_npz(tmp_path / "a.npz", X=images, Y=labels), runs.execute
+    data, execute = data or write_npz(tmp_path / "a.npz", X=images, Y=labels), runs.execute
 
     def interrupted(run, history, hooks, *rest):
         def interrupt(progress):
@@ -155,6 +161,25 @@ def test_early_stopping_goes_on_with_its_patience_and_its_best(tmp_path, capsys,
     for name, value in load_file(tmp_path / "whole" / "model.safetensors").items():
         np.testing.assert_array_equal(load_file(out / "model.safetensors")[name], value)
     assert (out / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
+
+
+@pytest.mark.parametrize("kind", ["amounts", "a table"])
+def test_a_regression_goes_on_in_the_same_units(tmp_path, capsys, monkeypatch, kind):
+    options = ["--batch-size", 7, "--optimizer", "momentum", "--early-stopping", 50]
+    if kind == "a table":
+        data, options = write_csv(tmp_path / "a.csv"), [*options, "--label", "price", "--categories", "rooms"]
+    else:
+        data = write_regression(tmp_path / "a.npz", outputs=2)
+    _, out = interrupted_run(tmp_path, monkeypatch, *options, data=data)
+    assert typed("train", "--resume", "--out", out) == 0
+    assert typed("train", data, "--layers", 3, "--num-iterations", 500, "--out", tmp_path / "whole", *options) == 0
+    for name in ("model.safetensors", "history.csv"):
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    capsys.readouterr()
+    if kind == "a table":
+        data.write_text(data.read_text().replace("Rome", "Roma"))
+        assert typed("train", "--resume", "--out", out, "--num-iterations", 600) == 2
+        assert "has changed since" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("rule", ["weight_mirror", "direct_random_target"])
@@ -315,7 +340,7 @@ def test_a_signal_while_the_report_is_made_keeps_the_model(tmp_path, capsys, mon
     assert "the model of 250 steps is in" in captured.err and "accuracy" not in captured.out
     before = (out / "model.safetensors").read_bytes()
     assert typed("train", "--resume", "--out", out) == 0
-    assert "after 200 steps" in capsys.readouterr().out and (out / "model.safetensors").read_bytes() == before
+    assert "after 250 steps" in capsys.readouterr().out and (out / "model.safetensors").read_bytes() == before
     assert typed("train", "--resume", "--out", out) == 0
     assert "all its 250 steps are made" in capsys.readouterr().out
 
@@ -339,7 +364,7 @@ def test_damaged_checkpoints_are_named_and_the_end_is_the_same(tmp_path, capsys,
         assert (tmp_path / "whole" / name).read_bytes() == (out / name).read_bytes()
     # What was set aside is of the run, and goes with it.
     assert typed("train", data, "--layers", 3, "--num-iterations", 1, "--out", out, "--overwrite") == 0
-    assert not (out / "checkpoints").exists()
+    assert [path.name for path in (out / "checkpoints").iterdir()] == ["1.safetensors"]
 
 
 def test_data_that_was_moved_is_found_where_it_is_said_to_be(tmp_path, capsys, monkeypatch, bare):
@@ -357,6 +382,65 @@ def test_data_that_was_moved_is_found_where_it_is_said_to_be(tmp_path, capsys, m
     assert f'data = "{moved}"' in (out / "settings.toml").read_text()
     assert typed("train", moved, "--layers", 3, "--num-iterations", 500, "--out", tmp_path / "whole") == 0
     assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+
+
+def test_a_run_without_options_goes_on_with_its_choices(tmp_path, capsys, monkeypatch, bare):
+    """Also under a later jaxnet, with other defaults and other chunks."""
+    from jaxnet import runs
+
+    monkeypatch.setattr("jaxnet.runs.defaults.STEPS", 260)
+    monkeypatch.setattr("jaxnet.runs.defaults.WIDTH", 8)
+    monkeypatch.setattr("jaxnet.runs.defaults.MOST_EPOCHS", 260)
+    images, labels = drawn_images(40)
+    data, out, execute = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run", runs.execute
+
+    def interrupted(run, history, hooks, *rest):
+        def interrupt(progress):
+            if progress.iteration == 120:
+                raise KeyboardInterrupt
+
+        return execute(run, history, [interrupt], *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jaxnet.runs.chunks.RATE", 2.7e6)
+        assert typed("train", data, "--out", tmp_path / "whole") == 0
+        patch.setattr(runs, "execute", interrupted)
+        assert typed("train", data, "--out", out) == 130
+    assert read_run(out)["chunk"] == 20 and "the model of 120 steps is in" in capsys.readouterr().err
+    monkeypatch.setattr("jaxnet.runs.defaults.WIDTH", 9)
+    assert typed("train", "--resume", "--out", out) == 0
+    said = capsys.readouterr().out
+    assert "as it was not typed: --no-standardise --layers 8 --optimizer adam" in said and "after 120 steps" in said
+    for name in ("model.safetensors", "history.csv"):
+        assert (tmp_path / "whole" / name).read_bytes() == (out / name).read_bytes()
+    rows = (out / "history.csv").read_text().splitlines()[1:]
+    assert [int(row.split(",")[0]) for row in rows] == [100, 200, 260]
+
+
+def test_a_run_of_an_older_jaxnet_is_not_resumed(tmp_path, capsys, monkeypatch, bare):
+    _, out = interrupted_run(tmp_path, monkeypatch)
+    facts = read_run(out)
+    runs_settings = Settings(**settings_of(argparse.Namespace(), out / "settings.toml"))
+    write_settings(out, runs_settings, {name: facts[name] for name in facts if name not in ("chunk", "chosen")})
+    assert typed("train", "--resume", "--out", out) == 2
+    assert "is of an older jaxnet, whose steps this one cannot repeat; start another" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("steps", [200, 250])
+def test_a_chunked_run_continues_to_a_longer_ones_bits(tmp_path, capsys, monkeypatch, bare, steps):
+    """The row and the chunk at the end of the shorter one are not the longer one's."""
+    monkeypatch.setattr("jaxnet.runs.chunks.RATE", 9e5)
+    images, labels = drawn_images(40)
+    data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
+    options = ["--layers", 3, "--early-stopping", 9, "--keep-prob", 0.8]
+    assert typed("train", data, *options, "--num-iterations", steps, "--out", out) == 0
+    assert read_run(out)["chunk"] == 20
+    assert newest(out) == steps
+    assert typed("train", "--resume", "--out", out, "--num-iterations", 330) == 0
+    assert f"after {200 if steps == 200 else 240} steps" in capsys.readouterr().out
+    assert typed("train", data, *options, "--num-iterations", 330, "--out", tmp_path / "whole") == 0
+    for name in ("model.safetensors", "history.csv"):
+        assert (tmp_path / "whole" / name).read_bytes() == (out / name).read_bytes()
 
 
 def test_a_finished_run_continues_to_a_longer_ones_bits(tmp_path, capsys, bare):
@@ -406,7 +490,7 @@ def test_a_run_from_a_model_is_the_rest_of_a_longer_one(tmp_path, capsys, monkey
     """Gradient descent on all examples has no state but its parameters."""
     images, labels = drawn_images(40)
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "run"
-    options = ["--num-iterations", 100, "--learning-rate", 0.01]
+    options = ["--num-iterations", 100, "--learning-rate", 0.01, "--optimizer", "sgd", "--batch-size", "all"]
     network = ["--layers", 4, 3, "--hidden", "tanh", "--standardise"]
     assert typed("train", data, *options, *network, "--out", tmp_path / "a") == 0
     assert typed("train", data, *options, "--init-from", tmp_path / "a", "--out", out) == 0

@@ -10,8 +10,9 @@ from jaxnet import runs
 from jaxnet.data import load_dataset
 from jaxnet.errors import InputError
 from jaxnet.losses import binary_cross_entropy, softmax_cross_entropy
+from jaxnet.model.prediction import class_probabilities
 from jaxnet.network import L_model_forward
-from jaxnet.runs import evaluation as measures, streaming as feeds
+from jaxnet.runs import streaming as feeds
 from jaxnet.runs.settings import Settings
 from jaxnet.training import Checkpoints, NotFiniteError
 from jaxnet.training.input_basis import ALL_INPUTS, ReducedInputs
@@ -40,7 +41,7 @@ def test_classes_choose_the_head(tmp_path, classes, outputs, loss):
     assert run.first.parameters["W2"].shape == (outputs, 4) and run.network.loss is loss and run.batch_size is None
 
 
-@pytest.mark.parametrize("batch_size", [None, 16])
+@pytest.mark.parametrize("batch_size", ["all", 16])
 @pytest.mark.parametrize("classes", [2, 3])
 def test_a_run_learns(tmp_path, classes, batch_size):
     run, seen = runs.prepare(drawn_dataset(tmp_path, classes=classes), changed(batch_size=batch_size)), []
@@ -51,7 +52,7 @@ def test_a_run_learns(tmp_path, classes, batch_size):
     assert last.watched_accuracy > 0.9 and last.cost < history.costs[0] and run.watched_name == "test"
     X = run.preprocessing.columns(run.dataset.test.rows)
     AL, _ = L_model_forward(X, parameters, run.network)
-    probabilities = measures.class_probabilities(X, parameters, run.network)
+    probabilities = class_probabilities(X, parameters, run.network)
     assert probabilities.shape == (classes, X.shape[1])
     np.testing.assert_allclose(probabilities.sum(axis=0), 1, rtol=1e-6)
     np.testing.assert_allclose(probabilities[-1], AL[-1], rtol=1e-5)
@@ -62,17 +63,11 @@ def test_a_run_learns(tmp_path, classes, batch_size):
     assert len(last.gradient_norms) == 2 and len(last.dead_shares) == 1
 
 
-def test_many_examples_are_trained_on_in_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr("jaxnet.runs.run.FULL_BATCH", 10)
-    monkeypatch.setattr("jaxnet.runs.run.MINIBATCH", 20)
-    assert runs.prepare(drawn_dataset(tmp_path), SETTINGS).batch_size == 20
-
-
 def test_epochs_are_counted_in_whole_batches(tmp_path):
     dataset = drawn_dataset(tmp_path)  # 44 to train on
     assert runs.prepare(dataset, changed(num_iterations=None, epochs=3)).num_iterations == 3
     assert runs.prepare(dataset, changed(num_iterations=None, epochs=3, batch_size=10)).num_iterations == 12
-    assert runs.prepare(dataset, changed(num_iterations=None)).num_iterations == runs.run.ITERATIONS
+    assert runs.prepare(dataset, changed(num_iterations=None)).num_iterations == 2500
 
 
 def test_examples_read_from_disk_change_nothing_else(tmp_path, monkeypatch):
@@ -100,7 +95,7 @@ def test_standardising_is_fitted_on_training_examples(tmp_path):
 
 
 def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
-    monkeypatch.setattr("jaxnet.runs.run.CHUNK", 5)
+    monkeypatch.setattr("jaxnet.runs.chunks.ROW", 5)
     watched = iter([3.0, 1.0, 2.0, 2.5, 0.5])
 
     def measure(*_):
@@ -121,7 +116,7 @@ def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_restored_history_goes_on_to_the_same_bits(tmp_path, dtype, monkeypatch):
-    monkeypatch.setattr("jaxnet.runs.run.CHUNK", 20)
+    monkeypatch.setattr("jaxnet.runs.chunks.ROW", 20)
     settings = changed(optimizer="momentum", batch_size=8, keep_prob=0.8, dtype=dtype, early_stopping=50)
     run = runs.prepare(drawn_dataset(tmp_path), settings)
     whole, part = runs.History(), runs.History()
@@ -168,7 +163,7 @@ def test_an_interrupted_runs_values_are_of_one_step(tmp_path, monkeypatch, calls
 def reduced_run(tmp_path, monkeypatch, **changes):
     """A reduction pays for none of the small data sets that tests are made of."""
     monkeypatch.setattr("jaxnet.training.in_memory.pays", lambda *_: True)
-    monkeypatch.setattr("jaxnet.runs.run.CHUNK", 20)
+    monkeypatch.setattr("jaxnet.runs.chunks.ROW", 20)
     return runs.prepare(drawn_dataset(tmp_path, m=24), changed(optimizer="momentum", **changes))
 
 
@@ -227,7 +222,7 @@ def test_a_run_that_was_not_reduced_stays_so(tmp_path, monkeypatch):
 
 
 def test_the_last_whole_chunk_is_kept_to_continue_from(tmp_path, monkeypatch):
-    monkeypatch.setattr("jaxnet.runs.run.CHUNK", 20)
+    monkeypatch.setattr("jaxnet.runs.chunks.ROW", 20)
     dataset, settings = drawn_dataset(tmp_path), changed(optimizer="momentum", batch_size=8, keep_prob=0.8)
     short, long = (runs.prepare(dataset, dataclasses.replace(settings, num_iterations=n)) for n in (50, 90))
     whole, part = runs.History(), runs.History()

@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import jaxnet
-from jaxnet.data import load_dataset, read_pixels
+from jaxnet.data import load_dataset, read_image
 from jaxnet.errors import InputError
 from jaxnet.model import load_torch, save_npz, save_torch
 from jaxnet.storage import tensors, untrusted
@@ -106,7 +106,7 @@ def test_pipes_and_devices_are_not_waited_for(tmp_path, suffix):
             open_file(path)
         with pytest.raises(InputError, match=f"{path.name}"):
             if suffix == ".png":
-                read_pixels(path, (4, 4))
+                read_image(path, (4, 4))
             elif suffix == ".safetensors":
                 jaxnet.load_model(path)
             else:
@@ -200,7 +200,7 @@ def drawn_files(folder):
     save_npz(folder / "m.npz", drawn_model())
     yield folder / "m.npz", load_torch
     for suffix in ("png", "jpg", "gif", "bmp", "tif", "webp"):
-        yield save_image(folder / f"a.{suffix}", tuple(shade)), lambda path: read_pixels(path, (4, 4, 3))
+        yield save_image(folder / f"a.{suffix}", tuple(shade)), lambda path: read_image(path, (4, 4, 3))
 
 
 def mutated(content, generator):

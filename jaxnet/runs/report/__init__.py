@@ -4,7 +4,16 @@ import os
 
 from ...errors import InputError
 from ...model import replace_file
+from .metrics import fit_of as fit_of
 from .record import Record as Record, check_record
+
+
+def check_installed() -> None:
+    """Raises `InputError` where what draws a report is not installed."""
+    try:
+        from . import page as page
+    except ImportError as error:
+        raise InputError("a report is made by jinja2 and matplotlib: pip install 'jaxnet[demo]'") from error
 
 
 def write_report(path: str | os.PathLike[str], record: Record) -> None:
@@ -13,10 +22,9 @@ def write_report(path: str | os.PathLike[str], record: Record) -> None:
     Raises `InputError` where the record's arrays do not fit each other, jinja2 or matplotlib are missing, or the file
     cannot be written.
     """
+    check_installed()
     check_record(record)
-    try:
-        from .page import render
-    except ImportError as error:
-        raise InputError("a report is made by jinja2 and matplotlib: pip install 'jaxnet[demo]'") from error
+    from .page import render
+
     # Names of files and classes may hold bytes that are no text, as lone surrogates, which UTF-8 has no place for.
     replace_file(path, render(record).encode("utf-8", "backslashreplace"))

@@ -128,6 +128,27 @@ def draw_reliability(description: str, bins: Reliability) -> Drawing:
         return _drawing(figure, description, legend)
 
 
+def draw_agreement(description: str, labels: Float[np.ndarray, " m"], predicted: Float[np.ndarray, " m"]) -> Drawing:
+    """Predicted over true amounts, with the diagonal, on which they are the same."""
+    with matplotlib.rc_context(STYLE):
+        figure, axes = _axes("true", "predicted")
+        ends = [min(labels.min(), predicted.min()), max(labels.max(), predicted.max())]
+        axes.plot(ends, ends, color=INK, linewidth=1, linestyle="dashed")
+        axes.plot(labels, predicted, "o", color=_colour(0), markersize=3, alpha=0.6, markeredgewidth=0)
+        return _drawing(figure, description, [])
+
+
+def draw_histogram(description: str, values: Float[np.ndarray, " m"], xlabel: str) -> Drawing:
+    """How many values lie in each of 30 bins."""
+    with matplotlib.rc_context(STYLE):
+        figure, axes = _axes(xlabel, "examples")
+        counts, edges = np.histogram(values, bins=30)
+        axes.bar(edges[:-1], counts, np.diff(edges) * 0.92, align="edge", linewidth=0, color=_colour(0), alpha=0.75)
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.set_axisbelow(True)
+        return _drawing(figure, description, [])
+
+
 def data_uri(image: Shaped[np.ndarray, "height width *rgb"], largest: int) -> str:
     """A data URI of uint8 pixels, or floats from 0 to 1; averaged over blocks until no side is above `largest`."""
     image = np.nan_to_num(np.asarray(image, float) / (255 if image.dtype == np.uint8 else 1))

@@ -111,9 +111,44 @@ def most_confused(confusion: Int[np.ndarray, "classes classes"], most: int) -> l
     return [(true, predicted, int(wrong[true, predicted])) for true, predicted in pairs if wrong[true, predicted]]
 
 
+def mean_area(curves: Sequence[Roc | None]) -> float:
+    """AUC: of the second class where there are two, else the mean over the classes that have a curve; NaN for none."""
+    areas = [curve.area for curve in (curves[1:] if len(curves) == 2 else curves) if curve is not None]
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def brier_score(probabilities: Float[np.ndarray, "classes m"], labels: Int[np.ndarray, " m"]) -> float:
+    """The mean of sum_k (p_k - y_k)^2; of (p - y)^2, half of it, for two classes.
+
+    Brier 1950; as `sklearn.metrics.brier_score_loss` has it.
+    """
+    Y = np.arange(len(probabilities))[:, None] == labels
+    score = float(np.mean(np.sum(np.square(probabilities.astype(float) - Y), axis=0)))
+    return score / 2 if len(probabilities) == 2 else score
+
+
 def cross_entropy(probabilities: Float[np.ndarray, "classes m"], labels: Int[np.ndarray, " m"]) -> float:
     """The mean of -log of the true class's probability: infinite where one is 0, NaN where there are no examples."""
     if len(labels) == 0:
         return float("nan")
     with np.errstate(divide="ignore"):
         return float(-np.mean(np.log(probabilities[labels, np.arange(len(labels))].astype(float))))
+
+
+class Fit(NamedTuple):
+    """How far the predictions of one output are from its labels, in the units of the labels."""
+
+    r2: float  # 1 - (mean square error) / (variance of the labels): 0 for their mean, 1 where all are right
+    rmse: float  # the root of the mean square error
+    mean_absolute_error: float
+    spread: float  # the standard deviation of the labels, which is the rmse of always predicting their mean
+
+
+def fit_of(labels: Float[np.ndarray, " m"], predicted: Float[np.ndarray, " m"]) -> Fit:
+    """The measures of one output; NaN where there are no examples, and R^2 also where the labels do not vary."""
+    if len(labels) == 0:
+        return Fit(*[float("nan")] * 4)
+    error, spread = predicted - labels, float(np.std(labels))
+    rmse = float(np.sqrt(np.mean(error**2)))
+    r2 = 1 - (rmse / spread) ** 2 if spread > 0 else float("nan")
+    return Fit(r2, rmse, float(np.mean(np.abs(error))), spread)

@@ -1,16 +1,19 @@
 """From a record to the page: what each section of the template is given."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jinja2
 import numpy as np
 
 from . import figures
+from .amounts import amount_sections, number
 from .metrics import (
     Roc,
     confusion_matrix,
     cross_entropy,
     macro_average,
+    mean_area,
     most_confused,
     reliability,
     roc_curve,
@@ -49,14 +52,20 @@ def render(record: Record) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "number": _number}
+    environment.filters |= {"percent": _percent, "number": number}
+    template = environment.get_template("page.html.jinja")
+    if not record.classes:
+        sections = _training(record) | amount_sections(record)
+        return template.render(record=record, trained=record.costs is not None, weights=_weights(record), **sections)
     judged = _judge(record)
     rocs = _rocs(judged, len(record.classes))
     sections = _training(record) | _classes(record, judged, rocs) | _probabilities(record, judged, rocs)
-    return environment.get_template("page.html.jinja").render(
+    return template.render(
         record=record,
         judged=judged,
         headline=_headline(record, judged, rocs),
+        trained=record.costs is not None,
+        unjudged=len(record.labels) - len(judged.labels),
         mistakes=_mistakes(record, judged),
         weights=_weights(record),
         **sections,
@@ -74,20 +83,23 @@ def _rocs(judged: Judged, classes: int) -> list[Roc | None]:
     return [roc_curve(judged.labels == j, judged.probabilities[j]) for j in range(classes)]
 
 
-def _area(rocs: list[Roc | None]) -> float:
-    """AUC: of the second class where there are two, else the mean over the classes that have one."""
-    areas = [roc.area for roc in (rocs[1:] if len(rocs) == 2 else rocs) if roc is not None]
-    return float(np.mean(areas)) if areas else float("nan")
-
-
 def _headline(record: Record, judged: Judged, rocs: list[Roc | None]) -> list[dict[str, str]]:
     m = len(record.labels)
     low, high = wilson_interval(judged.right, m)
     counts = np.bincount(np.asarray(record.labels, int), minlength=1)
-    steps = len(record.costs)
+    training, test = [], ""
+    if record.costs is not None:
+        steps, test = len(record.costs), "test "
+        training = [
+            {
+                "label": "training cost",
+                "value": number(record.costs[-1] if steps else float("nan")),
+                "note": f"of the last of {steps:,} steps",
+            }
+        ]
     return [
         {
-            "label": "test accuracy",
+            "label": f"{test}accuracy",
             "value": _percent(judged.right / m if m else float("nan")),
             "note": f"{judged.right} of {m}; 95 % interval {_percent(low)} to {_percent(high)}",
         },
@@ -97,24 +109,22 @@ def _headline(record: Record, judged: Judged, rocs: list[Roc | None]) -> list[di
             "note": "accuracy of always guessing the most frequent class",
         },
         {
-            "label": "test cost",
-            "value": _number(cross_entropy(judged.probabilities, judged.labels)),
+            "label": f"{test}cost",
+            "value": number(cross_entropy(judged.probabilities, judged.labels)),
             "note": "cross-entropy, the mean of −log p of the true class",
         },
-        {
-            "label": "training cost",
-            "value": _number(record.costs[-1] if steps else float("nan")),
-            "note": f"of the last of {steps:,} steps",
-        },
+        *training,
         {
             "label": "AUC",
-            "value": _number(_area(rocs), 3),
+            "value": number(mean_area(rocs), 3),
             "note": "area under the ROC curve" + (", mean over the classes" if len(rocs) > 2 else ""),
         },
     ]
 
 
 def _training(record: Record) -> dict[str, Any]:
+    if record.costs is None:
+        return {}
     history, watched = record.history, record.watched
     iteration = history.get("iteration", np.zeros(0))
 
@@ -127,12 +137,13 @@ def _training(record: Record) -> dict[str, Any]:
 
     every_step = figures.Line("training, every step", np.arange(len(record.costs)), np.asarray(record.costs))
     cost = [every_step, *lines((watched, "watched_cost"))]
-    accuracy = lines(("training", "train_accuracy"), (watched, "watched_accuracy"))
-    accuracy = [line._replace(label=_with_last(line)) for line in accuracy]
+    score, shown = ("accuracy", _percent) if record.classes else ("r2", number)
+    accuracy = lines(("training", f"train_{score}"), (watched, f"watched_{score}"))
+    accuracy = [line._replace(label=_with_last(line, shown)) for line in accuracy]
     x, norm = "iteration", "Frobenius norm of dW"
     return {
         "cost": figures.draw_lines("cost of every iteration", cost, x, "cost", log=True),
-        "accuracy": figures.draw_lines("accuracy over the iterations", accuracy, x, "accuracy"),
+        "accuracy": figures.draw_lines(f"{score} over the iterations", accuracy, x, score.replace("r2", "R²")),
         "norms": figures.draw_lines("gradient norms by layer", of_layers("gradient_norm"), x, norm, log=True),
         "dead": figures.draw_lines(
             "share of dead units by layer", of_layers("dead_share"), x, "share of dead units", ylim=(-0.02, 1.02)
@@ -140,8 +151,8 @@ def _training(record: Record) -> dict[str, Any]:
     }
 
 
-def _with_last(line: figures.Line) -> str:
-    return f"{line.label}, at the end {_percent(line.y[-1])}" if len(line.y) else line.label
+def _with_last(line: figures.Line, shown: Callable[[float], str]) -> str:
+    return f"{line.label}, at the end {shown(line.y[-1])}" if len(line.y) else line.label
 
 
 def _classes(record: Record, judged: Judged, rocs: list[Roc | None]) -> dict[str, Any]:
@@ -180,9 +191,9 @@ def _probabilities(record: Record, judged: Judged, rocs: list[Roc | None]) -> di
     if len(rocs) == 2:
         named = named[1:]
     curves = sorted(named, key=lambda pair: pair[1].area)[:MOST_CURVES]
-    labelled = [(f"{name}, AUC {_number(roc.area, 3)}", roc) for name, roc in curves]
+    labelled = [(f"{name}, AUC {number(roc.area, 3)}", roc) for name, roc in curves]
     if len(named) > 1:
-        average = (f"macro average, AUC {_number(_area(rocs), 3)}", macro_average([roc for _, roc in named]))
+        average = (f"macro average, AUC {number(mean_area(rocs), 3)}", macro_average([roc for _, roc in named]))
         labelled = [average, *labelled]
     bins = reliability(judged.probabilities, judged.labels) if len(judged.labels) else None
     return {
@@ -232,9 +243,3 @@ def _weights(record: Record) -> dict[str, Any]:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %" if np.isfinite(share) else "–"
-
-
-def _number(value: float, digits: int = 4) -> str:
-    if np.isnan(value):
-        return "–"
-    return f"{value:.{digits}g}" if np.isfinite(value) else "∞"

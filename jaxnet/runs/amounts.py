@@ -1,0 +1,56 @@
+"""The amounts of a regression: standardised while a network is trained, and in their own units afterwards."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from ..errors import InputError
+from ..parameters import FrozenDict, layer_dims
+from ..types import Parameters
+
+
+SMALLEST = 1e-30  # standard deviation, near the end of float32
+DIGITS_LOST = 1e-3  # of a standard deviation, that float32 may round away
+
+
+class Units(NamedTuple):
+    """The mean and the standard deviation of each output over the training examples, float64."""
+
+    mean: Float[np.ndarray, " n_L"]
+    std: Float[np.ndarray, " n_L"]
+
+    def standardised(self, labels: Float[np.ndarray, "m n_L"]) -> Float[np.ndarray, "m n_L"]:
+        """(labels - mean) / std, which costs and gradients of a run are of."""
+        return (labels - self.mean) / self.std
+
+    def leave(self, parameters: Parameters) -> FrozenDict:
+        """W_L = std W_L, b_L = std b_L + mean: the same network with outputs in the units of the labels."""
+        return self._with_last(parameters, self.std, self.mean)
+
+    def enter(self, parameters: Parameters) -> FrozenDict:
+        """The inverse of `leave`, up to roundoff."""
+        return self._with_last(parameters, 1 / self.std, -self.mean / self.std)
+
+    def _with_last(self, parameters: Parameters, factor: np.ndarray, offset: np.ndarray) -> FrozenDict:
+        L = len(layer_dims(parameters)) - 1
+        W, b = (np.asarray(parameters[f"{name}{L}"]) for name in "Wb")
+        changed = {
+            f"W{L}": np.asarray(factor[:, None] * W.astype(float), W.dtype),
+            f"b{L}": np.asarray(factor[:, None] * b.astype(float) + offset[:, None], b.dtype),
+        }
+        return FrozenDict({**parameters, **changed})
+
+
+def fit_units(labels: Float[np.ndarray, "m n_L"], names: tuple[str, ...]) -> Units:
+    """The units of the labels. Raises `InputError` for an output that varies by little more than float32 rounds."""
+    mean, std = labels.mean(axis=0), labels.std(axis=0)
+    for name, average, spread, largest in zip(names, mean, std, np.abs(labels).max(axis=0), strict=True):
+        rounded = float(np.finfo(np.float32).eps) / 2 * largest
+        if spread < SMALLEST or rounded > DIGITS_LOST * spread:
+            remedy = "; subtract a constant from it, or choose a smaller unit" if spread > 0 else ""
+            raise InputError(
+                f"the label {name} is {average:.9g} with a standard deviation of {spread:.3g} over the training "
+                f"examples, and float32 rounds it by up to {rounded:.2g}; expected one that varies{remedy}"
+            )
+    return Units(mean, std)

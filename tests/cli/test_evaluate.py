@@ -1,0 +1,112 @@
+"""`jaxnet evaluate`: which examples it takes, what it prints, and the page it writes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jaxnet import load_model, save_model
+from jaxnet.cli import main
+
+from ..images import drawn_images, save_cats_and_dogs, write_npz
+from ..reports import Page
+
+
+def typed(*arguments) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch, bare, capsys):
+    """A run in the folder `run` on data without a test part, of which it held 10 of 40 out."""
+    monkeypatch.chdir(tmp_path)
+    images, labels = drawn_images(40)
+    write_npz(tmp_path / "a.npz", X=images, Y=labels, classes=["dark", "bright"])
+    write_npz(tmp_path / "b.npz", X=images[:30], Y=labels[:30], classes=["dark", "bright"])
+    assert typed("train", "a.npz", "--layers", 3, "--num-iterations", 50, "--learning-rate", 0.1, "--out", "run") == 0
+    capsys.readouterr()
+    return tmp_path
+
+
+HELD_OUT = "10 of {}: what the run held out of it"
+
+
+@pytest.mark.parametrize(
+    "arguments, examples",
+    [
+        (["run"], HELD_OUT),
+        (["run", "a.npz"], HELD_OUT),
+        (["run/model.safetensors", "a.npz"], HELD_OUT),
+        (["run", "a.npz", "--part", "train"], "30 of {}: its training part"),
+        (["run", "--part", "all"], "40 of {}: all of it"),
+        (["run", "b.npz"], "30 of {}: all of it, which has no test part"),
+        (["m.safetensors", "a.npz"], "40 of {}: all of it, which has no test part"),
+    ],
+)
+def test_it_says_what_it_evaluates(arguments, examples, trained, capsys):
+    save_model("m.safetensors", load_model("run"))
+    assert typed("evaluate", *arguments, "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    path = trained / "a.npz" if len(arguments) == 1 or arguments[1] == "--part" else arguments[1]
+    assert said["examples"] == examples.format(path) and said["count"] == int(examples.split()[0])
+    assert said["accuracy"] == said["right"] / said["count"] and np.sum(said["confusion"]) == said["count"]
+    assert said["interval"][0] <= said["accuracy"] <= said["interval"][1] and said["classes"] == ["dark", "bright"]
+
+
+def test_what_the_run_held_out_has_the_accuracy_of_its_test(trained, capsys):
+    assert typed("train", "a.npz", "--layers", 3, "--num-iterations", 3, "--learning-rate", 0.1, "--out", "short") == 0
+    tested = capsys.readouterr().out.split("test ")[-1].split()[0]
+    assert typed("evaluate", "short") == 0
+    assert f"accuracy  {tested}, " in capsys.readouterr().out
+
+
+def test_a_page_is_written_beside_the_text(trained, monkeypatch, capsys):
+    assert typed("evaluate", "run", "--out", "e.html") == 0
+    out = capsys.readouterr().out
+    assert "95 % interval" in out and out.endswith("saved     e.html\n")
+    page = Page(trained / "e.html")
+    assert "run, evaluated" in page.source and "Confusion matrix" in page.source and "Reliability" in page.source
+    assert 'id="training"' not in page.source and "Gradient check" not in page.source
+    assert typed("evaluate", "run", "--out", "e.html") == 2
+    assert "e.html exists; choose another --out, or pass --overwrite" in capsys.readouterr().err
+    assert typed("evaluate", "run", "--out", "e.html", "--overwrite") == 0
+
+
+def test_a_folder_of_photographs_is_evaluated(tmp_path, monkeypatch, bare, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JAXNET_CACHE", "cache")
+    save_cats_and_dogs(tmp_path / "pets" / "train"), save_cats_and_dogs(tmp_path / "pets" / "test", m=3)
+    (tmp_path / "pets" / "test" / "cat" / "broken.png").write_text("no image")
+    assert typed("train", "pets", "--size", 4, "--layers", 2, "--num-iterations", 2, "--out", "run") == 0
+    capsys.readouterr()
+    assert typed("evaluate", "run") == 0
+    out = capsys.readouterr().out
+    assert f"6 of {tmp_path}/pets, images: its test part" in out and "broken.png" in out
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["none"], "none is not a file; expected a model.safetensors"),
+        (["m.safetensors"], "m.safetensors is not the folder of a run, whose data are known; expected DATA"),
+        (["run", "none.npz"], "none.npz does not exist"),
+        (["run", "a.npz", "--part", "half"], "invalid choice: 'half'"),
+        (["m.safetensors", "a.npz", "--part", "test"], "a.npz has no test part"),
+        (["run", "a.npz", "--out", "e.txt"], "e.txt is a file of another kind by its name; expected one that ends in"),
+        (["run", "a.npz", "--out", "none/e.html"], "none/e.html is a folder, or not in one"),
+        (["run", "c.npz"], "c.npz: the class 0 is unknown to the model"),
+        (["run", "d.npz"], r"d.npz have shape (4, 4); the model takes (6, 5, 3)"),
+        (["run", "e.npz"], "e.npz has the arrays X; expected X and Y"),
+    ],
+)
+def test_unusable_input_is_one_line(arguments, message, trained, capsys):
+    save_model("m.safetensors", load_model("run"))
+    images, labels = drawn_images(8)
+    write_npz(trained / "c.npz", X=images, Y=labels)
+    write_npz(trained / "d.npz", X=images[:, :4, :4, 0], Y=labels, classes=["dark", "bright"])
+    write_npz(trained / "e.npz", X=images)
+    try:
+        code = typed("evaluate", *arguments)
+    except SystemExit as error:  # argparse's own
+        code = error.code
+    assert code == 2 and message in capsys.readouterr().err
