@@ -19,6 +19,7 @@ from .crosscheck import (
     good_point as good_point,
 )
 from .data import Preprocessing as Preprocessing, read_image as read_image
+from .diagnosis import Diagnosis as Diagnosis, Remedy as Remedy, Symptom as Symptom, Tested as Tested
 from .errors import InputError as InputError
 from .feedback import (
     Crossing as Crossing,
@@ -80,6 +81,7 @@ from .training import (
     NotFiniteError as NotFiniteError,
     Progress as Progress,
     Trained as Trained,
+    diagnose as diagnose,
     train as train,
 )
 from .update import (

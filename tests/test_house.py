@@ -19,14 +19,15 @@ ROOMS = {
     "root": [],
     "storage": ["root"],
     "signals": ["root"],
+    "diagnosis": ["root", "signals"],
     "readouts": ["root"],
     "data": ["root", "storage"],
-    "training": ["root", "storage", "signals"],
+    "training": ["root", "storage", "signals", "diagnosis"],
     "hooks": ["root", "training"],
     "model": ["root", "storage", "data"],
     "crosscheck": ["root"],
-    "runs": ["root", "storage", "signals", "data", "training", "model", "crosscheck"],
-    "cli": ["root", "storage", "signals", "data", "training", "hooks", "model", "crosscheck", "runs"],
+    "runs": ["root", "storage", "signals", "diagnosis", "data", "training", "model", "crosscheck"],
+    "cli": ["root", "storage", "signals", "diagnosis", "data", "training", "hooks", "model", "crosscheck", "runs"],
 }
 # What stays a name of its own in calls, such as `durable.write`, and what needs the extras.
 OPEN = {"storage.durable", "storage.tensors", "runs.plots", "runs.report", "runs.folder"}
@@ -36,7 +37,7 @@ FILES = sorted(
 )
 ROOT = [name for name in FILES if "." not in name and name not in ROOMS]
 MATHEMATICS = [name for name in ROOT if name not in ("__init__", "__main__", "programs")]
-MATHEMATICS += [name for name in FILES if name.startswith(("readouts.", "signals."))]
+MATHEMATICS += [name for name in FILES if name.startswith(("readouts.", "signals.", "diagnosis."))]
 MATHEMATICS += ["training.covariance", "training.pairing", "training.rotation", "training.input_basis"]
 
 

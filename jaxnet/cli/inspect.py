@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..text import printable, printable_lines
 from .inspect_inputs import Subject, drawn_examples, in_standard_units, inputs_for
+from .inspect_run import training_of
 from .inspect_text import advice_for, depth_text, network_text, written
 from .options import ACTIVATIONS, DONE, INITS, LOSSES, STRAIGHT_THROUGH, positive_float, positive_int, seed
 
@@ -220,6 +221,7 @@ def with_theory(dims: Sequence[int], network: "Network", X_size: Any, measured: 
 def _drawn(options: argparse.Namespace) -> tuple[Subject, str | None]:
     import jax
 
+    from ..diagnosis import Setup
     from ..network import Network
     from ..parameters import initialize_parameters_deep
     from ..training import check_memory
@@ -243,7 +245,7 @@ def _drawn(options: argparse.Namespace) -> tuple[Subject, str | None]:
     parameters = initialize_parameters_deep(dims, key=jax.random.key(options.seed), init=inits[0])
     activation = options.hidden or "relu"
     name = f"{_chain(dims)}, {activation}, drawn with --init {written(inits[0])}, seed {options.seed}"
-    return Subject(name, activation, network, parameters, inits[0]), options.what
+    return Subject(name, activation, network, parameters, setup=Setup(init=inits[0])), options.what
 
 
 def _saved(options: argparse.Namespace) -> tuple[Subject, str | None]:
@@ -259,7 +261,8 @@ def _saved(options: argparse.Namespace) -> tuple[Subject, str | None]:
     model = load_model(Path(options.what))
     activation = next(name for name, member in (DERIVED | ESTIMATED).items() if member == model.network.hidden)
     name = f"{_chain(layer_dims(model.parameters))}, {activation}, in {options.what}"
-    return Subject(name, activation, model.network, model.parameters, model=model), options.data
+    setup, symptoms = training_of(Path(options.what), activation, layer_dims(model.parameters))
+    return Subject(name, activation, model.network, model.parameters, model, setup, symptoms), options.data
 
 
 def _size(text: str) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..data import Table
+    from ..diagnosis import Setup, Symptom
     from ..model import Model
     from ..network import Network
     from ..types import Parameters, PRNGKeyArray
@@ -30,8 +31,9 @@ class Subject(NamedTuple):
     activation: str
     network: "Network"
     parameters: "Parameters"
-    init: str | float | None = None  # of a drawn network
     model: "Model | None" = None  # a saved one
+    setup: "Setup | None" = None  # how it was made, as far as that is known
+    symptoms: "tuple[Symptom, ...]" = ()  # of its training
 
 
 class Inputs(NamedTuple):

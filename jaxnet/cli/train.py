@@ -272,21 +272,24 @@ def _test_and_write(
 ) -> int:
     """All of it is written before any of it is printed: whoever reads may leave at the first line."""
     from .. import runs
+    from ..diagnosis import command
     from ..runs import folder as run_folder
 
     written = run_folder.write(folder, run, parameters, history)
     row = history.rows[history.best_row()] if run.settings.early_stopping else history.rows[-1]
     probabilities = run_folder.test_probabilities(run, parameters)
+    verdicts = runs.Watch(run).diagnosis(history, parameters, probabilities).lines(command)
     stop.check()
     report = _check(run, parameters)
     stop.check()
     table = "" if report is None else str(report.table())
-    drawn = run_folder.draw(folder, run, parameters, history, probabilities, table)
+    drawn = run_folder.draw(folder, run, parameters, history, probabilities, table, verdicts)
     runs.write_settings(folder, run.settings, facts | {"finished": history.steps})
     if run.settings.early_stopping is not None:
         print(f"kept      the parameters of step {row.iteration}, where the validation cost was smallest")
     print(f"cost      {row.cost:.6f}")
     _print_scores(run, row, probabilities)
+    print("verdict   " + "\n          ".join(verdicts))
     if history.alignment and run.settings.layers:
         print(f"angles    {_angles(history.alignment[-1])}")
     if report is None:
@@ -408,9 +411,11 @@ def _train_with_progress(
     from tqdm import tqdm
 
     from .. import runs
+    from ..diagnosis import command, symptom_line
     from ..hooks import tracker_of
 
     batch = run.batch_size or len(run.train.labels)
+    watch = runs.Watch(run)
     with contextlib.ExitStack() as stack:
         names = dict.fromkeys(options.tracker)
         trackers = [stack.enter_context(tracker_of(name, folder, asdict(run.settings))) for name in names]
@@ -423,6 +428,8 @@ def _train_with_progress(
             said = f"step {progress.iteration}/{run.num_iterations}, cost {progress.costs[-1]:.4f}"
             bar.set_description(said, refresh=False)
             bar.update(progress.iteration * batch - bar.n)
+            for symptom in watch.new_symptoms(history):
+                tqdm.write(f"jaxnet: {symptom_line(symptom, command)}", file=sys.stderr)
 
         hooks: list[Hook] = [show, *(_logging(tracker, run, history) for tracker in trackers)]
         return runs.execute(run, history, hooks, checkpoints, options.checkpoint_every)

@@ -36,8 +36,8 @@ def measure(
     in training those of an evenly spaced sample where there are many. Without classes R^2 is in their place.
     """
     stay = is_resident(train.rows, dtype) and is_resident(watched.rows, dtype)
-    train = _sample(train, SAMPLE if stay else STREAMED_SAMPLE)
-    X, Y = next(blocks(_sample(train, SIGNALS_SAMPLE), columns, classes, dtype))
+    train = sample(train, SAMPLE if stay else STREAMED_SAMPLE)
+    X, Y = next(blocks(sample(train, SIGNALS_SAMPLE), columns, classes, dtype))
 
     def part(examples: Examples) -> Callable[[], Iterable[Block]]:
         if stay:
@@ -63,7 +63,7 @@ def blocks(examples: Examples, columns: Columns, classes: Sequence[str], dtype: 
         yield jax.device_put(X), jax.device_put(targets(examples.labels[part], classes, dtype))
 
 
-def _sample(examples: Examples, most: int) -> Examples:
+def sample(examples: Examples, most: int) -> Examples:
     """At most so many, evenly spaced."""
     m = len(examples.labels)
     return examples if m <= most else examples.take(np.linspace(0, m - 1, most).astype(int))

@@ -95,6 +95,19 @@ def write(folder: Path, run: Run, parameters: Parameters, history: History) -> l
     return ["model.safetensors", "history.csv", "alignment.csv"]
 
 
+def read_history(folder: Path) -> dict[str, np.ndarray] | None:
+    """The columns of history.csv. None where there is none, or not as `write` leaves it."""
+    try:
+        text = (folder / "history.csv").read_text(encoding="utf-8")
+        header, *rows = csv.reader(io.StringIO(text, newline=""))
+        columns = {name: np.array(column, float) for name, column in zip(header, zip(*rows, strict=True), strict=True)}
+    except (OSError, ValueError, csv.Error):
+        return None
+    is_whole = all(name in columns and np.isfinite(columns[name]).all() for name in ("iteration", "cost"))
+    shares = [column for name, column in columns.items() if name.startswith("dead_share_")]
+    return columns if is_whole and all(((0 <= share) & (share <= 1)).all() for share in shares) else None
+
+
 def _write_table(path: Path, header: list[str], rows: Iterable[Sequence[float]]) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
@@ -167,7 +180,13 @@ def _hash(path: Path) -> str:
 
 
 def draw(
-    folder: Path, run: Run, parameters: Parameters, history: History, probabilities: np.ndarray, check: str
+    folder: Path,
+    run: Run,
+    parameters: Parameters,
+    history: History,
+    probabilities: np.ndarray,
+    check: str,
+    verdicts: Sequence[str] = (),
 ) -> list[str]:
     """report.html and predictions.png, where matplotlib is there: the names of what was drawn."""
     if importlib.util.find_spec("matplotlib") is None or importlib.util.find_spec("jinja2") is None:
@@ -206,6 +225,7 @@ def draw(
         W1=np.asarray(parameters["W1"]),
         check=check,
         outputs=run.outputs,
+        verdicts=tuple(verdicts),
     )
     write_report(folder / "report.html", record)
     figures = [] if images is None or not dataset.classes else ["predictions.png"]

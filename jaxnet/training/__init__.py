@@ -16,6 +16,7 @@ from .checkpoints import (
     portable as portable,
 )
 from .course import L_layer_model as L_layer_model
+from .diagnose import diagnose as diagnose
 from .evaluation import (
     Block as Block,
     ByClass as ByClass,

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from ..diagnosis import Diagnosis, Evidence, Setup, diagnosis_of
 from ..errors import InputError
 from ..network import COURSE, Network
 from ..optimizer import GRADIENT_DESCENT
@@ -77,6 +78,12 @@ class Trained(NamedTuple):
     def parameters(self) -> Parameters:
         """The trained parameters."""
         return self.state.parameters
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """What the costs say by themselves: whether they rose, or still fall. `diagnose` looks at the data too."""
+        step = int(self.state.step)
+        return diagnosis_of(Evidence(self.costs, step - len(self.costs)), Setup(num_iterations=step))
 
 
 Hook: TypeAlias = Callable[[Progress], bool | None]  # True ends the training

@@ -15,7 +15,7 @@ from jaxnet import FrozenDict, Model, Network, save_model
 from jaxnet.cli import main
 from jaxnet.cli.inspect import _different
 from jaxnet.cli.inspect_inputs import _image_shape
-from jaxnet.cli.inspect_text import best_init, course_of, number, word
+from jaxnet.cli.inspect_text import number
 from jaxnet.data.preprocessing import Preprocessing
 
 
@@ -285,37 +285,11 @@ def test_sizes_are_drawn(arguments, lines, said, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "sizes, share, factor, lost, said",
-    [
-        ([2.0, 1.0, 0.5], 0.25, 0.5, None, "alive"),
-        ([1.0, 1e-2, 1e-4], 1e-4, 1e-2, None, "vanishes"),
-        ([1.0, 1e2, 1e4], 1e4, 1e2, None, "explodes"),
-        ([1.0, 0.1, 0.0, 0.0], 0, 0.1, 2, "vanishes"),
-        ([1.0, 10.0, math.inf, math.nan], math.inf, 10, 2, "explodes"),
-        ([1.0, 10.0, math.nan], math.inf, 10, 2, "explodes"),
-        ([1.0, 0.0], 0, math.nan, 1, "vanishes"),
-        ([math.nan, math.nan], math.nan, math.nan, 0, "-"),
-        ([3.0], 1, math.nan, None, "alive"),
-    ],
-)
-def test_a_course_is_told_by_its_ends_and_its_factor(sizes, share, factor, lost, said):
-    course = course_of(sizes)
-    assert course.lost == lost and word(course) == said
-    np.testing.assert_allclose(course[:2], (share, factor), rtol=1e-12)
-
-
-@pytest.mark.parametrize(
     "x, text",
     [(0, "0"), (math.inf, "inf"), (math.nan, "-"), (1e-30, "1.0e-30"), (0.0123, "0.012"), (5e4, "5.0e+04"), (1, "1")],
 )
 def test_numbers_have_two_digits(x, text):
     assert number(x) == text
-
-
-@pytest.mark.parametrize("activation, init", [("relu", "he"), ("tanh", "xavier"), ("identity", "xavier")])
-def test_the_init_that_is_advised_is_the_one_of_the_papers(activation, init):
-    best, forward, backward = best_init(1.0, [50] * 101, Network(activation))
-    assert best == init and 0.95 < forward < 1.01 and 0.95 < backward < 1.01
 
 
 def test_inits_that_draw_the_same_have_one_row():

@@ -6,24 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-
-NORMAL_975 = 1.959963984540054  # of the normal distribution's mass, 95 % lies between minus and plus this
-
-
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """The 95 % interval of a share: all p with |successes/trials - p| <= z sqrt(p (1 - p) / trials), solved for p.
-
-    Wilson 1927. Unlike the textbook's p +- z sqrt(p (1 - p) / n) it is right for few trials and never leaves [0, 1].
-    """
-    if trials == 0:
-        return 0.0, 1.0
-    share, z2 = successes / trials, NORMAL_975**2 / trials
-    centre = share + z2 / 2
-    reach = np.sqrt(z2 * share * (1 - share) + z2**2 / 4)
-    # At 0 and at all successes, rounding would leave a bound of 1e-17 where it is exactly 0 or 1.
-    low = 0.0 if successes == 0 else (centre - reach) / (1 + z2)
-    high = 1.0 if successes == trials else (centre + reach) / (1 + z2)
-    return float(low), float(high)
+from ...diagnosis import wilson_interval as wilson_interval
 
 
 class Roc(NamedTuple):

@@ -33,6 +33,7 @@ class Record(NamedTuple):
     W1: np.ndarray  # (n_1, n_x)
     check: str  # the table of the cross-check, or empty
     outputs: tuple[str, ...] = ()  # what a regression predicts
+    verdicts: tuple[str, ...] = ()  # what is right and wrong with the run, a sentence each
 
 
 def check_record(record: Record) -> None:

@@ -1,0 +1,80 @@
+"""From what was seen of a run to all that is wrong with it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .accuracy import guessing, overfitting
+from .costs import entropy, falling, rose
+from .layers import dead
+from .remedies import with_remedies
+from .symptoms import Setup, Symptom, Tested
+from .words import Dialect, python, symptom_line, tested_text
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found at the end of a run; `print` shows it in words.
+
+    `tested` compares the test accuracy with guessing; None where there are no test examples, or they have no classes.
+    """
+
+    symptoms: tuple[Symptom, ...] = ()
+    tested: Tested | None = None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing was found to be wrong."""
+        return not self.symptoms
+
+    def lines(self, dialect: Dialect) -> list[str]:
+        """One line for the test and one for each symptom, with remedies in the words of the command or of Python."""
+        lines = [symptom_line(symptom, dialect) for symptom in self.symptoms]
+        if self.tested is not None and not self.tested.is_guessing:
+            lines.insert(0, tested_text(self.tested))
+        return lines or ["nothing wrong was found"]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines(python))
+
+
+class Evidence(NamedTuple):
+    """What was seen of a run. What is left out is not known, and nothing is said about it."""
+
+    costs: Sequence[float] | np.ndarray  # of every step
+    first_step: int = 0  # the step of the first cost
+    constant: float | None = None  # see `constant_cost`
+    has_classes: bool = True  # whether that is an entropy
+    penalty: float = 0.0  # the part of the last cost that is the L2 penalty
+    dead_shares: np.ndarray | None = None  # of the layers 1 ... L-1, a row for each time of looking
+    dead_steps: Sequence[int] | np.ndarray | None = None  # when that was
+    has_weights: bool = False  # whether the costs are weighted, so that they do not aim at the most right answers
+    trained: Tested | None = None  # the accuracy on the training examples, all of which count alike
+    tested: Tested | None = None  # likewise, on the test examples
+    weighted: Tested | None = None  # the same with the weights of their classes, if they have any
+    can_improve: bool = True  # whether more steps may help: not where the watched cost has risen since
+    is_suspect: bool = False  # whether the errors are to be measured in any case
+    measured: Callable[[], Symptom | None] | None = None  # measures the errors, which takes a while: see `vanishing`
+
+
+def diagnosis_of(seen: Evidence, setup: Setup) -> Diagnosis:
+    """All symptoms, with what to try: the test first, then causes before what they cause."""
+    judged = seen.tested if seen.weighted is None else seen.weighted
+    steps = np.arange(seen.first_step, seen.first_step + len(seen.costs))
+    stands = None
+    if seen.constant is not None and (seen.trained is None or seen.trained.is_guessing or seen.has_weights):
+        stands = entropy(seen.costs, seen.constant, seen.penalty, seen.first_step)
+        stands = stands._replace(code="constant") if stands is not None and not seen.has_classes else stands
+    gone = seen.measured() if seen.measured is not None and (stands is not None or seen.is_suspect) else None
+    found = [
+        None if judged is None else guessing(judged),
+        rose(seen.costs, steps),
+        None if seen.dead_shares is None else dead(seen.dead_shares, seen.dead_steps),
+        gone,
+        stands,
+        None if seen.trained is None or seen.tested is None else overfitting(seen.trained.accuracy, seen.tested),
+        falling(seen.costs, seen.constant) if seen.can_improve else None,
+    ]
+    return Diagnosis(with_remedies([symptom for symptom in found if symptom is not None], setup), judged)
