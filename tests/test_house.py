@@ -30,7 +30,7 @@ ROOMS = {
     "cli": ["root", "storage", "signals", "diagnosis", "data", "training", "hooks", "model", "crosscheck", "runs"],
 }
 # What stays a name of its own in calls, such as `durable.write`, and what needs the extras.
-OPEN = {"storage.durable", "storage.tensors", "runs.plots", "runs.report", "runs.folder"}
+OPEN = {"storage.durable", "storage.tensors", "hooks.trackers", "runs.plots", "runs.report", "runs.folder"}
 FILES = sorted(
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
     for path in PACKAGE.rglob("*.py")

@@ -80,11 +80,11 @@ def run(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from .. import runs
-    from ..hooks import check_tracker
+    from ..hooks import trackers
     from ..runs import folder as run_folder
 
     for name in options.tracker:
-        check_tracker(name)
+        trackers.check_tracker(name)
     if options.resume:
         return _resume(options)
     chosen = settings_of(options, options.config)
@@ -412,13 +412,13 @@ def _train_with_progress(
 
     from .. import runs
     from ..diagnosis import command, symptom_line
-    from ..hooks import tracker_of
+    from ..hooks import trackers
 
     batch = run.batch_size or len(run.train.labels)
     watch = runs.Watch(run)
     with contextlib.ExitStack() as stack:
         names = dict.fromkeys(options.tracker)
-        trackers = [stack.enter_context(tracker_of(name, folder, asdict(run.settings))) for name in names]
+        opened = [stack.enter_context(trackers.tracker_of(name, folder, asdict(run.settings))) for name in names]
         bar = stack.enter_context(
             tqdm(total=run.num_iterations * batch, initial=history.steps * batch, unit=" examples", unit_scale=True)
         )
@@ -431,7 +431,7 @@ def _train_with_progress(
             for symptom in watch.new_symptoms(history):
                 tqdm.write(f"jaxnet: {symptom_line(symptom, command)}", file=sys.stderr)
 
-        hooks: list[Hook] = [show, *(_logging(tracker, run, history) for tracker in trackers)]
+        hooks: list[Hook] = [show, *(_logging(tracker, run, history) for tracker in opened)]
         return runs.execute(run, history, hooks, checkpoints, options.checkpoint_every)
 
 

@@ -4,11 +4,5 @@ A hook is any callable that takes a `jaxnet.Progress`; where it returns True, th
 the order in which they are given.
 """
 
-from .trackers import (
-    Tracker as Tracker,
-    check_tracker as check_tracker,
-    log as log,
-    tensorboard as tensorboard,
-    tracker_of as tracker_of,
-)
+from .trackers import Tracker as Tracker, log as log, tensorboard as tensorboard
 from .validation import Validation as Validation

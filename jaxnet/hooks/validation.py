@@ -43,9 +43,9 @@ class Validation:
         >>> trained = jaxnet.train(
         ...     X[:, :40], Y[:40], parameters, num_iterations=5000, optimizer=sgd, chunk=50, on_chunk=validation
         ... )
-        >>> trained.ended_early, validation.iterations[-1] - validation.best_iteration
+        >>> trained.ended_early, int(validation.iterations[-1]) - validation.best_iteration
         (True, 150)
-        >>> validation.costs.min() == validation.costs[-4], list(validation.best_parameters)
+        >>> bool(validation.costs.min() == validation.costs[-4]), list(validation.best_parameters)
         (True, ['W1', 'b1', 'W2', 'b2'])
     """
 

@@ -200,17 +200,17 @@ def test_scalars_for_tensorboard(tmp_path, data, bare, options):
 
 
 def test_trackers_log_side_by_side(tmp_path, data, bare, monkeypatch):
-    from jaxnet import hooks
+    from jaxnet.hooks import trackers
 
     seen, closed = {}, []
 
     def opened(name, folder, settings):
         assert folder == tmp_path / "run" and settings["layers"] == (3,)
         seen[name] = []
-        return hooks.Tracker(lambda *row: seen[name].append(row), close=closed.append)
+        return trackers.Tracker(lambda *row: seen[name].append(row), close=closed.append)
 
-    monkeypatch.setattr(hooks, "check_tracker", lambda name: None)
-    monkeypatch.setattr(hooks, "tracker_of", opened)
+    monkeypatch.setattr(trackers, "check_tracker", lambda name: None)
+    monkeypatch.setattr(trackers, "tracker_of", opened)
     arguments = ["--layers", 3, "--num-iterations", 200, "--tracker", "mlflow", "--tracker", "wandb"]
     assert typed("train", data, *arguments, "--out", tmp_path / "run") == 0
     assert list(seen) == ["mlflow", "wandb"] and seen["mlflow"] == seen["wandb"] and closed == [False, False]
