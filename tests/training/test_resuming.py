@@ -1,7 +1,11 @@
 """A run of `train` that is ended and started again ends with the bits of the run that was not."""
 
 import os
+import random
 import shutil
+import signal
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -271,3 +275,59 @@ def test_a_state_of_another_kind_is_refused(half_way, no_shape_checks, state, me
     with pytest.raises(InputError, match=message):
         Checkpoints(half_way).restore(state())
     assert names(half_way) == ["10.safetensors", "20.safetensors"]
+
+
+# ---- processes that are killed
+
+SCRIPT = """
+import sys
+import jax, jax.numpy as jnp, numpy as np, optax
+import jaxnet
+from jaxnet.training import in_memory
+
+folder, kind = sys.argv[1:]
+in_memory.pays = lambda *_: kind == "reduced"
+X = jax.random.normal(jax.random.key(0), (60, 30))
+Y = (X[0] * X[1] > 0)[None]
+parameters = jaxnet.initialize_parameters_deep((60, 5, 1), key=jax.random.key(1), init="he")
+validation = jaxnet.hooks.Validation(X[:, ::2], Y[:, ::2])
+batches = {} if kind == "reduced" else dict(batch_size=7, keep_prob=0.8)
+network = jaxnet.Network("tanh", feedback="kolen_pollack" if kind == "batches" else "backprop")
+trained = jaxnet.train(
+    X, Y, parameters, num_iterations=6000, chunk=20, optimizer=optax.sgd(0.01, momentum=0.9), network=network,
+    key=jax.random.key(2), on_chunk=[validation, lambda progress: print(progress.iteration, flush=True)],
+    checkpoints=jaxnet.Checkpoints(folder + "/run", seconds=0), **batches,
+)
+leaves = jax.tree.leaves((trained, validation.best_state))
+np.savez(folder + "/end.npz", validation.costs, *map(np.asarray, leaves))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["reduced", "batches"])
+def test_a_script_killed_repeatedly_ends_with_the_same_bits(tmp_path, kind):
+    environment = os.environ | {
+        "JAX_ENABLE_COMPILATION_CACHE": "1",
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"),
+    }
+    environment |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    draw, begun = random.Random(kind), []
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+        command = [sys.executable, "-c", SCRIPT, tmp_path / name, kind]
+        for number in [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGKILL] if name == "killed" else []:
+            process = subprocess.Popen(
+                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            )
+            begun.append(int(process.stdout.readline()))
+            for _ in range(draw.randrange(5, 40)):
+                process.stdout.readline()
+            process.send_signal(number)
+            process.communicate(timeout=100)
+            assert process.returncode != 0
+        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    assert begun == sorted(set(begun)) and begun[0] == 20 and begun[-1] > 100
+    ends = [np.load(tmp_path / name / "end.npz") for name in ("whole", "killed")]
+    assert len(ends[0].files) > 8
+    for key in ends[0].files:
+        np.testing.assert_array_equal(ends[0][key], ends[1][key])
