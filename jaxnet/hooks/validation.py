@@ -1,6 +1,7 @@
 """Validation data that are looked at on the way, and early stopping."""
 
 import hashlib
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -135,11 +136,11 @@ class Validation:
     def saved(self) -> tuple[dict[str, Any], TrainState | None]:
         """What a checkpoint keeps of it."""
         best = None if self._best is None else self._best[0]
-        return {"data": self._digest(), "seen": [list(row) for row in self._seen]}, best
+        return {"data": self._digest, "seen": [list(row) for row in self._seen]}, best
 
     def resume(self, saved: dict[str, Any], state: TrainState | None, basis: InputBasis) -> None:
         """Puts it back as it was. Raises `InputError` where the checkpoint is of other validation data."""
-        if saved["data"] != self._digest():
+        if saved["data"] != self._digest:
             raise InputError(
                 "the checkpoints are of a run with other validation data; pass the same, or a folder of its own"
             )
@@ -153,6 +154,7 @@ class Validation:
             self._blocks = progress.basis, [(jax.device_put(X[:, part]), Y[:, part]) for part in parts]
         return self._blocks[1]
 
+    @cached_property
     def _digest(self) -> str:
         digest = hashlib.sha256()
         for array in (self._X, self._Y):

@@ -201,7 +201,7 @@ class Checkpoints:
 
 
 class _Damaged(InputError):
-    """A file that is no longer, or never was, a checkpoint."""
+    """A file that is no longer what was written."""
 
 
 def _read(path: Path, like: Callable[[dict[str, Any]], Mapping[str, Any] | None]) -> Saved | None:
@@ -211,12 +211,12 @@ def _read(path: Path, like: Callable[[dict[str, Any]], Mapping[str, Any] | None]
         if isinstance(error.__cause__, PermissionError):
             raise
         raise _Damaged(str(error)) from error
+    if not verified:
+        raise _Damaged(f"{path} is damaged, or not a checkpoint of jaxnet: it has no {tensors.DIGEST}")
     try:
         iteration, history = (json.loads(metadata[name]) for name in ("iteration", "history"))
     except (KeyError, ValueError, RecursionError) as error:
-        raise _Damaged(f"{path} is damaged, or no checkpoint of jaxnet") from error
-    if not verified:
-        raise _Damaged(f"{path} is damaged: it has lost its {tensors.DIGEST}")
+        raise InputError(f"{path} is not a checkpoint; expected a folder that holds nothing else") from error
     if path.stem != str(iteration):
         raise _Damaged(f"{path} is the checkpoint of step {iteration} under another name")
     trees = like(history)

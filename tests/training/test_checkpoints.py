@@ -177,12 +177,22 @@ def test_one_of_another_network_is_refused_and_stays(tmp_path):
     [{}, {"iteration": "300"}, {"iteration": "[" * 9000, "history": "{}"}, {"iteration": "x", "history": "{}"}],
     ids=["none", "one", "deep", "no JSON"],
 )
-def test_a_file_of_tensors_that_others_wrote_is_noted(tmp_path, words):
+def test_a_file_of_another_kind_is_refused_and_stays(tmp_path, words):
     save_all(tmp_path)
     (tmp_path / "300.safetensors").write_bytes(encode({"a": np.zeros(3)}, words))
-    saved, notes = latest(tmp_path)
-    assert_same(saved, 200)
-    assert len(notes) == 1
+    with pytest.raises(InputError, match="300.safetensors is not a checkpoint; expected a folder that holds nothing"):
+        latest(tmp_path)
+    assert (tmp_path / "300.safetensors").exists()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "int8", "uint32", "bool"])
+def test_every_dtype_of_an_optimizer_comes_back(tmp_path, dtype):
+    state = {"a": {"mu": jnp.asarray([0, 1, 1], dtype), "count": 3}}
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(Saved(1, state, {}))
+    saved, _ = latest(tmp_path, like=state)
+    assert saved.trees["a"]["mu"].dtype == dtype and saved.trees["a"]["count"] == 3
+    np.testing.assert_array_equal(saved.trees["a"]["mu"], state["a"]["mu"])
 
 
 def full(*_):

@@ -39,7 +39,7 @@ KINDS = {
     "dropout": dict(batch_size=7, keep_prob=0.8, input_keep_prob=0.9, lambd=0.1),
     "a feedback rule": dict(network=Network("tanh", feedback="weight_mirror"), record_every=4),
     "all examples": dict(reduce_inputs=False),
-    "weights": dict(class_weight="balanced", dtype="bfloat16"),
+    "weights": dict(class_weight="balanced", dtype="bfloat16", optimizer=optax.adam(0.01, mu_dtype="bfloat16")),
     "an optimizer that draws": dict(optimizer=optax.noisy_sgd(0.05, key=jax.random.key(5))),
 }
 
