@@ -17,7 +17,8 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
 
-def test_python_blocks_print_what_the_text_after_says(capsys, default_promotion):
+def test_python_blocks_print_what_the_text_after_says(capsys, default_promotion, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     shown = re.findall(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     assert len(shown) == len(blocks("python")) == len(blocks("text")) > 0
     names = {}

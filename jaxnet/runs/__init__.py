@@ -1,5 +1,6 @@
 """What `jaxnet train` does, as a library: a run, its settings, its folder and checkpoints, and what is drawn of it."""
 
+from ..training import Checkpoints as Checkpoints
 from .amounts import Units as Units
 from .assessment import (
     HELD_OUT as HELD_OUT,
@@ -13,7 +14,6 @@ from .assessment import (
     part_of as part_of,
     write_evaluation as write_evaluation,
 )
-from .checkpoint import Checkpoints as Checkpoints
 from .defaults import Facts as Facts, defaults_for as defaults_for, facts_of as facts_of
 from .diagnosing import Watch as Watch, row_symptoms as row_symptoms, setup_of as setup_of
 from .evaluation import sample_size as sample_size
@@ -30,4 +30,3 @@ from .settings import (
     read_run as read_run,
     write_settings as write_settings,
 )
-from .trackers import ScalarLog as ScalarLog

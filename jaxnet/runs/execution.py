@@ -6,9 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..data import targets
-from ..training import Feed, Hook, Progress, TwoViews, resident, run_steps, with_weights
+from ..training import Checkpoints, Feed, Hook, Progress, TwoViews, has_stalled, resident, run_steps, with_weights
 from ..types import Parameters
-from .checkpoint import Checkpoints
 from .chunks import ends_row
 from .evaluation import measure
 from .history import History, Row
@@ -118,7 +117,4 @@ def kept(run: Run, history: History) -> Parameters:
 
 def is_over(history: History, settings: Settings) -> bool:
     """Whether the watched cost has not fallen for as many rows as early stopping waits."""
-    patience = settings.early_stopping
-    if patience is None or not history.rows:
-        return False
-    return len(history.rows) - 1 - history.best_row() >= patience
+    return has_stalled([row.watched_cost for row in history.rows], settings.early_stopping)

@@ -295,7 +295,7 @@ def test_ctrl_c_where_the_step_has_its_checkpoint_is_no_error(tmp_path, capsys, 
 
 def test_an_unwritable_checkpoint_does_not_lose_the_model(tmp_path, capsys, monkeypatch):
     from jaxnet.errors import InputError
-    from jaxnet.runs.checkpoint import Checkpoints
+    from jaxnet.training import Checkpoints
 
     def refuse(*_):
         raise InputError("a checkpoint cannot be written")
