@@ -69,10 +69,8 @@ class Hog:
         blocks = (math.prod(side // cell - BLOCK + 1 for side in self.input_shape[:2]) for cell in self.cells)
         return sum(blocks) * BLOCK**2 * self.orientations
 
-    def __call__(
-        self, rows: Shaped[np.ndarray, "m pixels"], *, mirrored: bool = False
-    ) -> Float[np.ndarray, "m features"]:
-        """The float32 features of images, or of their mirror images: one a row, flattened, in floats from 0 to 1.
+    def __call__(self, rows: Shaped[np.ndarray, "m pixels"]) -> Float[np.ndarray, "m features"]:
+        """The float32 features of images: one a row, flattened, in floats from 0 to 1.
 
         Raises `InputError` where scikit-image is missing.
         """
@@ -85,7 +83,6 @@ class Hog:
         for i, row in enumerate(rows):
             # In float64, as in float32 a direction between two bins falls into either.
             image = np.asarray(row, np.float64).reshape(self.input_shape)
-            image = image[:, ::-1] if mirrored else image
             parts = [hog(image, self.orientations, (cell, cell), **options) for cell in self.cells]
             features[i] = np.concatenate(parts)
         return features

@@ -19,7 +19,7 @@ from ..training import (
     ALL_INPUTS,
     InputBasis,
     StepConfig,
-    TwoViews,
+    Views,
     check_memory,
     check_regularization,
     check_schedule,
@@ -134,8 +134,7 @@ def prepare(
     train, watched, watched_name = _divided(dataset, settings)
     augment = augmentation_of(settings, dataset)
     plain = Preprocessing(features=None if settings.features is None else hog_of(dataset.input_shape))
-    mirrored = isinstance(augment, TwoViews)
-    seen = seen_examples(train, watched, dataset.test, plain, mirrored, on_image)
+    seen = seen_examples(train, watched, dataset.test, plain, augment, on_image)
     train = seen.train
     m, n_x = train.rows.shape
     outputs, loss = (1, "binary_cross_entropy")
@@ -156,7 +155,7 @@ def prepare(
         drawn = Model(parameters, network.by_backprop, dataset.input_shape, dataset.classes, preprocessing)
         parameters, preprocessing = first_parameters(initial, drawn), initial.preprocessing
     config = _config(settings, network, make_optimizer(settings, steps), m)
-    config = dataclasses.replace(config, augment=augment)
+    config = dataclasses.replace(config, augment=Views(seen.views) if seen.views > 1 else augment)
     first = TrainState(parameters, B=first_feedback(parameters, network, key), step=np.zeros((), np.int32))
     start = Start(None, first, ALL_INPUTS)
     if settings.reduce and stays:

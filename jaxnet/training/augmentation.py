@@ -73,16 +73,19 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
-class TwoViews:
-    """Rows that hold two views of an example, one after the other, of which each step sees one, drawn from its key.
+class Views:
+    """Rows that hold several views of an example, one after the other, of which each step sees one, drawn from its key.
 
-    So features are augmented that cannot be made inside a compiled step: those of the image and of its mirror image.
+    So features are augmented that cannot be made inside a compiled step: those of an image, mirrored and moved.
     """
 
+    count: int
+
     def __call__(self, rows: Float[AnyArray, "m _"], *, key: PRNGKeyArray) -> Float[Array, "m n_x"]:
-        """One of the two views of each example."""
-        m, n_x = len(rows), rows.shape[1] // 2
-        return jnp.where(jax.random.bernoulli(key, 0.5, (m, 1)), rows[:, n_x:], rows[:, :n_x])
+        """One of the views of each example."""
+        m = len(rows)
+        which = jax.random.randint(key, (m,), 0, self.count, jnp.int32)
+        return jnp.asarray(rows).reshape(m, self.count, -1)[jnp.arange(m, dtype=jnp.int32), which]
 
 
 def _as_image_shape(shape: object) -> tuple[int, ...]:
