@@ -1,6 +1,7 @@
 """Features: what a network may be given in the place of pixels."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,8 +38,8 @@ class Hog:
         (36, (1, 36))
     """
 
-    input_shape: tuple[int, ...]
-    cells: tuple[int, ...]
+    input_shape: Sequence[int]  # kept as a tuple, as `cells`
+    cells: Sequence[int]
     orientations: int = 9
 
     def __post_init__(self) -> None:
@@ -88,7 +89,7 @@ class Hog:
         return features
 
 
-def hog_of(input_shape: tuple[int, ...]) -> Hog:
+def hog_of(input_shape: Sequence[int]) -> Hog:
     """The features of `--features hog`: cells of an eighth and of a quarter of the smaller side; 2,088 of 64 x 64.
 
     Raises `InputError` for inputs that are not images of 8 pixels a side or more.

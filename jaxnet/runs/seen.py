@@ -1,7 +1,7 @@
 """What the network of a run sees of its examples: their rows, or features that are made of them once, at the start."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +36,7 @@ class View(NamedTuple):
     dx: int = 0
 
     def __call__(
-        self, rows: Shaped[np.ndarray, "m pixels"], input_shape: tuple[int, ...]
+        self, rows: Shaped[np.ndarray, "m pixels"], input_shape: Sequence[int]
     ) -> Shaped[np.ndarray, "m pixels"]:
         height, width = input_shape[:2]
         y, x = (np.arange(side) - move for side, move in ((height, self.dy), (width, self.dx)))

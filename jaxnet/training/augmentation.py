@@ -1,6 +1,7 @@
 """Augmentation: the images of a step, moved and mirrored at random, as a function of the step's number alone."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -36,7 +37,7 @@ class Augmentation:
                [3., 4., 5.]], dtype=float32)
     """
 
-    input_shape: tuple[int, ...]
+    input_shape: Sequence[int]  # kept as a tuple
     flip: bool = True
     shift: int = 4
 
