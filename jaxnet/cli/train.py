@@ -398,9 +398,7 @@ def _print_plan(run: "Run", facts: dict[str, Any]) -> None:
     if settings.features is not None:
         print(f"features  {settings.features}, {dims[0]:,} for each image in the place of its pixels")
     if settings.augment:
-        shift = getattr(run.config.augment, "shift", 0)
-        how = [*(["mirrored"] if settings.flip else []), *([f"moved by up to {shift} pixels"] if shift else [])]
-        print(f"augment   images are {' and '.join(how)} at random, anew in every step")
+        print(f"augment   {_augmentation(run)}")
     print(f"network   {'-'.join(map(str, dims))}, {settings.hidden}, {head} output, {size:,} parameters")
     if run.by_class is not None:
         by_name = zip(map(printable, dataset.classes), run.by_class, strict=True)
@@ -420,6 +418,15 @@ def _print_plan(run: "Run", facts: dict[str, Any]) -> None:
     chosen = [_option(name, getattr(settings, name)) for name in facts["chosen"]]
     if chosen:
         print(f"chosen    for these data, as it was not typed: {' '.join(chosen)}")
+
+
+def _augmentation(run: "Run") -> str:
+    if run.seen.views > 1:
+        return f"features of {run.seen.views} views of each image, mirrored or moved, of which every step draws one"
+    how = ["mirrored"] if run.settings.flip else []
+    shift = getattr(run.config.augment, "shift", 0)
+    how += [f"moved by up to {shift} pixel{'s' if shift > 1 else ''}"] if shift else []
+    return f"images are {' and '.join(how)} at random, anew in every step"
 
 
 def _train_with_progress(
