@@ -19,7 +19,7 @@ from .crosscheck import (
     good_point as good_point,
 )
 from .data import Preprocessing as Preprocessing, read_image as read_image
-from .diagnosis import Diagnosis as Diagnosis, Remedy as Remedy, Symptom as Symptom, Tested as Tested
+from .diagnosis import Accuracy as Accuracy, Diagnosis as Diagnosis, Remedy as Remedy, Symptom as Symptom
 from .errors import InputError as InputError
 from .feedback import (
     Crossing as Crossing,
@@ -40,6 +40,7 @@ from .model import (
     Estimate as Estimate,
     Model as Model,
     Prediction as Prediction,
+    average as average,
     load_model as load_model,
     save_model as save_model,
 )
@@ -76,6 +77,7 @@ from .signals import (
     singular_values as singular_values,
 )
 from .training import (
+    Augmentation as Augmentation,
     Checkpoints as Checkpoints,
     L_layer_model as L_layer_model,
     NotFiniteError as NotFiniteError,

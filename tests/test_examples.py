@@ -165,3 +165,15 @@ def test_angles_to_an_error_of_zero_are_told_as_such():
 
     said = nokland_2016.described(np.array([np.nan, 80.0, 95.0]))
     assert said == "dZ 80 to 95 degrees from backpropagation's, which is 0 in 1 of 3 layers"
+
+
+@pytest.mark.thorough
+def test_tables_are_learnt_as_well_as_by_scikit_learn(capsys, monkeypatch, default_promotion):
+    pytest.importorskip("sklearn", reason="the tables come with scikit-learn")
+    pytest.importorskip("pyarrow", reason="tables are read by pyarrow")
+    from examples import tables
+
+    monkeypatch.setattr("sys.argv", ["tables.py", "--seeds", "2"])
+    tables.main()
+    scores = re.findall(r"jaxnet ([\d.]+) ± [\d.]+ +scikit-learn (-?[\d.]+)", capsys.readouterr().out)
+    assert len(scores) == 3 and all(float(ours) > float(theirs) - 0.05 for ours, theirs in scores)

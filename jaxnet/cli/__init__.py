@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from ..errors import InputError
 from ..text import printable_lines
-from . import bring, check, evaluate, export, inspect, predict, start, train
+from . import average, bring, check, evaluate, export, inspect, predict, start, train
 from .options import DONE, UNUSABLE_INPUT
 from .stopping import Stop, stopping
 from .streams import GONE, tolerant
@@ -76,6 +76,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"jaxnet {version('jaxnet')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (train, predict, evaluate, check, inspect, export, bring):
+    for command in (train, predict, evaluate, check, inspect, export, bring, average):
         command.add(commands)
     return parser

@@ -110,5 +110,5 @@ def _preprocessing(options: argparse.Namespace) -> "Preprocessing | None":
             f"there are {len(mean)} --mean and {len(std)} --std; expected one, or {channels}, one per channel"
         )
     shape = tuple(options.input_shape) if channels > 1 else (*options.input_shape[:2], 1)
-    statistics = (np.broadcast_to(np.asarray(values, np.float32), shape).reshape(-1, 1) for values in (mean, std))
-    return Preprocessing(scale, *statistics)
+    columns = [np.broadcast_to(np.asarray(values, np.float32), shape).reshape(-1, 1) for values in (mean, std)]
+    return Preprocessing(scale, columns[0], columns[1])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..text import printable
-from .decoding import decoding_bar
+from .image_bar import image_bar
 from .options import DONE
 from .output import add_output, check_output
 from .train_options import settings_of
@@ -52,8 +52,8 @@ def run(options: argparse.Namespace) -> int:
             raise InputError(f"{options.out} is a file of another kind by its name; expected one that ends in .html")
         check_output(options.out, options.overwrite)
         check_installed()
-    dataset, is_held_out = _data(options, model)
-    examples, words = part_of(dataset, options.part, "what the run held out of it" if is_held_out else "its test part")
+    dataset, parts = _data(options, model)
+    examples, words = part_of(dataset, options.part, parts)
     evaluation = evaluate_examples(model, dataset, examples, words)
     options.stop.check()
     if options.out is not None:
@@ -69,9 +69,9 @@ def run(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _data(options: argparse.Namespace, model: "Model") -> tuple["Dataset", bool]:
-    """The data to evaluate on, and whether its test part is what the run of the model held out."""
-    from ..runs import load_for
+def _data(options: argparse.Namespace, model: "Model") -> tuple["Dataset", dict[str, str]]:
+    """The data to evaluate on, divided as in the run of the model if they are its data, and what its parts are."""
+    from ..runs import HELD_OUT, OF_A_RUN, PARTS, load_for
 
     known = _run_of(options.model)
     path = options.data
@@ -79,16 +79,18 @@ def _data(options: argparse.Namespace, model: "Model") -> tuple["Dataset", bool]
         if known is None:
             raise InputError(f"{options.model} is not the folder of a run, whose data are known; expected DATA")
         path = None if known[0].data is None else Path(known[0].data)
-    with decoding_bar(options.stop) as show:
+    with image_bar(options.stop, "decoding") as show:
         dataset = load_for(model, path, on_image=show)
-    if known is None or len(dataset.test.labels):
-        return dataset, False
+    if known is None:
+        return dataset, PARTS
     settings, fingerprint = known
+    if len(dataset.test.labels):
+        return dataset, OF_A_RUN if dataset.fingerprint == fingerprint else PARTS
     with contextlib.suppress(InputError):  # other data need not have two examples of each class
         divided = load_for(model, path, test_fraction=settings.test_fraction, seed=settings.seed)
         if divided.fingerprint == fingerprint:
-            return divided, True
-    return dataset, False
+            return divided, HELD_OUT
+    return dataset, PARTS
 
 
 def _run_of(path: Path) -> tuple["Settings", str] | None:

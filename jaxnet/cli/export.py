@@ -25,7 +25,6 @@ def add(commands: Any) -> None:
     group = parser.add_argument_group("for torch and onnx")
     group.add_argument(
         "--fold",
-        "--fold-preprocessing",
         action="store_true",
         help="put the preprocessing of the inputs into the first layer, which then takes pixels from 0 to 255",
     )

@@ -81,10 +81,15 @@ def _drawn_pixels(subject: Subject, dims: tuple[int, ...], m: int, key: "PRNGKey
     import jax
     import numpy as np
 
-    rows = np.asarray(jax.random.randint(key, (m, dims[0]), 0, 256, "uint8"))
+    rows = np.asarray(jax.random.randint(key, (m, _pixels(subject, dims)), 0, 256, "uint8"))
     _, Y = drawn_examples(1, dims[-1], m, subject.network, key)
     description = f"{m} images of drawn pixels, scaled as in training; labels drawn; name DATA for real ones"
     return Inputs(_columns(rows, subject), Y, description)
+
+
+def _pixels(subject: Subject, dims: tuple[int, ...]) -> int:
+    """How many numbers an example has, before features are made of it."""
+    return dims[0] if subject.model is None else math.prod(subject.model.input_shape)
 
 
 def _columns(rows: "np.ndarray", subject: Subject) -> Any:
@@ -102,9 +107,10 @@ def _labelled(data: str, subject: Subject, dims: tuple[int, ...], options: argpa
     dataset = load_dataset(Path(data), test_fraction=0.25, seed=options.seed)
     n_x, outputs = math.prod(dataset.input_shape), len(targets(dataset.train.labels[:1], dataset.classes))
     kinds = f"{len(dataset.classes)} classes" if dataset.classes else "amounts as labels"
-    if n_x != dims[0]:
+    taken = _pixels(subject, dims)
+    if n_x != taken:
         raise InputError(
-            f"the examples of {data} are {n_x} numbers each, but the network takes {dims[0]}; expected DATA of its "
+            f"the examples of {data} are {n_x} numbers each, but the network takes {taken}; expected DATA of its "
             f"shape, or --layers {n_x} ..."
         )
     if outputs != dims[-1]:

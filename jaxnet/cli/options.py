@@ -16,6 +16,7 @@ FEEDBACKS = (
     "weight_mirror",
     "direct_random_target",
 )
+FEATURES = ("hog",)
 LOSSES = ("binary_cross_entropy", "softmax_cross_entropy", "squared_error")
 TASKS = ("cross_entropy", "squared_error")  # of `jaxnet train`: of classes, and of amounts
 INITS = ("he", "lecun", "xavier")

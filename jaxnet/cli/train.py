@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..text import printable_lines
-from .decoding import decoding_bar
+from .image_bar import image_bar
 from .options import DONE, FAILED, STRAIGHT_THROUGH, TRACKERS, from_zero
 from .stopping import Stop
 from .train_options import add_settings, settings_of, typed
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
     settings = replace(settings, **found)
     if settings.data is not None:  # the run may be resumed in another folder
         settings = replace(settings, data=os.path.abspath(settings.data))
-    run = runs.prepare(dataset, settings, initial)
+    run = _prepare(dataset, settings, initial, options.stop)
     folder = run_folder.open_folder(options.out, options.overwrite)
     with run_folder.locked(folder), runs.Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
         run_folder.remove_checkpoints(folder)
@@ -137,7 +137,7 @@ def _resume(options: argparse.Namespace) -> int:
         )
     _set_precision(settings.dtype)
     dataset = _load_again(settings, facts["fingerprint"], folder, options.stop)
-    run = runs.prepare(dataset, settings, run_folder.read_initial(folder, facts), facts["chunk"])
+    run = _prepare(dataset, settings, run_folder.read_initial(folder, facts), options.stop, facts["chunk"])
     _check_longer(run, facts["steps"], folder)
     if finished is not None and run.num_iterations == facts["steps"]:  # in other words
         _say(done)
@@ -214,6 +214,7 @@ def _network_of(model: "Model") -> dict[str, Any]:
         "hidden": said["hidden"],
         "standardise": model.preprocessing.mean is not None,
         "exact_decoding": model.exact_decoding,
+        "features": said.get("features", {}).get("kind"),
     }
 
 
@@ -350,7 +351,7 @@ def _angles(row: dict[str, float]) -> str:
 def _load(settings: "Settings", stop: Stop) -> "Dataset":
     from ..data import load_dataset
 
-    with decoding_bar(stop) as show:
+    with image_bar(stop, "decoding") as show:
         return load_dataset(
             None if settings.data is None else Path(settings.data),
             test_fraction=settings.test_fraction,
@@ -364,6 +365,15 @@ def _load(settings: "Settings", stop: Stop) -> "Dataset":
             categories=settings.categories or (),
             drop=settings.drop or (),
         )
+
+
+def _prepare(
+    dataset: "Dataset", settings: "Settings", initial: "Model | None", stop: Stop, chunk: int | None = None
+) -> "Run":
+    from .. import runs
+
+    with image_bar(stop, "features") as show:
+        return runs.prepare(dataset, settings, initial, chunk, show)
 
 
 def _print_plan(run: "Run", facts: dict[str, Any]) -> None:
@@ -382,6 +392,12 @@ def _print_plan(run: "Run", facts: dict[str, Any]) -> None:
     _say(f"          {m} to train on, {watched}{held_out} to test on, of shape {shape}: {predicted}")
     for note in dataset.notes:
         _say(f"          {note}")
+    if settings.features is not None:
+        print(f"features  {settings.features}, {dims[0]:,} for each image in the place of its pixels")
+    if settings.augment:
+        shift = getattr(run.config.augment, "shift", 0)
+        how = [*(["mirrored"] if settings.flip else []), *([f"moved by up to {shift} pixels"] if shift else [])]
+        print(f"augment   images are {' and '.join(how)} at random, anew in every step")
     print(f"network   {'-'.join(map(str, dims))}, {settings.hidden}, {head} output, {size:,} parameters")
     if run.by_class is not None:
         by_name = zip(map(printable, dataset.classes), run.by_class, strict=True)
@@ -459,6 +475,6 @@ def _check(run: "Run", parameters: "Parameters") -> "Report | None":
         return None
     m = len(run.train.labels)
     some = run.train.take(np.arange(0, m, -(-m // CHECKED_EXAMPLES)))
-    X = run.preprocessing.columns(some.rows[:], run.dtype)
+    X = run.all_columns(some.rows[:], run.dtype)
     Y = targets(some.labels, run.dataset.classes)
     return check_backward(X, Y, parameters, run.network.by_backprop, thorough=False)

@@ -12,6 +12,7 @@ from ..errors import InputError
 from .options import (
     ACTIVATIONS,
     DTYPES,
+    FEATURES,
     FEEDBACKS,
     INITS,
     OPTIMIZERS,
@@ -30,7 +31,7 @@ from .options import (
 # NAME=W. A name may hold commas and equals signs: only a comma after a number ends a pair.
 PAIR = re.compile(r"(.+?)=([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?=,)|[^=,]*$)(?:,|$)", re.IGNORECASE)
 CHOSEN = "(default: chosen from the data, and printed)"
-FLAGS = ("grey", "exact-decoding", "standardise", "reduce")
+FLAGS = ("grey", "exact-decoding", "standardise", "augment", "flip", "reduce")
 COLUMNS = ("label", "categories", "drop")  # options that are typed once for every name
 
 
@@ -68,6 +69,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         metavar="F",
     )
     option(
+        "features",
+        "what the network sees in the place of pixels: hog, histograms of oriented gradients (needs scikit-image)",
+        choices=FEATURES,
+    )
+    option(
         "standardise",
         f"subtract each input's mean and divide by its standard deviation, of the training examples {CHOSEN}",
         action=argparse.BooleanOptionalAction,
@@ -90,6 +96,13 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     option("keep-prob", "dropout keeps hidden units with this probability (default: 1)", type=probability, metavar="P")
     option("input-keep-prob", "and inputs with this one (default: 1)", type=probability, metavar="P")
+    option(
+        "augment",
+        "mirror and move the images of every step at random, by up to a sixteenth of their side; with --features, "
+        "mirror them",
+        action=argparse.BooleanOptionalAction,
+    )
+    option("flip", "with --augment: mirror images (default: yes)", action=argparse.BooleanOptionalAction)
     group = parser.add_argument_group("training")
     option("optimizer", CHOSEN, choices=OPTIMIZERS)
     option("learning-rate", CHOSEN, type=positive_float, metavar="A")

@@ -22,6 +22,7 @@ from .examples import (
     held_out as held_out,
     targets as targets,
 )
+from .features import Hog as Hog, hog_of as hog_of
 from .folders import SUFFIXES as SUFFIXES, is_of_the_system as is_of_the_system
 from .images import (
     image_name as image_name,
@@ -43,7 +44,7 @@ from .preprocessing import (
     fit_preprocessing as fit_preprocessing,
     row_blocks as row_blocks,
 )
-from .table_dataset import labelled_rows as labelled_rows, load_table as load_table
+from .table_dataset import labelled_rows as labelled_rows, load_table as load_table, load_table_as as load_table_as
 from .tables import TABLES as TABLES
 
 

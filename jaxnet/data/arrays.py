@@ -264,8 +264,8 @@ def _test_rows(
 
 def _check_order(description: str, values: np.ndarray, labels: np.ndarray) -> None:
     """Raises `InputError`, with the remedy, where X has an example in each row, as scikit-learn has them."""
-    m = max(labels.shape, default=0) if labels.size == max(labels.shape, default=0) else labels.shape[-1]
-    if values.ndim == 2 and values.shape[1] != m and len(values) in (m, len(labels)):
+    ends = {labels.size, *labels.shape[:1], *labels.shape[-1:]}  # one of which is the number of labels
+    if values.ndim == 2 and values.shape[1] not in ends and len(values) in ends:
         raise InputError(
             f"{description}: X has shape {values.shape} and Y {labels.shape}: an example in each row, as scikit-learn "
             "has them; here examples are columns: save X.T"

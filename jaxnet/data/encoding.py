@@ -14,6 +14,7 @@ from .tables import Cells, as_numbers, as_texts, is_text, read_cells
 
 MOST_CATEGORIES = 256  # of one column, each of which is an input
 MOST_COLUMNS = 2**16
+SMALLEST = 1e-30  # standard deviation of a column, near the end of float32
 DIGITS_LOST = 1e-3  # of a column's standard deviation, that float32 may round away
 
 
@@ -117,12 +118,16 @@ def fit_table(
     table = Table(tuple(columns), tuple(labels))
     if len(table.inputs) > MOST_COLUMNS:
         raise InputError(f"{path} makes {len(table.inputs):,} inputs; expected at most {MOST_COLUMNS:,}")
-    by_category = [column for column in columns if column.categories]
-    note = f"{len(columns) - len(by_category)} columns of numbers, {len(by_category)} of categories"
-    left_out = (
-        [f"left out, since all rows are the same there: {listed([c.name for c in constant])}"] if constant else []
-    )
-    return table, (f"{note}: {len(table.inputs)} inputs", *left_out)
+    return table, _notes(table, constant)
+
+
+def _notes(table: Table, constant: Sequence[Column]) -> tuple[str, ...]:
+    """What the columns were taken for, and which were left out."""
+    of_categories = sum(bool(column.categories) for column in table.columns)
+    of_numbers = len(table.columns) - of_categories
+    note = f"{len(table.inputs)} inputs: columns of numbers {of_numbers}, of categories {of_categories}"
+    names = listed([column.name for column in constant])
+    return (note, f"left out, since all rows are the same there: {names}") if constant else (note,)
 
 
 def _check_present(path: Path, option: str, names: Sequence[str], cells: Mapping[str, Cells]) -> None:
@@ -134,7 +139,10 @@ def _check_present(path: Path, option: str, names: Sequence[str], cells: Mapping
 
 
 def check_complete(path: Path, cells: Mapping[str, Cells]) -> None:
-    """Raises `InputError` where values are missing, with the columns."""
+    """Raises `InputError` for columns of other types than numbers and text, and where values are missing."""
+    for column in cells.values():
+        if column.problem:
+            raise InputError(f"{column.problem}; leave it out, --drop")
     found = {name: np.flatnonzero(column.missing) for name, column in cells.items()}
     gaps = [f"{name:.60} ({len(rows):,}, the first in row {rows[0] + 1})" for name, rows in found.items() if len(rows)]
     if gaps:
@@ -151,14 +159,15 @@ def _fit_column(path: Path, name: str, cells: Cells, is_category: bool) -> tuple
         numbers = as_numbers(path, name, cells, hint)
         spread = float(np.std(numbers))
         lost = float(np.abs(numbers - numbers.astype(np.float32)).max())
-        if np.ptp(numbers) > 0 and lost > DIGITS_LOST * spread:
+        if np.ptp(numbers) > 0 and (lost > DIGITS_LOST * spread or spread < SMALLEST):
             raise InputError(
                 f"{path}: column {name} lies between {numbers.min():.12g} and {numbers.max():.12g}, and float32 would "
-                f"round by up to {lost:.2g} what varies by {spread:.2g}; subtract a constant from it"
+                f"round by up to {lost:.2g} what varies by {spread:.2g}; subtract a constant from it, or choose a "
+                "smaller unit"
             )
         return Column(name), bool(np.ptp(numbers) > 0)
-    texts = as_texts(cells).texts
-    m = len(cells.codes if cells.numbers is None else cells.numbers)
+    texts = as_texts(path, name, cells).texts
+    m = len(cells.missing)
     if len(texts) > MOST_CATEGORIES or (2 * len(texts) > m and len(texts) > 10):
         raise InputError(
             f"{path}: column {name} has {len(texts):,} different values in {m:,} rows, such as {texts[0]!r:.60}; "
@@ -175,13 +184,12 @@ def encoded(path: Path, cells: Mapping[str, Cells], table: Table) -> Float[np.nd
             f"{path} lacks the column{'s' * (len(absent) > 1)} {listed(absent)}; it has {listed(list(cells))}"
         )
     check_complete(path, {column.name: cells[column.name] for column in table.columns})
-    some = next(iter(cells.values()))
-    m = len(some.codes if some.numbers is None else some.numbers)
+    m = len(next(iter(cells.values())).missing)
     check_fits(path, f"{m:,} rows of {len(table.inputs):,} inputs", 4 * m * len(table.inputs))
     rows, place = np.zeros((m, len(table.inputs)), np.float32), 0
     for column in table.columns:
         if column.categories:
-            rows[np.arange(m), place + _places(path, column, as_texts(cells[column.name]))] = 1
+            rows[np.arange(m), place + _places(path, column, as_texts(path, column.name, cells[column.name]))] = 1
         else:
             rows[:, place] = as_numbers(path, column.name, cells[column.name])
         place += len(column.inputs)

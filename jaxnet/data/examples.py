@@ -100,7 +100,7 @@ class Examples(NamedTuple):
 
     rows: Shaped[np.ndarray, "m n_x"] | MappedRows  # uint8 pixels or float32
     labels: Int[np.ndarray, " m"] | Float[np.ndarray, "m n_L"]  # classes, or, in a regression, amounts
-    names: tuple[str, ...] = ()  # of image files, relative to their folder
+    names: tuple[str, ...] = ()  # of image files, relative to their folder, or of a table's rows
 
     def take(self, indices: Int[np.ndarray, " k"] | Bool[np.ndarray, " m"]) -> "Examples":
         """The examples at `indices`; mapped rows are not read."""
@@ -157,7 +157,7 @@ def amounts(description: str, labels: Any, m: int) -> Float[np.ndarray, "m n_L"]
     """
     if labels.dtype.kind not in "biuf":
         raise InputError(f"{description}: labels are {labels.dtype}; expected numbers")
-    if labels.size == 0 or labels.ndim > 2 or (labels.shape[-1] != m and labels.size != m):
+    if labels.size == 0 or labels.ndim not in (1, 2) or (labels.shape[-1] != m and labels.size != m):
         raise InputError(
             f"{description}: {m} examples, but labels of shape {labels.shape}; expected ({m},) or (n_L, {m}), one per "
             "column of X"

@@ -78,7 +78,7 @@ def read_image(
 
 def check_kind(image: Any) -> None:
     """Raises `InputError` for what is neither a path nor a PIL image."""
-    if isinstance(image, str | os.PathLike):
+    if isinstance(image, str) or (isinstance(image, os.PathLike) and isinstance(os.fspath(image), str)):
         return
     if isinstance(image, bytes | bytearray | memoryview) or hasattr(image, "read"):
         got = "an open file" if hasattr(image, "read") else "bytes"
@@ -201,9 +201,9 @@ def _try_opened(image, input_shape: tuple[int, ...], exact: bool) -> Decoded:
 
     name = image_name(image)
     try:
-        if isinstance(image, JpegImagePlugin.JpegImageFile) and image.tile and image.fp is not None:
-            # It is not decoded yet, and `draft` would change the caller's image.
-            image = Image.open(image.fp, formats=("JPEG",))
+        if isinstance(image, JpegImagePlugin.JpegImageFile) and image.tile:
+            # It is not decoded yet, and `draft` would change the caller's image. A later one of several stays chosen.
+            image = image.copy() if image.tell() or image.fp is None else Image.open(image.fp, formats=("JPEG",))
         size = image.size
         with IN_FLIGHT.taking(_decoding_bytes(image, input_shape, exact)):
             return Decoded(_pixels(image, input_shape, exact), size, "")

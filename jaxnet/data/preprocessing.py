@@ -1,24 +1,29 @@
 """Input preprocessing: rows of pixels or floats become columns of numbers of moderate size."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from .features import Hog
+
 
 PIXEL_SCALE = 1 / 255  # pixels are whole numbers from 0 to 255
 BLOCK = 1024  # rows at a time, and
 BLOCK_SIZE = 2**24  # at most this many numbers
-SMALLEST_VARIANCE = 1e-12  # below, an input is constant up to roundoff
+FEATURED = 16  # images at a time
+SMALLEST_VARIANCE = 1e-12  # of the mean square; below, an input is constant up to roundoff
 
 
 class Preprocessing(NamedTuple):
-    """x = pixel_scale * pixel for pixels, x itself for floats; then (x - mean) / std, where these were fitted.
+    """x = pixel_scale * pixel for pixels, x itself for floats; its features; then (x - mean) / std, where fitted.
 
     Args:
         pixel_scale: The factor on uint8 pixels. Default: 1/255.
         mean: `(n_x, 1)`, subtracted. Default: None, which standardises nothing.
         std: `(n_x, 1)`, divided by. Default: None.
+        features: What takes the place of an image's pixels, which the network never sees. Default: None, the pixels.
 
     Example:
         >>> jaxnet.Preprocessing().columns(np.array([[0, 51], [255, 102]], "uint8"))
@@ -29,14 +34,39 @@ class Preprocessing(NamedTuple):
     pixel_scale: float = PIXEL_SCALE
     mean: Float[np.ndarray, "n_x 1"] | None = None  # of the training examples, as std
     std: Float[np.ndarray, "n_x 1"] | None = None
+    features: Hog | None = None
 
-    def columns(self, rows: Shaped[np.ndarray, "m n_x"], dtype: str = "float32") -> Float[np.ndarray, "n_x m"]:
+    def columns(self, rows: Shaped[np.ndarray, "m pixels"], dtype: str = "float32") -> Float[np.ndarray, "n_x m"]:
         """The rows, uint8 pixels or floats, as X, `(n_x, m)`."""
+        if self.features is not None:
+            return self.without_features.columns(self.features_of(rows), dtype)
         X = np.asarray(rows, dtype)
         if rows.dtype == np.uint8:
             X = X * X.dtype.type(self.pixel_scale)
         X = X.T
         return X if self.mean is None or self.std is None else (X - self.mean.astype(dtype)) / self.std.astype(dtype)
+
+    def features_of(
+        self, rows: Any, *, mirrored: bool = False, on_image: Callable[[int, int], None] | None = None
+    ) -> Shaped[Any, "m n_x"]:
+        """The features of rows of images, or of their mirror images; the rows themselves where there are none.
+
+        Meanwhile `on_image(done, total)` is called. Raises `InputError` where scikit-image is missing.
+        """
+        if self.features is None:
+            return rows
+        found, pixels = np.empty((len(rows), self.features.size), np.float32), Preprocessing(self.pixel_scale)
+        for start in range(0, len(rows), FEATURED):
+            part = slice(start, start + FEATURED)
+            found[part] = self.features(pixels.columns(rows[part], "float64").T, mirrored=mirrored)
+            if on_image is not None:
+                on_image(min(part.stop, len(rows)), len(rows))
+        return found
+
+    @property
+    def without_features(self) -> "Preprocessing":
+        """What is done to the features themselves."""
+        return self._replace(features=None)
 
 
 def fit_preprocessing(rows: Any) -> Preprocessing:
@@ -56,7 +86,8 @@ def fit_preprocessing(rows: Any) -> Preprocessing:
         mean += plain.columns(rows[part], "float64").sum(axis=1, keepdims=True) / m
     for part in blocks:
         variance += np.square(plain.columns(rows[part], "float64") - mean).sum(axis=1, keepdims=True) / m
-    std = np.where(variance > SMALLEST_VARIANCE, np.sqrt(variance), 1.0)
+    varies = variance > SMALLEST_VARIANCE * (variance + mean**2)
+    std = np.where(varies, np.sqrt(variance), 1.0)
     return Preprocessing(mean=mean.astype("float32"), std=std.astype("float32"))
 
 

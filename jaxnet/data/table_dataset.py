@@ -23,7 +23,7 @@ Labels = tuple[Int[np.ndarray, " m"] | Float[np.ndarray, "m n_L"], tuple[str, ..
 def load_table(
     path: Path,
     *,
-    labels: Sequence[str],
+    labels: str | Sequence[str],
     test_fraction: float | None,
     seed: int,
     regression: bool | None = None,
@@ -38,7 +38,7 @@ def load_table(
 
     Args:
         path: The file. The first line of a .csv or .tsv file has the names of the columns.
-        labels: The names of the columns to predict.
+        labels: The names of the columns to predict, or the one name.
         test_fraction: The share of the rows, or of each class, that is held out, between 0 and 1.
         seed: Determines which.
         regression: Whether the labels are amounts. Default: None, by the rule above.
@@ -58,12 +58,14 @@ def load_table(
         (('rooms', 'city=Oslo', 'city=Rome'), (), (1, 1))
     """
     description = printable(str(path))
+    labels, categories, drop = ([names] if isinstance(names, str) else names for names in (labels, categories, drop))
     cells = read_cells(path)
     if not labels:
         raise InputError(f"{path} is a table: name the column to predict, --label; it has {listed(list(cells))}")
     table, notes = fit_table(path, cells, labels, categories, drop)
     values, classes, note = _labels(path, {name: cells[name] for name in labels}, regression)
-    examples = Examples(encoded(path, cells, table), values)
+    rows = encoded(path, cells, table)
+    examples = Examples(rows, values, tuple(f"row {i}" for i in range(1, len(rows) + 1)))
     try:
         is_test = held_out(values, classes, test_fraction, seed)
     except InputError as error:
@@ -98,7 +100,7 @@ def labelled_rows(path: Path, table: Table, classes: Sequence[str]) -> Examples:
     if not classes:
         return Examples(rows, _amounts(path, {name: cells[name] for name in table.labels}))
     name = table.labels[0]
-    texts = as_texts(cells[name])
+    texts = as_texts(path, name, cells[name])
     strange = [text for text in texts.texts if text not in classes]
     if strange:
         raise InputError(
@@ -106,6 +108,28 @@ def labelled_rows(path: Path, table: Table, classes: Sequence[str]) -> Examples:
             f"training: {listed(classes)}"
         )
     return Examples(rows, np.array([classes.index(text) for text in texts.texts])[texts.codes])
+
+
+def load_table_as(
+    path: Path, table: Table, classes: Sequence[str], *, test_fraction: float | None, seed: int
+) -> Dataset:
+    """A table file as `load_table` has it, but with the columns and the classes that a model was trained on.
+
+    Raises `InputError` where columns or labels are missing, or do not fit.
+
+    Example:
+        >>> import pathlib
+        >>> path = pathlib.Path("more.csv")
+        >>> _ = path.write_text("age,likes\\n30,yes\\n41,no\\n")
+        >>> table = jaxnet.data.Table((jaxnet.data.Column("age"),), ("likes",))
+        >>> jaxnet.data.load_table_as(path, table, ("no", "yes"), test_fraction=None, seed=0).train.labels
+        array([1, 0])
+    """
+    examples = labelled_rows(path, table, classes)
+    is_test = held_out(examples.labels, classes, test_fraction, seed)
+    train, test, shape = examples.take(~is_test), examples.take(is_test), (len(table.inputs),)
+    fingerprint = fingerprint_of(train, test, classes, shape, repr(table))
+    return Dataset(printable(str(path)), train, test, tuple(classes), shape, fingerprint, table=table)
 
 
 def _labels(path: Path, cells: Mapping[str, Cells], regression: bool | None) -> Labels:
@@ -117,8 +141,7 @@ def _labels(path: Path, cells: Mapping[str, Cells], regression: bool | None) -> 
         return _amounts(path, cells), (), f"{listed(list(cells))}: amounts, predicted by squared error"
     if is_text(column) and not regression:
         return _classes(path, name, column, f"{name}: {{}} classes")
-    numbers = as_numbers(path, name, column)
-    found = np.unique(numbers)
+    found = np.unique(as_numbers(path, name, column))
     is_whole = bool((found == np.round(found)).all())
     if regression is None:
         regression = not is_whole or len(found) > MOST_WHOLE_CLASSES
@@ -131,11 +154,11 @@ def _labels(path: Path, cells: Mapping[str, Cells], regression: bool | None) -> 
             "--loss squared_error takes numbers as amounts"
         )
     text = f"{name}: {{}} different whole numbers, taken as classes; --loss squared_error takes them as amounts"
-    return _classes(path, name, Cells(numbers), text)
+    return _classes(path, name, column, text)
 
 
 def _classes(path: Path, name: str, cells: Cells, note: str) -> Labels:
-    column = as_texts(cells)
+    column = as_texts(path, name, cells)
     if not 2 <= len(column.texts) <= MOST_CLASSES or not all(text.isprintable() for text in column.texts):
         raise InputError(
             f"{path}: the label {name} has {len(column.texts):,} different values, such as {column.texts[0]!r:.60}; "

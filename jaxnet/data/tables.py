@@ -15,20 +15,25 @@ from ..storage import check_fits, listed, open_file, refuse
 
 
 TABLES = (".csv", ".tsv", ".parquet")
-MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null"})  # in any case of letters
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-WHOLE = re.compile(r"[+-]?[0-9]+")
+MISSING = ("", "na", "n/a", "#n/a", "<na>", "nan", "null")  # in any case of letters
+NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+WHOLE = r"^[+-]?[0-9]+$"
 LARGEST_WHOLE = 2**53  # beyond, float64 cannot tell one whole number from the next
-LARGEST = float(np.finfo(np.float32).max)
+LARGEST = 1e30  # differences and squares of larger ones would come near the end of float32
 BYTES_PER_CELL = 16  # what a cell takes while it is read: a code or a number, and a copy
 
 
 class Cells(NamedTuple):
-    """One column of a table: numbers as a typed file has them, or, with none, the different texts and their places."""
+    """One column of a table: numbers, or, where some cells are none, the different texts and the place of each row's.
+
+    A text that is missing has the place -1. With a `problem` there are neither: the column can only be left out.
+    """
 
     numbers: Float[np.ndarray, " m"] | None  # NaN where a value is missing
     texts: tuple[str, ...] = ()
-    codes: Int[np.ndarray, " m"] = np.zeros(0, int)  # texts[codes[i]] is the text of row i; -1 where it is missing
+    codes: Int[np.ndarray, " m"] = np.zeros(0, int)
+    problem: str = ""
+    counted: bool = False  # whether the numbers were written as whole ones
 
     @property
     def missing(self) -> Bool[np.ndarray, " m"]:
@@ -63,45 +68,46 @@ def read_cells(path: Path) -> dict[str, Cells]:
 def as_numbers(path: Path, name: str, cells: Cells, hint: str = "correct it") -> Float[np.ndarray, " m"]:
     """The column as float64. Raises `InputError` for a cell of text, with the hint, and for numbers out of range."""
     if cells.numbers is None:
-        strange = [i for i, text in enumerate(cells.texts) if not NUMBER.fullmatch(text)]
-        if strange:
-            row = int(np.flatnonzero(np.isin(cells.codes, strange))[0])
-            others = len(cells.codes) - np.count_nonzero(np.isin(cells.codes, strange))
-            raise InputError(
-                f"{path}: row {row + 1} of column {name} is {cells.texts[cells.codes[row]]!r:.60}, and {others:,} rows "
-                f"have numbers there; expected numbers only: {hint}"
-            )
-        values = np.array([float(text) for text in cells.texts] or [np.nan])
-        whole = np.array([WHOLE.fullmatch(text) is not None for text in cells.texts] or [False])
-        numbers, whole = values[cells.codes], whole[cells.codes]
-    else:
-        numbers, whole = cells.numbers, cells.numbers == np.round(cells.numbers)
-    _check_range(path, name, numbers, np.abs(numbers) > LARGEST, "numbers that float32 can hold, of at most 3.4e38")
-    huge = "whole numbers of at most 2^53; is it an identifier? leave it out, --drop, or take it as --categories"
-    _check_range(path, name, numbers, whole & (np.abs(numbers) > LARGEST_WHOLE), huge)
-    return numbers
+        strange = [i for i, text in enumerate(cells.texts) if not is_number(text)]
+        row = int(np.flatnonzero(np.isin(cells.codes, strange))[0])
+        others = len(cells.codes) - np.count_nonzero(np.isin(cells.codes, strange))
+        raise InputError(
+            f"{path}: row {row + 1} of column {name} is {cells.texts[cells.codes[row]]!r:.60}, and {others:,} rows "
+            f"have numbers there; expected numbers only: {hint}"
+        )
+    _check_range(path, name, cells.numbers, ~(np.abs(cells.numbers) <= LARGEST), "numbers of at most 1e30")
+    _check_counted(path, name, cells)
+    return cells.numbers
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell of text is a number."""
+    return re.match(NUMBER, text) is not None
 
 
 def is_text(cells: Cells) -> bool:
     """Whether no cell of the column is a number."""
-    return cells.numbers is None and not any(map(NUMBER.fullmatch, cells.texts))
+    return cells.numbers is None and not any(map(is_number, cells.texts))
 
 
-def as_texts(cells: Cells) -> Cells:
-    """The column as texts, in the order in which people count: numbers by size, then words by their letters."""
+def as_texts(path: Path, name: str, cells: Cells) -> Cells:
+    """The column as texts: numbers by their size, 1 and 1.0 being the same, and words by their letters.
+
+    Raises `InputError` for whole numbers that float64 cannot tell apart.
+    """
     if cells.numbers is not None:
+        _check_counted(path, name, cells)
         found, places = np.unique(cells.numbers, return_inverse=True)
         texts = tuple(str(int(x)) if x == np.round(x) else repr(float(x)) for x in found)
         return Cells(None, texts, places.reshape(-1))
-    order = sorted(range(len(cells.texts)), key=lambda i: _counted(cells.texts[i]))
-    rank = np.argsort(order) if order else np.zeros(1, int)
-    codes = np.where(cells.codes < 0, -1, rank[cells.codes])
-    return Cells(None, tuple(cells.texts[i] for i in order), codes)
+    order = sorted(range(len(cells.texts)), key=lambda i: cells.texts[i])
+    return Cells(None, tuple(cells.texts[i] for i in order), np.argsort(order)[cells.codes])
 
 
-def _counted(text: str) -> tuple[bool, float, str]:
-    is_number = NUMBER.fullmatch(text) is not None
-    return not is_number, float(text) if is_number else 0.0, text
+def _check_counted(path: Path, name: str, cells: Cells) -> None:
+    if cells.counted and cells.numbers is not None:
+        expected = "whole numbers of at most 2^53; is it an identifier? leave it out, --drop"
+        _check_range(path, name, cells.numbers, np.abs(cells.numbers) > LARGEST_WHOLE, expected)
 
 
 def _check_range(path: Path, name: str, numbers: np.ndarray, outside: np.ndarray, expected: str) -> None:
@@ -113,7 +119,8 @@ def _check_range(path: Path, name: str, numbers: np.ndarray, outside: np.ndarray
 def _check_names(path: Path, names: Sequence[str]) -> None:
     for name, times in Counter(names).items():
         if not name or not name.isprintable():
-            raise InputError(f"{path}: a column has the name {name!r:.60}; expected a header of printable names")
+            index = "; was it written with an index? pandas leaves it out with index=False" if not name else ""
+            raise InputError(f"{path}: a column has the name {name!r:.60}; expected a header of printable names{index}")
         if times > 1:
             raise InputError(f"{path} has {times} columns of the name {name:.60}; expected one of each")
 
@@ -132,8 +139,7 @@ def _read_csv(path: Path) -> Any:
     read = csv.ReadOptions(use_threads=False)  # errors then name the row
     with csv.open_csv(path, read_options=read, parse_options=parse) as reader:
         names = reader.schema.names
-    text = dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string()))
-    convert = csv.ConvertOptions(column_types=text, strings_can_be_null=False)
+    convert = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
     return csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
 
 
@@ -146,51 +152,58 @@ def _read_parquet(path: Path) -> Any:
         with parquet.ParquetFile(file) as opened:
             shape, schema = (opened.metadata.num_rows, opened.metadata.num_columns), opened.schema_arrow
         check_fits(path, f"{shape[0]:,} rows of {shape[1]:,} columns", shape[0] * shape[1] * BYTES_PER_CELL)
-        for field in schema:
-            kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-            if not _is_plain(pa.types, kind):
-                raise InputError(
-                    f"{path}: column {field.name:.60} is {field.type!s:.60}; expected numbers, true and false, or text"
-                )
         file.seek(0)
         texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
         with parquet.ParquetFile(file, read_dictionary=texts) as opened:
             return opened.read(use_threads=False)
 
 
-def _is_plain(types: Any, kind: Any) -> bool:
-    is_number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
-    return is_number or types.is_boolean(kind) or types.is_string(kind) or types.is_large_string(kind)
-
-
 def _cells(path: Path, name: str, column: Any) -> Cells:
     import pyarrow as pa
 
-    kind = column.type
-    if pa.types.is_boolean(kind):
-        column = column.cast(pa.string())
-    elif not pa.types.is_dictionary(kind) and not pa.types.is_string(kind) and not pa.types.is_large_string(kind):
+    types, kind = pa.types, column.type
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
         numbers = column.cast(pa.float64(), safe=False).to_numpy().astype(float)
-        if np.isinf(numbers).any():
-            raise InputError(f"{path}: column {name} has infinite values; expected finite numbers")
-        return Cells(numbers)
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    encoded = column.unify_dictionaries().combine_chunks()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.chunk(0)
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(int)
-    words = encoded.dictionary.cast(pa.string()).to_pylist()
-    return _trimmed(codes, ["" if word is None else word.strip() for word in words])
+        return Cells(numbers, counted=types.is_integer(kind))
+    if types.is_boolean(kind):
+        column = column.cast(pa.string())
+    elif types.is_dictionary(kind) and (types.is_string(kind.value_type) or types.is_large_string(kind.value_type)):
+        column = column.unify_dictionaries().combine_chunks()
+        column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+        return _of_words(column.indices.fill_null(-1).to_numpy(zero_copy_only=False), column.dictionary)
+    elif not types.is_string(kind) and not types.is_large_string(kind):
+        problem = f"{path}: column {name} is {kind!s:.60}; expected numbers, true and false, or text"
+        return Cells(None, ("",), np.zeros(len(column), int), problem)
+    return _of_words(None, column.fill_null(""))
 
 
-def _trimmed(codes: np.ndarray, words: list[str]) -> Cells:
+def _of_words(codes: np.ndarray | None, words: Any) -> Cells:
+    """Cells from the text of each row, or, with codes, from the different texts."""
+    import pyarrow as pa
+    from pyarrow import compute as module
+
+    compute: Any = module  # whose functions are made when it is imported
+    words = compute.utf8_trim_whitespace(words.cast(pa.string()).fill_null(""))
+    lacks = compute.is_in(compute.utf8_lower(words), value_set=pa.array(MISSING))
+    numeric = compute.match_substring_regex(words, NUMBER)
+    if compute.all(compute.or_(lacks, numeric)).as_py() and compute.any(numeric).as_py():
+        numbers = compute.cast(compute.if_else(lacks, None, words), pa.float64()).to_numpy(zero_copy_only=False)
+        numbers = np.append(numbers.astype(float), np.nan)  # at its last entry is the place of -1
+        counted = compute.all(compute.or_(lacks, compute.match_substring_regex(words, WHOLE))).as_py()
+        return Cells(numbers[:-1] if codes is None else numbers[codes], counted=counted)
+    if codes is None:
+        encoded = words.dictionary_encode()
+        encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+        encoded = encoded.chunk(0) if isinstance(encoded, pa.ChunkedArray) else encoded
+        codes, words = encoded.indices.to_numpy(zero_copy_only=False), encoded.dictionary
+    return _different(np.asarray(codes, int), words.to_pylist())
+
+
+def _different(codes: np.ndarray, words: list[str]) -> Cells:
     """The texts that rows have, each once, and -1 for those that mean a missing value."""
-    used = np.unique(codes[codes >= 0])
     places: dict[str, int] = {}
-    new = np.full(len(words) + 1, -1)  # its last entry is the place of -1
-    for code in used.tolist():
-        word = words[code]
-        if word.lower() not in MISSING:
-            new[code] = places.setdefault(word, len(places))
+    new = np.full(len(words) + 1, -1)  # at its last entry is the place of -1
+    for code in np.unique(codes[codes >= 0]).tolist():
+        if words[code].lower() not in MISSING:
+            new[code] = places.setdefault(words[code], len(places))
     return Cells(None, tuple(places), new[codes])

@@ -5,7 +5,7 @@ from .costs import constant_cost as constant_cost, is_at as is_at, rose as rose
 from .diagnosis import Diagnosis as Diagnosis, Evidence as Evidence, diagnosis_of as diagnosis_of
 from .layers import dead as dead, is_suspect as is_suspect
 from .remedies import lower_rate as lower_rate, with_remedies as with_remedies
-from .symptoms import Remedy as Remedy, Setup as Setup, Symptom as Symptom, Tested as Tested
+from .symptoms import Accuracy as Accuracy, Remedy as Remedy, Setup as Setup, Symptom as Symptom
 from .ways import (
     BestInit as BestInit,
     Health as Health,
@@ -18,4 +18,4 @@ from .ways import (
     vanishing as vanishing,
     way_of as way_of,
 )
-from .words import command as command, symptom_line as symptom_line
+from .words import command as command, python as python, symptom_line as symptom_line

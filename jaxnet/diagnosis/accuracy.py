@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from .symptoms import Symptom, Tested
+from .symptoms import Accuracy, Remedy, Symptom
 
 
 NORMAL_975 = 1.959963984540054  # of the normal distribution's mass, 95 % lies between minus and plus this
@@ -34,35 +34,40 @@ def compared_with_guessing(
     labels: Int[np.ndarray, " m"],
     train_counts: Int[np.ndarray, " classes"],
     by_class: Float[np.ndarray, " classes"] | None = None,
-) -> Tested:
+) -> Accuracy | None:
     """The share of right answers, its Wilson interval, and the share that one answer to all of them gets.
 
     The answer is the class most frequent in training: of the test, a guesser has not seen how frequent classes are. But
     where the network gives one answer to all examples, it is that one. With weights `by_class` every example counts as
     much as its class, and the interval is that of as many equal examples as have the same variance: Kish 1965,
-    (sum w)^2 / sum w^2.
+    (sum w)^2 / sum w^2. None where no example counts.
     """
     weight = np.ones(len(labels)) if by_class is None else np.asarray(by_class, float)[labels]
     total = float(weight.sum())
     if total == 0:
-        return Tested(float("nan"), float("nan"), 0.0, 1.0)
+        return None
     counts = np.asarray(train_counts, float) * (1 if by_class is None else by_class)
     answer = predicted[0] if (predicted == predicted[0]).all() else counts.argmax()
     accuracy = float(weight[predicted == labels].sum()) / total
     trials = total**2 / float((weight**2).sum())
-    return Tested(accuracy, float(weight[labels == answer].sum()) / total, *wilson_interval(accuracy * trials, trials))
+    return Accuracy(
+        accuracy, float(weight[labels == answer].sum()) / total, *wilson_interval(accuracy * trials, trials)
+    )
 
 
-def guessing(tested: Tested) -> Symptom | None:
-    """The accuracy's interval reaches down to guessing."""
+def guessing(tested: Accuracy, trained: Accuracy | None = None) -> Symptom | None:
+    """The accuracy's interval reaches down to guessing. Where that of training does too, more steps may help."""
     if not tested.is_guessing:
         return None
-    return Symptom("guessing", tested.accuracy, tested.guessing, interval=(tested.low, tested.high))
+    remedies = (Remedy("longer"),) if trained is not None and trained.is_guessing else ()
+    return Symptom("guessing", tested.value, tested.guessing, None, None, (tested.low, tested.high), remedies)
 
 
-def overfitting(train_accuracy: float, tested: Tested) -> Symptom | None:
-    """Less than `CARRIED_OVER` of train - guessing holds for the test, even at the upper end of its interval."""
-    gained = train_accuracy - tested.guessing
-    if gained <= 0 or tested.high - tested.guessing >= CARRIED_OVER * gained:
+def overfitting(trained: Accuracy, tested: Accuracy) -> Symptom | None:
+    """Less than `CARRIED_OVER` of train - guessing holds for the test, even at the upper end of its interval.
+
+    Each part has a guessing of its own: the test may have its classes in other shares.
+    """
+    if trained.is_guessing or tested.high - tested.guessing >= CARRIED_OVER * (trained.value - trained.guessing):
         return None
-    return Symptom("overfitting", tested.accuracy, train_accuracy, interval=(tested.low, tested.high))
+    return Symptom("overfitting", tested.value, trained.value, interval=(tested.low, tested.high))

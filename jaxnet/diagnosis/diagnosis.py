@@ -10,8 +10,11 @@ from .accuracy import guessing, overfitting
 from .costs import entropy, falling, rose
 from .layers import dead
 from .remedies import with_remedies
-from .symptoms import Setup, Symptom, Tested
+from .symptoms import Accuracy, Setup, Symptom
 from .words import Dialect, python, symptom_line, tested_text
+
+
+MASTERED = 0.95  # a training accuracy from which more steps make answers more certain rather than right
 
 
 @dataclass(frozen=True)
@@ -19,10 +22,12 @@ class Diagnosis:
     """What was found at the end of a run; `print` shows it in words.
 
     `tested` compares the test accuracy with guessing; None where there are no test examples, or they have no classes.
+    `of_costs_only`: neither the data nor the network was looked at.
     """
 
     symptoms: tuple[Symptom, ...] = ()
-    tested: Tested | None = None
+    tested: Accuracy | None = None
+    of_costs_only: bool = False
 
     @property
     def healthy(self) -> bool:
@@ -34,7 +39,8 @@ class Diagnosis:
         lines = [symptom_line(symptom, dialect) for symptom in self.symptoms]
         if self.tested is not None and not self.tested.is_guessing:
             lines.insert(0, tested_text(self.tested))
-        return lines or ["nothing wrong was found"]
+        alone = " in the costs; jaxnet.diagnose looks at the data too" if self.of_costs_only else ""
+        return lines or [f"nothing wrong was found{alone}"]
 
     def __str__(self) -> str:
         return "\n".join(self.lines(python))
@@ -51,9 +57,9 @@ class Evidence(NamedTuple):
     dead_shares: np.ndarray | None = None  # of the layers 1 ... L-1, a row for each time of looking
     dead_steps: Sequence[int] | np.ndarray | None = None  # when that was
     has_weights: bool = False  # whether the costs are weighted, so that they do not aim at the most right answers
-    trained: Tested | None = None  # the accuracy on the training examples, all of which count alike
-    tested: Tested | None = None  # likewise, on the test examples
-    weighted: Tested | None = None  # the same with the weights of their classes, if they have any
+    trained: Accuracy | None = None  # the accuracy on the training examples, all of which count alike
+    tested: Accuracy | None = None  # likewise, on the test examples
+    weighted: Accuracy | None = None  # the same with the weights of their classes, if they have any
     can_improve: bool = True  # whether more steps may help: not where the watched cost has risen since
     is_suspect: bool = False  # whether the errors are to be measured in any case
     measured: Callable[[], Symptom | None] | None = None  # measures the errors, which takes a while: see `vanishing`
@@ -67,14 +73,18 @@ def diagnosis_of(seen: Evidence, setup: Setup) -> Diagnosis:
     if seen.constant is not None and (seen.trained is None or seen.trained.is_guessing or seen.has_weights):
         stands = entropy(seen.costs, seen.constant, seen.penalty, seen.first_step)
         stands = stands._replace(code="constant") if stands is not None and not seen.has_classes else stands
-    gone = seen.measured() if seen.measured is not None and (stands is not None or seen.is_suspect) else None
+    is_mastered = seen.trained is not None and seen.trained.value > MASTERED
+    are_dead = None if seen.dead_shares is None else dead(seen.dead_shares, seen.dead_steps)
+    gone = None
+    if seen.measured is not None and are_dead is None and (stands is not None or seen.is_suspect):
+        gone = seen.measured()
     found = [
-        None if judged is None else guessing(judged),
+        None if judged is None else guessing(judged, seen.trained),
         rose(seen.costs, steps),
-        None if seen.dead_shares is None else dead(seen.dead_shares, seen.dead_steps),
+        are_dead,
         gone,
         stands,
-        None if seen.trained is None or seen.tested is None else overfitting(seen.trained.accuracy, seen.tested),
-        falling(seen.costs, seen.constant) if seen.can_improve else None,
+        None if seen.trained is None or seen.tested is None else overfitting(seen.trained, seen.tested),
+        falling(seen.costs, seen.constant) if seen.can_improve and not is_mastered else None,
     ]
     return Diagnosis(with_remedies([symptom for symptom in found if symptom is not None], setup), judged)

@@ -10,7 +10,7 @@ from .symptoms import Symptom
 
 DEAD = 3 / 4  # of a layer; half of a small one may be dead in a network that learns well
 GONE, HUGE = 1e-3, 1e3  # shares of the start: below the first it has vanished, above the second exploded
-SUSPECT = 1e-2  # of the largest ||dW_l||: below, it is worth measuring how large the errors are
+SUSPECT = 1e-2  # of ||dW_L||: where ||dW_1|| is less, it is worth measuring how large the errors are
 
 
 def dead(
@@ -33,6 +33,5 @@ def dead(
 
 
 def is_suspect(gradient_norms: Sequence[float]) -> bool:
-    """Whether ||dW_l|| of a lower layer is so small that the errors may have vanished on their way to it."""
-    largest = max(gradient_norms, default=0.0)
-    return any(norm < SUSPECT * largest for norm in gradient_norms[:-1])
+    """Whether ||dW_1|| is so much smaller than ||dW_L|| that the errors may have vanished on their way to it."""
+    return len(gradient_norms) > 1 and gradient_norms[0] < SUSPECT * gradient_norms[-1]

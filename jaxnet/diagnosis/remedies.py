@@ -18,8 +18,8 @@ def with_remedies(symptoms: Sequence[Symptom], setup: Setup) -> tuple[Symptom, .
         is_explained = (symptom.code == "guessing" and len(codes) > 1) or (
             symptom.code in ("entropy", "constant") and causes
         )
-        remedies = () if is_explained else _remedies(symptom, setup)
-        kept.append(symptom._replace(remedies=symptom.remedies or remedies))
+        remedies = () if is_explained else symptom.remedies or _remedies(symptom, setup)
+        kept.append(symptom._replace(remedies=remedies))
     return tuple(kept)
 
 

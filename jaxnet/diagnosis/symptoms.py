@@ -38,10 +38,10 @@ class Symptom(NamedTuple):
     remedies: tuple[Remedy, ...] = ()
 
 
-class Tested(NamedTuple):
+class Accuracy(NamedTuple):
     """An accuracy beside what guessing would give."""
 
-    accuracy: float
+    value: float
     guessing: float  # of the best constant answer that can be given without looking at these examples
     low: float  # the 95 % interval of the accuracy
     high: float

@@ -6,7 +6,7 @@ Only what shows a diagnosis calls this; nothing is ever decided by the words.
 from collections.abc import Callable
 from typing import TypeAlias
 
-from .symptoms import Remedy, Symptom, Tested
+from .symptoms import Accuracy, Remedy, Symptom
 
 
 Dialect: TypeAlias = Callable[[Remedy], str]
@@ -53,14 +53,14 @@ def symptom_line(symptom: Symptom, dialect: Dialect) -> str:
     return f"{symptom_text(symptom)}: try {tried}"
 
 
-def tested_text(tested: Tested) -> str:
+def tested_text(tested: Accuracy) -> str:
     """The accuracy beside guessing."""
     is_above = "cannot be told from" if tested.is_guessing else "is above"
     if tested.high < tested.guessing:
         is_above = "is below"
     digits = 2 if tested.high - tested.low > 0.02 else 3
     interval = f"95 % interval {tested.low:.{digits}f} to {tested.high:.{digits}f}"
-    return f"test {tested.accuracy:.3f} {is_above} guessing, {tested.guessing:.3f} ({interval})"
+    return f"test {tested.value:.3f} {is_above} guessing, {tested.guessing:.3f} ({interval})"
 
 
 def symptom_text(symptom: Symptom) -> str:
@@ -68,21 +68,24 @@ def symptom_text(symptom: Symptom) -> str:
     code, value, reference, layer, step, interval, _ = symptom
     match code:
         case "guessing":
-            return tested_text(Tested(value, reference, *(interval or (0.0, 1.0))))
+            return tested_text(Accuracy(value, reference, *(interval or (0.0, 1.0))))
         case "rose":
             return f"the cost rose from {reference:.3g} to {value:.3g}, at step {step}"
         case "dead":
-            since = "" if step is None else f" since step {step}"
-            return f"{100 * value:.0f} % of layer {layer} is dead{since}"
+            return f"{100 * value:.0f} % of layer {layer} is dead {_since(step)}".rstrip()
         case "vanishing":
             return f"the error vanishes on its way back: {value / reference:.1e} of it reaches layer 1"
         case "entropy":
-            stands = f"the cost stands at {value:.4g} since step {step}"
+            stands = f"the cost stands at {value:.4g} {_since(step)}"
             return f"{stands}: nothing is learnt but how frequent the classes are, whose entropy is {reference:.4g}"
         case "constant":
-            stands = f"the cost stands at {value:.4g} since step {step}"
+            stands = f"the cost stands at {value:.4g} {_since(step)}"
             return f"{stands}: nothing is learnt but the mean of the labels, which costs {reference:.4g}"
         case "overfitting":
             return f"train {reference:.3f} is far above test {value:.3f}, which is overfitting"
         case "falling":
             return f"the cost still falls: from {reference:.3g} to {value:.3g} in the last tenth of the run"
+
+
+def _since(step: int | None) -> str:
+    return "" if step is None else f"since step {step}" if step else "from the start"

@@ -18,9 +18,10 @@ import numpy as np
 from ..errors import InputError
 from ..parameters import layer_dims
 from ..storage import listed, tensors
-from .model import STATISTICS, Model, described, replace_file
+from .model import FEATURES, STATISTICS, Model, described, replace_file
 
 
+AS_JSON = (FEATURES, "table")  # in .npz files
 SETTINGS = ("hidden", "loss", "input_shape", "classes", "scale")  # in both kinds of files
 TORCH_MODULES = {
     "relu": "ReLU()",
@@ -44,7 +45,8 @@ def to_torch(model: Model, *, fold_preprocessing: bool = False, channels_first: 
     """`0.weight`, `0.bias`, `2.weight`, ...: the state dict of Sequential(Linear, ReLU, Linear, ..., Linear).
 
     The module takes rows of n_x values, preprocessed as `model.preprocessing` says, and returns logits, which is what
-    torch's losses expect.
+    torch's losses expect. Features of images are not made by it: it takes those that `model.preprocessing.columns`
+    returns.
 
     Args:
         model: The model to export.
@@ -53,8 +55,14 @@ def to_torch(model: Model, *, fold_preprocessing: bool = False, channels_first: 
         channels_first: Whether images are flattened as torch has them, (C, H, W), rather than as (H, W, C).
 
     Raises:
-        InputError: where the model is not of images, or its preprocessing would overflow float32.
+        InputError: where the model is not of images, its preprocessing would overflow float32, or its inputs are
+            features, which no choice of these can carry.
     """
+    if model.preprocessing.features is not None and (fold_preprocessing or channels_first):
+        raise InputError(
+            "the inputs of the model are HOG features of images, which no linear layer can make of pixels; export "
+            "without fold_preprocessing and channels_first, and give it model.preprocessing.columns(rows).T"
+        )
     state = {}
     for l in range(1, len(layer_dims(model.parameters))):
         W, b = model.parameters[f"W{l}"], model.parameters[f"b{l}"]
@@ -81,9 +89,15 @@ def about_torch(model: Model, *, fold_preprocessing: bool = False, channels_firs
 
 def about_inputs(model: Model, fold_preprocessing: bool, channels_first: bool) -> str:
     """What the rows that go into an exported network have to be, in words."""
-    shape, scale = model.input_shape, model.preprocessing.pixel_scale
+    shape, scale, features = model.input_shape, model.preprocessing.pixel_scale, model.preprocessing.features
     inputs = f"rows of {' * '.join(map(str, shape))} values"
-    if len(shape) > 1:
+    if features is not None:
+        inputs = (
+            f"rows of {features.size} HOG features of images {' x '.join(map(str, shape))}, which this file does not "
+            f"make: for each side c of {', '.join(map(str, features.cells))}, skimage.feature.hog(pixels * {scale}, "
+            f"{features.orientations}, (c, c), (2, 2), channel_axis={-1 if len(shape) == 3 else None})"
+        )
+    elif len(shape) > 1:
         inputs += f" in the order {'(channel, height, width)' if channels_first else '(height, width, channel)'}"
         inputs += ": pixels from 0 to 255" + ("" if fold_preprocessing else f" times {scale}")
     else:
@@ -121,7 +135,7 @@ def stated(model: Model, fold_preprocessing: bool, channels_first: bool) -> dict
     """The settings of a model as the metadata of an exported file, in JSON, and how its images are made."""
     settings, _ = described(model)
     values: dict[str, Any] = {
-        name: settings[name] for name in (*SETTINGS, "exact_decoding", "table") if name in settings
+        name: settings[name] for name in (*SETTINGS, FEATURES, "exact_decoding", "table") if name in settings
     }
     values["channels_first"] = channels_first
     if fold_preprocessing:
@@ -141,15 +155,17 @@ def stated(model: Model, fold_preprocessing: bool, channels_first: bool) -> dict
 
 
 def save_npz(path: str | os.PathLike, model: Model) -> None:
-    """W1, b1, ..., WL, bL, layer_dims, hidden, loss, input_shape, classes, scale; input_mean and input_std if present.
+    """W1, b1, ..., WL, bL, layer_dims, hidden, loss, input_shape, classes, scale; input_mean and input_std if present,
+    and features, as JSON, where the inputs are features of images.
 
     Of a model of a table also its columns, as JSON. `np.load(path)` reads them all. Raises `InputError` for a model or
     a path that cannot be used.
     """
     check_suffix(path, ".npz")
     settings, arrays = described(model)
-    if "table" in settings:
-        settings["table"] = json.dumps(settings["table"])
+    for name in AS_JSON:
+        if name in settings:
+            settings[name] = json.dumps(settings[name])
     content = io.BytesIO()
     np.savez(content, **{name: of_a_known_type(array) for name, array in arrays.items()}, **settings)
     replace_file(path, content.getvalue())
@@ -168,7 +184,7 @@ def _first_layer(W: Any, b: Any, model: Model, fold_preprocessing: bool, channel
     if fold_preprocessing:
         # Rows of numbers need not be pixels, and floats are not scaled.
         scale = model.preprocessing.pixel_scale if len(model.input_shape) > 1 else 1.0
-        mean, std = (0.0, 1.0) if model.preprocessing.mean is None else map(np.float64, model.preprocessing[1:])
+        mean, std = (0.0, 1.0) if model.preprocessing.mean is None else map(np.float64, model.preprocessing[1:3])
         slope, offset = np.broadcast_to(scale / std, (W.shape[1], 1)), np.broadcast_to(mean / std, (W.shape[1], 1))
         W, b = W * slope.T, b - W @ offset  # W (scale x - mean) / std + b, as a layer that takes x
         if max(np.abs(W).max(), np.abs(b).max()) > np.finfo(dtype).max:

@@ -14,13 +14,13 @@ from ..data import Preprocessing
 from ..errors import InputError
 from ..parameters import FrozenDict, layer_dims
 from ..storage import LISTED, read_npz, tensors
-from .export import SETTINGS, channels_first_order, of_a_known_type
+from .export import AS_JSON, SETTINGS, channels_first_order, of_a_known_type
 from .model import STATISTICS, Model, described, model_of
 
 
 NAME = re.compile(r"(?:(?P<module>.*)\.)?(?P<kind>weight|bias)|(?P<letter>[Wb])(?P<number>\d+)", re.DOTALL)
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
-READ = (*SETTINGS, "channels_first", "exact_decoding", *STATISTICS, "table")
+READ = (*SETTINGS, *AS_JSON, "channels_first", "exact_decoding", *STATISTICS)
 
 
 def load_torch(
@@ -72,6 +72,8 @@ def load_torch(
         model = model_of(settings, parameters | _statistics(stored))
         if type(settings["channels_first"]) is not bool:
             raise InputError(f"channels_first says {settings['channels_first']!r:.99}; expected true or false")
+        if settings["channels_first"] and model.preprocessing.features is not None:
+            raise InputError("channels_first is about pixels, but the inputs of the network are features")
         if settings["channels_first"]:
             model = _channels_last(model)
         if preprocessing is not None:
@@ -106,7 +108,7 @@ def _channels_last(model: Model) -> Model:
     order = np.argsort(channels_first_order(model.input_shape))
     preprocessing = model.preprocessing
     if preprocessing.mean is not None and preprocessing.std is not None:
-        preprocessing = Preprocessing(preprocessing.pixel_scale, preprocessing.mean[order], preprocessing.std[order])
+        preprocessing = preprocessing._replace(mean=preprocessing.mean[order], std=preprocessing.std[order])
     parameters = FrozenDict(model.parameters) | {"W1": model.parameters["W1"][:, order]}
     return model._replace(parameters=parameters, preprocessing=preprocessing)
 
@@ -191,9 +193,10 @@ def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     arrays = read_npz(path)
     stored = {name: arrays.pop(name).tolist() for name in READ if name in arrays}
     arrays.pop("layer_dims", None)  # the arrays say the same
-    if "table" in stored:
-        try:
-            stored["table"] = json.loads(stored["table"])
-        except (ValueError, TypeError, RecursionError) as error:
-            raise InputError(f"{path}: its table cannot be read: {error}") from error
+    for name in AS_JSON:
+        if name in stored:
+            try:
+                stored[name] = json.loads(stored[name])
+            except (ValueError, TypeError, RecursionError) as error:
+                raise InputError(f"{path}: its {name} cannot be read: {error}") from error
     return arrays, stored

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from ..activations import ACTIVATIONS, STRAIGHT_THROUGH
 from ..checks import check_parameters
 from ..data import (
+    Hog,
     Preprocessing,
     Table,
     array_rows,
@@ -37,13 +38,14 @@ from .prediction import MOST_VALUES, Estimate, Failure, Prediction, answer_of, c
 
 
 FORMAT = 3  # increased when an older jaxnet could not read the file correctly
-STANDARDISED_FORMAT = 2  # for files with STATISTICS, but of classes, without a table and exact_decoding
+STANDARDISED_FORMAT = 2  # for files with STATISTICS, but of classes of pixels or numbers
 PLAIN_FORMAT = 1  # for files with none of them, which every jaxnet reads
 SMALLEST, LARGEST = (float(x) for x in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 IMAGES = 256  # decoded at a time
 SHOWN = 10  # names of classes in a repr
 Answer: TypeAlias = Prediction | Estimate
 STATISTICS = ("input_mean", "input_std")  # tensors beside the parameters, where inputs are standardised
+FEATURES = "features"  # in the settings, where inputs are features of images: their kind, and its parameters
 
 
 class Model(NamedTuple):
@@ -158,7 +160,9 @@ def _inputs_text(shape: tuple[int, ...], preprocessing: Preprocessing) -> str:
     if len(shape) == 1:
         return f"columns of {shape[0]} numbers{standardised}"
     colours = "in colour" if len(shape) == 3 else "in grey"
-    return f"images of {shape[0]} x {shape[1]} pixels {colours}, times {preprocessing.pixel_scale:.6g}{standardised}"
+    featured = "" if preprocessing.features is None else f", {preprocessing.features.size} HOG features"
+    pixels = f"images of {shape[0]} x {shape[1]} pixels {colours}, times {preprocessing.pixel_scale:.6g}"
+    return f"{pixels}{featured}{standardised}"
 
 
 def _usable(result: Answer | Failure) -> Answer:
@@ -194,7 +198,8 @@ def save_model(path: str | os.PathLike, model: Model) -> None:
 
 def _format_of(model: Model, arrays: Mapping[str, np.ndarray]) -> int:
     """The oldest that can hold the model, so that an older jaxnet reads what it can."""
-    if not model.classes or model.table is not None or model.exact_decoding:
+    is_new = not model.classes or model.table is not None or model.exact_decoding
+    if is_new or model.preprocessing.features is not None:
         return FORMAT
     return STANDARDISED_FORMAT if set(STATISTICS) & set(arrays) else PLAIN_FORMAT
 
@@ -221,7 +226,17 @@ def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if model.exact_decoding is not False:  # files of other models are as older versions wrote and read them
         settings["exact_decoding"] = model.exact_decoding
     if model.table is not None:
+        if not isinstance(model.table, Table):
+            raise InputError(f"the table of the model is {model.table!r:.99}; expected a jaxnet.data.Table, or None")
         settings["table"] = model.table.as_json()
+    features = model.preprocessing.features
+    if features is not None:
+        if not isinstance(features, Hog) or features.input_shape != tuple(model.input_shape):
+            raise InputError(
+                f"the features of the model are {features!r:.99}; expected those of its input_shape, "
+                f"{tuple(model.input_shape)}, such as jaxnet.data.hog_of({tuple(model.input_shape)})"
+            )
+        settings[FEATURES] = {"kind": "hog", "cells": list(features.cells), "orientations": features.orientations}
     arrays = {name: np.ascontiguousarray(value) for name, value in model.parameters.items()}
     for name, value in zip(STATISTICS, (model.preprocessing.mean, model.preprocessing.std), strict=True):
         if value is not None:
@@ -263,6 +278,8 @@ def load_model(path: str | os.PathLike) -> Model:
         settings = _settings(metadata)
         if settings["jaxnet_format"] == STANDARDISED_FORMAT and not set(STATISTICS) <= set(arrays):
             raise InputError(f"it has format {settings['jaxnet_format']}, but not both of {' and '.join(STATISTICS)}")
+        if settings["jaxnet_format"] < FORMAT and FEATURES in settings:
+            raise InputError(f"it has format {settings['jaxnet_format']}, in which models have no {FEATURES}")
         return model_of(settings, arrays)
     except InputError as error:
         raise InputError(f"{path}: {error!s:.999}") from error
@@ -296,13 +313,7 @@ def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> M
             raise InputError(f"{name} is {value.dtype} or has entries that are not finite; expected finite floats")
     # `jnp.asarray` would compile a program for every shape.
     parameters = FrozenDict({name: jax.device_put(array) for name, array in given.items()})
-    shape, classes = settings["input_shape"], settings["classes"]
-    is_shape = isinstance(shape, list) and len(shape) in (1, 2, 3) and all(type(n) is int and n > 0 for n in shape)
-    if not is_shape or math.prod(shape) != dims[0] or shape[2:] not in ([], [3]):
-        raise InputError(
-            f"input_shape says {shape!r:.99}; expected (n_x,), (height, width) or (height, width, 3), "
-            f"n_x = {dims[0]} in all"
-        )
+    (shape, features), classes = _inputs(settings, dims[0]), settings["classes"]
     if not isinstance(settings["hidden"], str) or not isinstance(settings["loss"], str):
         raise InputError("hidden and loss are not names")
     network = Network(settings["hidden"], settings["loss"])
@@ -311,14 +322,14 @@ def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> M
     if not is_names or not (predicts_amounts or len(set(classes)) == len(classes) == max(2, dims[-1])):
         raise InputError(f"classes says {classes!r:.99}; expected {max(2, dims[-1])} printable names, all different")
     table = _table(settings["table"], shape, classes, dims) if "table" in settings else None
-    preprocessing = _preprocessing(settings["scale"], arrays, dims[0])
+    preprocessing = _preprocessing(settings["scale"], arrays, dims[0])._replace(features=features)
     exact_decoding = settings.get("exact_decoding", False)
     if type(exact_decoding) is not bool:
         raise InputError(f"exact_decoding says {exact_decoding!r:.99}; expected true or false")
-    return Model(parameters, network, tuple(shape), tuple(classes), preprocessing, exact_decoding, table)
+    return Model(parameters, network, shape, tuple(classes), preprocessing, exact_decoding, table)
 
 
-def _table(stored: Any, shape: list[int], classes: list[str], dims: tuple[int, ...]) -> Table:
+def _table(stored: Any, shape: tuple[int, ...], classes: list[str], dims: tuple[int, ...]) -> Table:
     table = table_of(stored, dims[0])
     if len(shape) > 1 or len(table.labels) != (1 if classes else dims[-1]):
         raise InputError(
@@ -326,6 +337,24 @@ def _table(stored: Any, shape: list[int], classes: list[str], dims: tuple[int, .
             f"shape {shape}; expected a label for each output, or one of the classes, and rows of numbers"
         )
     return table
+
+
+def _inputs(settings: Mapping[str, Any], n_x: int) -> tuple[tuple[int, ...], Hog | None]:
+    """The shape of an example, and the features that are made of it, if any: n_x inputs."""
+    shape, given, inputs = settings["input_shape"], settings.get(FEATURES), "n_x"
+    is_shape = isinstance(shape, list) and len(shape) in (1, 2, 3) and all(type(n) is int and n > 0 for n in shape)
+    features = None
+    if given is not None:
+        if not isinstance(given, dict) or set(given) != {"kind", "cells", "orientations"} or given["kind"] != "hog":
+            raise InputError(f"{FEATURES} says {given!r:.99}; expected the kind hog, its cells and its orientations")
+        features, inputs = Hog(settings["input_shape"], given["cells"], given["orientations"]), "features"
+    size = None if not is_shape else math.prod(shape) if features is None else features.size
+    if size != n_x or shape[2:] not in ([], [3]):
+        raise InputError(
+            f"input_shape says {shape!r:.99}; expected (n_x,), (height, width) or (height, width, 3), "
+            f"{inputs} = {n_x} in all"
+        )
+    return tuple(shape), features
 
 
 def _preprocessing(scale: Any, arrays: Mapping[str, np.ndarray], n_x: int) -> Preprocessing:
@@ -344,7 +373,7 @@ def _preprocessing(scale: Any, arrays: Mapping[str, np.ndarray], n_x: int) -> Pr
             )
     if statistics[1].min() < SMALLEST:
         raise InputError(f"the smallest entry of input_std is {statistics[1].min()}; expected positive ones")
-    return Preprocessing(float(scale), *statistics)
+    return Preprocessing(float(scale), statistics[0], statistics[1])
 
 
 def _name_of(member: Any, table: dict[str, Any], kind: str) -> str:

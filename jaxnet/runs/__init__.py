@@ -3,6 +3,9 @@
 from ..training import Checkpoints as Checkpoints
 from .amounts import Units as Units
 from .assessment import (
+    HELD_OUT as HELD_OUT,
+    OF_A_RUN as OF_A_RUN,
+    PARTS as PARTS,
     Evaluation as Evaluation,
     check_evaluated as check_evaluated,
     evaluate as evaluate,

@@ -1,7 +1,7 @@
 """How good a trained model is on labelled examples: `jaxnet evaluate`, as a function and a value."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..data import Dataset, Examples, Images, array_rows, load_dataset
+from ..data import TABLES, Dataset, Examples, Images, array_rows, is_idx, load_dataset, load_table_as
 from ..errors import InputError
 from ..model import Model
+from ..parameters import layer_dims
+from ..storage import listed
 from ..text import printable
 from .report import Record, write_report
 from .report.metrics import (
@@ -26,7 +28,9 @@ from .report.metrics import (
 )
 
 
-PARTS = ("test", "train", "all")
+PARTS = {"test": "its test part", "train": "its training part", "all": "all of it"}
+OF_A_RUN = PARTS | {"all": "all of it, with what the run was trained on"}  # where these are the data of the model's run
+HELD_OUT = OF_A_RUN | {"test": "what the run held out of it"}
 MOST_CLASSES = 20  # whose confusion is a table that can be read
 PAIRS = 10
 
@@ -179,7 +183,14 @@ def load_for(
 ) -> Dataset:
     """The dataset at `path`, with images read as the model reads them. By default nothing is held out of it."""
     shape = model.input_shape
-    is_image = len(shape) > 1
+    is_image, is_table = len(shape) > 1, path is not None and path.suffix.lower() in TABLES and not path.is_dir()
+    if is_table != (model.table is not None):
+        takes = f"a table with the columns {listed(model.table.inputs)}" if model.table else f"inputs of shape {shape}"
+        raise InputError(f"{path} is {'' if is_table else 'not '}a table, but the model takes {takes}")
+    if path is not None and model.table is not None:
+        return load_table_as(path, model.table, model.classes, test_fraction=test_fraction, seed=seed)
+    if path is not None and path.is_dir() and not is_idx(path) and (not is_image or shape[0] != shape[1]):
+        raise InputError(f"{path} is a folder, of images that are resized to squares; the model takes {shape}")
     dataset = load_dataset(
         path,
         test_fraction=test_fraction,
@@ -187,6 +198,7 @@ def load_for(
         size=shape[0] if is_image else 64,
         grey=len(shape) == 2,
         exact_decoding=model.exact_decoding,
+        regression=False,
         on_image=on_image,
     )
     if dataset.input_shape != shape:
@@ -203,7 +215,7 @@ def load_for(
     return dataset
 
 
-def part_of(dataset: Dataset, part: str | None, test: str = "its test part") -> tuple[Examples, str]:
+def part_of(dataset: Dataset, part: str | None, words: Mapping[str, str] = PARTS) -> tuple[Examples, str]:
     """The examples of a part of the data, and the part in words: the test part where there is one, or else all."""
     tested = len(dataset.test.labels) > 0
     if part not in (None, *PARTS):
@@ -211,10 +223,10 @@ def part_of(dataset: Dataset, part: str | None, test: str = "its test part") -> 
     if part in ("test", "train") and not tested:
         raise InputError(f"{dataset.description} has no test part, so only all of it can be evaluated; expected all")
     if part == "train":
-        return dataset.train, "its training part"
+        return dataset.train, words["train"]
     if tested and part != "all":
-        return dataset.test, test
-    return dataset.train.and_those_of(dataset.test), "all of it" if tested else "all of it, which has no test part"
+        return dataset.test, words["test"]
+    return dataset.train.and_those_of(dataset.test), words["all"] + ("" if tested else ", which has no test part")
 
 
 def evaluate_examples(model: Model, dataset: Dataset, examples: Examples, words: str) -> Evaluation:
@@ -230,7 +242,11 @@ def write_evaluation(
     """A page of the evaluation, as `write_report` writes that of a run; `name` is what it calls the model."""
     record = Record(
         title=f"{name}, evaluated",
-        summary=(("data", evaluation.examples), ("model", name), *_lines_of(model)),
+        summary=(
+            ("data", evaluation.examples),
+            ("model", name),
+            ("network", f"{'-'.join(map(str, layer_dims(model.parameters)))}, {model.network}"),
+        ),
         settings={},
         versions={name: version(name) for name in ("jaxnet", "jax", "jaxlib", "numpy")},
         costs=None,
@@ -246,11 +262,6 @@ def write_evaluation(
         check="",
     )
     write_report(path, record)
-
-
-def _lines_of(model: Model) -> list[tuple[str, str]]:
-    network, _, inputs = repr(model).split("\n")
-    return [("network", network.removeprefix("Model ")), ("inputs", inputs.removeprefix("inputs: "))]
 
 
 def _evaluation(model: Model, examples: Examples, words: str) -> Evaluation:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data import Dataset, Preprocessing, held_out
+from ..data import Dataset, Preprocessing, held_out, hog_of
 from .settings import ITERATIONS, LEARNING_RATES, Settings
 from .streaming import is_resident
 
@@ -42,13 +42,16 @@ class Facts(NamedTuple):
 def facts_of(dataset: Dataset, settings: Settings) -> Facts:
     """The facts of a dataset, of which `settings` hold out the validation examples."""
     rows, (m, n_x) = dataset.train.rows, dataset.train.rows.shape
+    is_made = dataset.table is not None or settings.features is not None  # such inputs are of any size
     looked_at = min(m, SAMPLE, max(1, SAMPLE_SIZE // n_x))
     X = Preprocessing().columns(rows[np.linspace(0, m - 1, looked_at).astype(int)])
-    is_scaled = dataset.table is None and bool(X.min() >= 0 and X.max() <= 1 and np.sqrt(np.mean(np.square(X))) >= DARK)
+    is_scaled = not is_made and bool(X.min() >= 0 and X.max() <= 1 and np.sqrt(np.mean(np.square(X))) >= DARK)
     is_course = settings.data is None or os.path.splitext(settings.data)[1].lower() in (".h5", ".hdf5")
     if settings.watched_fraction:
         m -= int(held_out(dataset.train.labels, dataset.classes, settings.watched_fraction, settings.seed).sum())
     reach, stays = float(np.abs(X).sum(axis=0).mean()), is_resident(rows, "float32")
+    if settings.features is not None:
+        n_x = hog_of(dataset.input_shape).size
     return Facts(m, n_x, len(dataset.classes), reach, is_scaled, is_course, stays)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from ..data import targets
 from ..diagnosis import (
+    Accuracy,
     Diagnosis,
     Evidence,
     Setup,
     Symptom,
-    Tested,
     compared_with_guessing,
     constant_cost,
     dead,
@@ -36,7 +36,8 @@ from .run import Run
 from .settings import Settings
 
 
-IN_SUCCESSION = 2  # rows of the history that have to agree before a run is interrupted by a warning
+IN_SUCCESSION = 2  # rows of the history that have to agree before there is a warning on the way
+_signal_sizes = jax.jit(signal_sizes)
 
 
 def setup_of(settings: Settings, steps: int | None = None) -> Setup:
@@ -47,7 +48,7 @@ def setup_of(settings: Settings, steps: int | None = None) -> Setup:
         schedule=settings.schedule,
         init=settings.init if settings.init_from is None else None,
         hidden=settings.hidden,
-        standardise=settings.standardise,
+        standardise=settings.standardise if settings.init_from is None else None,
         keep_prob=settings.keep_prob if settings.layers else None,
         lambd=settings.lambd,
         weight_decay=settings.weight_decay,
@@ -80,10 +81,9 @@ class Watch:
 
     def new_symptoms(self, history: History) -> tuple[Symptom, ...]:
         """What has been wrong since the last rows, and was not returned before: it is too late for it at the end."""
-        found = [
-            *row_symptoms(history.columns(), self._setup, history.costs[0], IN_SUCCESSION),
-            *self._vanishing(history),
-        ]
+        found = row_symptoms(history.columns(), self._setup, history.costs[0], IN_SUCCESSION)
+        if all(symptom.code != "dead" for symptom in found):  # which would be the reason
+            found += self._vanishing(history)
         new = tuple(symptom for symptom in found if symptom.code not in self._said)
         self._said |= {symptom.code for symptom in new}
         return new
@@ -113,7 +113,7 @@ class Watch:
         counts = np.bincount(run.train.labels, minlength=len(run.dataset.classes))
         m = int(counts.sum())
         found = {
-            "trained": Tested(
+            "trained": Accuracy(
                 last.train_accuracy, float(counts.max() / m), *wilson_interval(last.train_accuracy * m, m)
             ),
             "tested": compared_with_guessing(predicted, test, counts),
@@ -133,7 +133,8 @@ class Watch:
         return constant_cost(targets(run.train.labels, run.dataset.classes), run.network.loss, weight)
 
     def _penalty(self, parameters: Parameters) -> float:
-        return float(l2_cost(parameters, self._run.settings.lambd, len(self._run.train.labels)))
+        lambd = self._run.settings.lambd
+        return float(l2_cost(parameters, lambd, len(self._run.train.labels))) if lambd else 0.0
 
     @property
     def _can_vanish(self) -> bool:
@@ -157,5 +158,5 @@ class Watch:
         some = sample(run.train, SIGNALS_SAMPLE)
         X = run.preprocessing.columns(some.rows[:], run.dtype)
         Y = targets(some.labels, run.dataset.classes, run.dtype)
-        sizes = jax.device_get(jax.jit(signal_sizes)(X, Y, parameters, run.network.by_backprop))
+        sizes = jax.device_get(_signal_sizes(X, Y, parameters, run.network.by_backprop))
         return vanishing(sizes, float(root_mean_square(X)), layer_dims(parameters), run.network, self._setup)

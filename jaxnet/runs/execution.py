@@ -3,8 +3,10 @@
 import time
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..data import targets
-from ..training import Checkpoints, Feed, Hook, Progress, has_stalled, resident, run_steps, with_weights
+from ..training import Checkpoints, Feed, Hook, Progress, TwoViews, has_stalled, resident, run_steps, with_weights
 from ..types import Parameters
 from .chunks import ends_row
 from .evaluation import measure
@@ -12,7 +14,7 @@ from .history import History, Row
 from .resume import first_state, save
 from .run import Run
 from .settings import Settings
-from .streaming import feed_of
+from .streaming import Columns, feed_of
 
 
 def execute(
@@ -92,9 +94,19 @@ def _saving(checkpoints: Checkpoints, run: Run, history: History, seconds: float
 def _feed(run: Run) -> Feed:
     Y = targets(run.train.labels, run.dataset.classes, run.dtype)
     Y = with_weights(Y, None if run.by_class is None else run.by_class[run.train.labels])
-    if run.start.X is None:
-        return feed_of(run.train.rows, Y, run.columns, run.batch_size, run.key, run.dtype)
-    return resident(run.start.X, Y, run.batch_size, run.key)
+    if run.start.X is not None:
+        return resident(run.start.X, Y, run.batch_size, run.key)
+    columns = _columns_of_both(run) if isinstance(run.config.augment, TwoViews) else run.columns
+    return feed_of(run.seen.fed, Y, columns, run.batch_size, run.key, run.dtype)
+
+
+def _columns_of_both(run: Run) -> Columns:
+    """Rows of the features of image and mirror image, as `TwoViews` takes them."""
+
+    def columns(rows: np.ndarray, dtype: str) -> np.ndarray:
+        return np.concatenate([run.columns(view, dtype) for view in np.split(rows, 2, axis=1)])
+
+    return columns
 
 
 def kept(run: Run, history: History) -> Parameters:

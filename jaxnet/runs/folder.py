@@ -118,7 +118,9 @@ def _write_table(path: Path, header: list[str], rows: Iterable[Sequence[float]])
 
 def test_probabilities(run: Run, parameters: Parameters) -> np.ndarray:
     """(classes, m) for the test examples; of a regression the outputs, (n_L, m), in the units of the labels."""
-    return run.model(parameters).probabilities(run.dataset.test.rows)
+    model = run.model(parameters)
+    model = model._replace(preprocessing=model.preprocessing.without_features)
+    return model.probabilities(run.seen.test.rows)
 
 
 @contextmanager
@@ -217,7 +219,7 @@ def draw(
         history=history.columns(run.score),
         watched=run.watched_name,
         classes=dataset.classes,
-        input_shape=dataset.input_shape,
+        input_shape=dataset.input_shape if run.preprocessing.features is None else (parameters["W1"].shape[1],),
         labels=labels,
         probabilities=probabilities,
         images=images,

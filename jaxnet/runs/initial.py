@@ -9,6 +9,7 @@ from ..parameters import FrozenDict
 
 REMEDIES = {
     "input_shape": "bring data of that shape; --size and --grey decode images to it",
+    "features": "pass its --features",
     "classes": "bring data with the same classes in the same order",
     "layer_dims": "pass --layers as the model has them",
     "hidden": "pass its --hidden",

@@ -1,7 +1,7 @@
 """A run: a dataset, a network and the steps to make."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
-from ..data import Dataset, Examples, Preprocessing, fit_preprocessing, held_out, output_names
+from ..data import Dataset, Examples, Preprocessing, fit_preprocessing, held_out, hog_of, output_names
 from ..errors import InputError
 from ..model import Model
 from ..network import Network
@@ -20,6 +20,7 @@ from ..training import (
     ALL_INPUTS,
     InputBasis,
     StepConfig,
+    TwoViews,
     check_memory,
     check_regularization,
     check_schedule,
@@ -32,6 +33,7 @@ from ..weighting import class_weights
 from .amounts import Units, fit_units
 from .chunks import chunk_length
 from .initial import first_parameters
+from .seen import Seen, augmentation_of, seen_examples
 from .settings import ITERATIONS, Settings, make_optimizer
 from .streaming import is_resident
 
@@ -48,12 +50,11 @@ class Start(NamedTuple):
 class Run:
     """A network about to be trained."""
 
-    dataset: Dataset
+    dataset: Dataset  # as it was loaded
     settings: Settings
     preprocessing: Preprocessing
     units: Units | None  # of a regression, in which the labels of `train` and `watched` are standardised
-    train: Examples
-    watched: Examples  # the validation examples, or, where there are none, the test's
+    seen: Seen  # by the network; the watched examples are the validation's, or, where there are none, the test's
     watched_name: str
     config: StepConfig
     first: TrainState  # in all inputs
@@ -78,9 +79,23 @@ class Run:
         """The same run without a reduction of the inputs."""
         return dataclasses.replace(self, start=Start(None, self.first, ALL_INPUTS))
 
+    @property
+    def train(self) -> Examples:
+        """The training examples, as the network sees them."""
+        return self.seen.train
+
+    @property
+    def watched(self) -> Examples:
+        """Those that are measured after every chunk."""
+        return self.seen.watched
+
+    def all_columns(self, rows: Any, dtype: str) -> AnyArray:
+        """Rows of examples as all inputs of the network."""
+        return self.preprocessing.without_features.columns(rows, dtype)
+
     def columns(self, rows: Any, dtype: str) -> AnyArray:
         """Rows of examples as the inputs that the steps are made in."""
-        return self.basis.columns(self.preprocessing.columns(rows, dtype))
+        return self.basis.columns(self.all_columns(rows, dtype))
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -115,20 +130,32 @@ def storage_dtype(dtype: str) -> str:
     return "float64" if dtype == "float64" else "float32"
 
 
-def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None, chunk: int | None = None) -> Run:
+def prepare(
+    dataset: Dataset,
+    settings: Settings,
+    initial: Model | None = None,
+    chunk: int | None = None,
+    on_image: Callable[[int, int], None] | None = None,
+) -> Run:
     """The network for a dataset, drawn from the seed: one sigmoid for two classes, softmax for more, amounts for none.
 
     With `initial` the run starts from its parameters, and keeps its preprocessing of the inputs. `chunk` is that of
-    the run which this one goes on with; without it, see `chunk_length`.
+    the run which this one goes on with; without it, see `chunk_length`. While features are made,
+    `on_image(done, total)` is called.
     """
     train, watched, watched_name = _divided(dataset, settings)
-    m, n_x = train.rows.shape
     outputs, loss = _head(dataset)
-    layer_dims, dtype = (n_x, *settings.layers, outputs), storage_dtype(settings.dtype)
     units = None
     if not dataset.classes:
         units = fit_units(train.labels, output_names(dataset.table, outputs))
         train, watched = (part._replace(labels=units.standardised(part.labels)) for part in (train, watched))
+    augment = augmentation_of(settings, dataset)
+    plain = Preprocessing(features=None if settings.features is None else hog_of(dataset.input_shape))
+    mirrored = isinstance(augment, TwoViews)
+    seen = seen_examples(train, watched, dataset.test, plain, mirrored, on_image)
+    train = seen.train
+    m, n_x = train.rows.shape
+    layer_dims, dtype = (n_x, *settings.layers, outputs), storage_dtype(settings.dtype)
     stays = is_resident(train.rows, dtype)
     by_class = _class_weights(train, dataset.classes, settings)
     steps, batch_size = _schedule(settings, m)
@@ -136,8 +163,10 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None, 
     parameters, key = _draw(settings.seed, layer_dims, settings.init, dtype)
     check_regularization(settings.lambd, settings.keep_prob, settings.input_keep_prob, key)
     check_schedule(m, steps, batch_size, key)
-    standardise = dataset.table is not None if settings.standardise is None else settings.standardise
-    preprocessing = fit_preprocessing(train.rows) if standardise else Preprocessing()
+    standardise = settings.standardise
+    if standardise is None:
+        standardise = dataset.table is not None or settings.features is not None
+    preprocessing = fit_preprocessing(train.rows)._replace(features=plain.features) if standardise else plain
     network = Network(settings.hidden, loss, settings.feedback)
     if initial is not None:
         about = (dataset.input_shape, dataset.classes, preprocessing, settings.exact_decoding, dataset.table)
@@ -145,10 +174,11 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None, 
         parameters, preprocessing = first_parameters(initial, drawn), initial.preprocessing
         parameters = parameters if units is None else units.enter(parameters)
     config = _config(settings, network, make_optimizer(settings, steps), m)
+    config = dataclasses.replace(config, augment=augment)
     first = TrainState(parameters, B=first_feedback(parameters, network, key), step=np.zeros((), np.int32))
     start = Start(None, first, ALL_INPUTS)
     if settings.reduce and stays:
-        X = preprocessing.columns(train.rows[:], dtype)
+        X = preprocessing.without_features.columns(train.rows[:], dtype)
         reduced = Start(*in_fewest_inputs(X, first, config, batch_size or m, steps))
         start = start if reduced.basis is ALL_INPUTS else reduced
     sizes = (start.basis.size or n_x, *layer_dims[1:])
@@ -157,8 +187,7 @@ def prepare(dataset: Dataset, settings: Settings, initial: Model | None = None, 
         settings=settings,
         preprocessing=preprocessing,
         units=units,
-        train=train,
-        watched=watched,
+        seen=seen,
         watched_name=watched_name,
         config=config,
         first=first,

@@ -42,7 +42,8 @@ class Settings:
     drop: tuple[str, ...] | None = None  # and those to leave out
     test_fraction: float = 0.25
     validation_fraction: float | None = None
-    standardise: bool | None = None  # None: the inputs of a table are
+    features: str | None = None  # "hog"
+    standardise: bool | None = None  # None: features are, and the inputs of a table
     layers: tuple[int, ...] = (20, 7, 5)
     hidden: str = "relu"
     init: str = "he"
@@ -50,6 +51,8 @@ class Settings:
     feedback: str = "backprop"
     keep_prob: float = 1.0
     input_keep_prob: float = 1.0
+    augment: bool = False
+    flip: bool = True
     optimizer: str = "sgd"
     learning_rate: float | None = None
     schedule: str = "constant"
@@ -86,6 +89,13 @@ class Settings:
             raise InputError("--schedule step and --step-every N go together: the rate falls every N steps")
         if self.class_weight is not None and self.loss == "squared_error":
             raise InputError("--class-weight is of classes, and --loss squared_error of amounts; expected one of both")
+        if not self.flip and not self.augment:
+            raise InputError("--no-flip is about --augment; pass both or neither")
+        if not self.flip and self.features is not None:
+            raise InputError(
+                f"--augment with --features {self.features} takes the features of mirror images, and moves none; leave "
+                "out --no-flip, or one of the two"
+            )
         if isinstance(self.class_weight, tuple):
             names = [name for name, _ in self.class_weight]
             twice = [name for name in names if names.count(name) > 1]
@@ -167,11 +177,11 @@ def make_optimizer(settings: Settings, iterations: int) -> optax.GradientTransfo
 def _under_any_flags(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
     """The optimizer, whose steps mix floats with counts, also where the process lets JAX promote no dtypes."""
 
-    def updated(grads: Any, state: Any, parameters: Any = None) -> tuple[Any, Any]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         with jax.numpy_dtype_promotion("standard"):
-            return optimizer.update(grads, state, parameters)
+            return optimizer.update(updates, state, params)
 
-    return optax.GradientTransformation(optimizer.init, updated)
+    return optax.GradientTransformation(optimizer.init, update)
 
 
 def _weights(parameters: Mapping[str, Any]) -> FrozenDict:

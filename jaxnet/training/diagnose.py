@@ -10,10 +10,10 @@ from jaxtyping import Array, Float, Int
 from ..activations import ACTIVATIONS
 from ..checks import as_targets
 from ..diagnosis import (
+    Accuracy,
     Diagnosis,
     Evidence,
     Setup,
-    Tested,
     compared_with_guessing,
     constant_cost,
     diagnosis_of,
@@ -99,7 +99,9 @@ def diagnose(
         counts = np.bincount(labels, minlength=max(2, len(Y)))
         seen = seen._replace(trained=compared_with_guessing(_decided(AL), labels, counts))
         if X_test is not None and Y_test is not None:
-            by_class = None if class_weight is None else class_weights(class_weight, [*counts], range(len(counts)))
+            by_class = (
+                None if class_weight is None else class_weights(class_weight, counts.tolist(), range(len(counts)))
+            )
             seen = seen._replace(**_tested(X_test, Y_test, parameters, network, counts, by_class))
     hidden = next((name for name, member in ACTIVATIONS.items() if member == network.hidden), None)
     setup = Setup(hidden=hidden, keep_prob=keep_prob, lambd=lambd, num_iterations=step)
@@ -130,14 +132,14 @@ def _tested(
     network: Network,
     counts: Int[np.ndarray, " classes"],
     by_class: Float[np.ndarray, " classes"] | None,
-) -> dict[str, Tested]:
+) -> dict[str, Accuracy | None]:
     """The test's part of the evidence."""
     check_data(X, Y, parameters, network)
     AL, _ = L_model_forward(X, parameters, network)
     labels = _classes(as_targets(Y, AL, network.loss), network)
     if labels is None:
         raise InputError("Y_test has labels that name no single class, unlike Y; expected hard ones")
-    tested = {"tested": compared_with_guessing(_decided(AL), labels, counts)}
+    tested: dict[str, Accuracy | None] = {"tested": compared_with_guessing(_decided(AL), labels, counts)}
     return (
         tested
         if by_class is None

@@ -57,13 +57,13 @@ def failure_of(
     first: TrainState,
     rows: AnyArray,
     Y_rows: AnyArray,
-    batches: jax.Array | None,
     network: Network,
-    masks: Callable[[TrainState, AnyArray], Masks],
+    given: Callable[[int, TrainState], tuple[AnyArray, Masks]],
 ) -> NotFiniteError:
     """The first cost or parameter that is not finite in the steps of a scan that failed.
 
-    The state to keep is that after the last useful step before it, in this scan or in `steps_before`, or the one that
+    `given(i, state)` are the X and the masks of step i, and `rows` all examples as predictions see them. The state to
+    keep is that after the last useful step before it, in this scan or in `steps_before`, or the one that
     the run began with.
     """
     i, begin, state = 0, first, first
@@ -71,8 +71,8 @@ def failure_of(
     for i, (state, J, after) in enumerate(steps):
         begin = state if i == 0 else begin
         if not np.isfinite(J):
-            X = rows.T if batches is None else rows[batches[i]].T
-            layer, culprit = first_not_finite_signal(X, state.parameters, network, masks(state, X))
+            X, masks = given(i, state)
+            layer, culprit = first_not_finite_signal(X, state.parameters, network, masks)
             break
         costly = [*costly[-RECENT:], state]
         bad = _first_bad(after)

@@ -19,6 +19,7 @@ from ..programs import let_go
 from ..types import AnyArray, Inputs, Labels, Parameters, PRNGKeyArray
 from ..update import TrainState, check_state
 from ..weighting import ClassWeight, SampleWeight, example_weights
+from .augmentation import Augmentation
 from .batches import Feed, resident, with_weights
 from .checkpoints import Checkpoints
 from .identity import identity
@@ -27,7 +28,7 @@ from .loop import FIRST_FEEDBACK, Hook, StepConfig, Trained, run_steps
 from .progress import bar_of, shown
 from .resuming import Resumable, Start, begin_hooks
 from .rotation import commutes_with_rotation
-from .validation import check_data, check_regularization, check_schedule
+from .validation import check_augmentation, check_data, check_regularization, check_schedule
 
 
 def train(
@@ -42,6 +43,7 @@ def train(
     lambd: float = 0.0,
     keep_prob: float = 1.0,
     input_keep_prob: float = 1.0,
+    augment: Augmentation | None = None,
     dtype: str | None = None,
     key: PRNGKeyArray | None = None,
     record_every: int | None = None,
@@ -79,8 +81,9 @@ def train(
         lambd: The course's L2 penalty, `lambd` / (2 m) sum ||W_l||^2, where m is the number of examples.
         keep_prob: The probability with which dropout keeps a unit of a hidden layer.
         input_keep_prob: The probability with which dropout keeps an input.
+        augment: How the images of every step are moved and mirrored, such as `Augmentation((64, 64, 3))`.
         dtype: The compute dtype, such as "bfloat16"; parameters and cost keep their own.
-        key: A key for everything that is drawn: minibatches, dropout, feedback weights.
+        key: A key for everything that is drawn: minibatches, dropout, augmentation, feedback weights.
         record_every: Before step 0 and every so many steps, the `alignment` of the step's own examples is recorded.
         chunk: Steps in one call of the compiled program.
         on_chunk: A callable, or several, called after every chunk with its `Progress`. The training ends where one
@@ -128,13 +131,16 @@ def train(
         )
     check_schedule(m, num_iterations, batch_size, key, chunk)
     check_regularization(lambd, keep_prob, input_keep_prob, key)
+    check_augmentation(augment, X.shape[0], key)
     if record_every is not None and not (isinstance(record_every, int) and record_every >= 1):
         raise InputError(f"record_every is {record_every!r}; expected a number of steps, or None to record nothing")
     state = _complete(state, optimizer, network, key)
     Y = as_targets(Y, outputs_like(X, state.parameters, n_L), network.loss)
     weight = example_weights(Y, network.loss.output, sample_weight, class_weight)
     keep, input_keep = float(keep_prob), float(input_keep_prob)
-    config = StepConfig(optimizer, network, float(lambd) / m, keep, input_keep, dtype, record_every, weight is not None)
+    config = StepConfig(
+        optimizer, network, float(lambd) / m, keep, input_keep, dtype, record_every, weight is not None, augment
+    )
     begin_hooks(hooks, state, network)
     fewest = partial(in_fewest_inputs, X, state, config, batch_size or m, num_iterations - start)
     given, labels = Start(X, state, ALL_INPUTS), with_weights(np.asarray(Y), weight)
@@ -207,13 +213,14 @@ def in_fewest_inputs(
     """X and the state in as many inputs as the examples have directions, where that is exact and pays; else as given.
 
     Why the conditions: an input that is dropped is not a direction of the examples, and inputs that are rounded to the
-    compute dtype span other directions than before.
+    compute dtype, or moved, span other directions than before.
     """
     n_1, n_x = state.parameters["W1"].shape
     tree = state.parameters, state.opt_state
     worth = (
         pays(n_x, n_1, X.shape[1], batch_size, steps)
         and config.input_keep_prob == 1
+        and config.augment is None
         and config.dtype is None
         and jnp.result_type(X) == jnp.result_type(state.parameters["W1"]) in (jnp.float32, jnp.float64)
         and commutes_with_rotation(config.optimizer, state.parameters, directions(X, tree))

@@ -1,7 +1,7 @@
 """The one loop of training: chunks of steps, each one compiled `lax.scan`, and what is called after each."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import NamedTuple, TypeAlias
 
@@ -19,15 +19,16 @@ from ..regularization import dropout_masks
 from ..signals import Alignment, alignment
 from ..types import AnyArray, Masks, Parameters, PRNGKeyArray
 from ..update import TrainState, update
+from .augmentation import Augmentation, TwoViews
 from .batches import Feed
 from .failure import NotFiniteError, failure_of, feedback_weights
 from .input_basis import ALL_INPUTS, InputBasis
 from .trace import Recorded, joined, recorded
 
 
-# What is folded into the run's key: for the masks, for the first feedback weights, and for their changes. The
-# examples' order has the key itself.
-DROPOUT, FIRST_FEEDBACK, FEEDBACK = 2**32 - 1, 2**32 - 2, 2**32 - 3
+# What is folded into the run's key: for the masks, for the first feedback weights, for their changes, and for the
+# augmentation. The examples' order has the key itself.
+DROPOUT, FIRST_FEEDBACK, FEEDBACK, AUGMENT = 2**32 - 1, 2**32 - 2, 2**32 - 3, 2**32 - 4
 
 
 @jax.tree_util.register_static
@@ -43,6 +44,7 @@ class StepConfig:
     dtype: str | None = None
     record_every: int | None = None
     weighted: bool = False  # the last entry of every row of labels is the weight of the example: see `with_weights`
+    augment: Augmentation | TwoViews | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,8 @@ class Trained(NamedTuple):
     def diagnosis(self) -> Diagnosis:
         """What the costs say by themselves: whether they rose, or still fall. `diagnose` looks at the data too."""
         step = int(self.state.step)
-        return diagnosis_of(Evidence(self.costs, step - len(self.costs)), Setup(num_iterations=step))
+        found = diagnosis_of(Evidence(self.costs, step - len(self.costs)), Setup(num_iterations=step))
+        return replace(found, of_costs_only=True)
 
 
 Hook: TypeAlias = Callable[[Progress], bool | None]  # True ends the training
@@ -176,7 +179,7 @@ def run_chunk(
 
     def make_step(state, given):
         iteration, batch = given
-        X, Y = (rows.T, Y_rows.T) if batch is None else (rows[batch].T, Y_rows[batch].T)
+        X, Y = _inputs(iteration, rows, batch, key, config), Y_rows.T if batch is None else Y_rows[batch].T
         Y, weight = (Y[:-1], Y[-1]) if config.weighted else (Y, None)
         masks = _masks(iteration, X, state.parameters, key, config)
         aligned = _aligned(iteration, X, Y, state, masks, weight, config)
@@ -198,6 +201,16 @@ def run_chunk(
     state, (costs, aligned) = jax.lax.scan(make_step, state, (iterations, batches))
     numbers = [costs, *jax.tree.leaves(state.parameters), *feedback_weights(state.B).values()]
     return state, costs, aligned, jnp.stack([jnp.isfinite(value).all() for value in numbers]).all()
+
+
+def _inputs(
+    iteration: jax.Array, rows: AnyArray, batch: jax.Array | None, key: PRNGKeyArray | None, config: StepConfig
+) -> jax.Array:
+    """X of a step: its examples, augmented."""
+    chosen = jnp.asarray(rows) if batch is None else rows[batch]
+    if config.augment is not None and key is not None:
+        chosen = config.augment(chosen, key=jax.random.fold_in(jax.random.fold_in(key, AUGMENT), iteration))
+    return chosen.T
 
 
 def _feedback_key(iteration: jax.Array, key: PRNGKeyArray | None) -> PRNGKeyArray | None:
@@ -240,14 +253,17 @@ def _blame(
 ) -> NotFiniteError:
     """Replays the steps of a scan that failed, to the first cost or parameter that is not finite."""
 
-    def masks(state: TrainState, X: AnyArray) -> Masks:
-        return _masks(jnp.asarray(state.step), X, state.parameters, key, config)
+    _, rows, Y_rows, batches = segment
+
+    def given(i: int, state: TrainState) -> tuple[jax.Array, Masks]:
+        iteration = jnp.asarray(state.step)
+        X = _inputs(iteration, rows, None if batches is None else batches[i], key, config)
+        return X, _masks(iteration, X, state.parameters, key, config)
 
     before = () if previous is None else _replayed(*previous, key, config)
-    rows, Y_rows, batches = segment[1:]
     labels = Y_rows[:, :-1] if config.weighted else Y_rows
     steps = _replayed(segment, length, key, config)
-    found = failure_of(steps, before, first, rows, labels, batches, config.network, masks)
+    found = failure_of(steps, before, first, rows[:, : first.parameters["W1"].shape[1]], labels, config.network, given)
     return found.with_state(basis.expand(found.state))
 
 

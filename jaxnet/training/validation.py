@@ -17,6 +17,7 @@ from ..network import Network, check_network
 from ..parameters import layer_dims
 from ..storage import memory as machine_memory
 from ..types import Inputs, Labels, Parameters, PRNGKeyArray
+from .augmentation import Augmentation
 
 
 def check_data(X: Inputs, Y: Labels, parameters: Parameters, network: Network) -> None:
@@ -84,3 +85,20 @@ def check_regularization(lambd: float, keep_prob: float, input_keep_prob: float,
         check_number(name, keep, "a number above 0 and up to 1", lambda keep: 0 < keep <= 1)
         if keep < 1 and key is None:
             raise InputError("units are dropped at random: pass key=jax.random.key(0), or any other seed")
+
+
+def check_augmentation(augment: Augmentation | None, n_x: int, key: PRNGKeyArray | None) -> None:
+    """Raises `InputError` for an augmentation of images that have another size than the inputs, or without a key."""
+    if augment is None:
+        return
+    if not isinstance(augment, Augmentation):
+        raise InputError(
+            f"augment is {augment!r:.60}; expected an Augmentation, such as jaxnet.Augmentation((64, 64, 3))"
+        )
+    if augment.size != n_x:
+        raise InputError(
+            f"augment is of images of the shape {augment.input_shape}, {augment.size} inputs, but X has {n_x}; "
+            "expected the shape that its columns had before they were flattened"
+        )
+    if key is None:
+        raise InputError("images are augmented at random: pass key=jax.random.key(0), or any other seed")

@@ -1,6 +1,7 @@
 """`jaxnet evaluate`: which examples it takes, what it prints, and the page it writes."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ HELD_OUT = "10 of {}: what the run held out of it"
         (["run", "a.npz"], HELD_OUT),
         (["run/model.safetensors", "a.npz"], HELD_OUT),
         (["run", "a.npz", "--part", "train"], "30 of {}: its training part"),
-        (["run", "--part", "all"], "40 of {}: all of it"),
+        (["run", "--part", "all"], "40 of {}: all of it, with what the run was trained on"),
         (["run", "b.npz"], "30 of {}: all of it, which has no test part"),
         (["m.safetensors", "a.npz"], "40 of {}: all of it, which has no test part"),
     ],
@@ -55,7 +56,7 @@ def test_it_says_what_it_evaluates(arguments, examples, trained, capsys):
 
 def test_what_the_run_held_out_has_the_accuracy_of_its_test(trained, capsys):
     assert typed("train", "a.npz", "--layers", 3, "--num-iterations", 3, "--learning-rate", 0.1, "--out", "short") == 0
-    tested = capsys.readouterr().out.split("test ")[-1].split()[0]
+    tested = re.search(r"accuracy  train .*, test (\S+)", capsys.readouterr().out).group(1)
     assert typed("evaluate", "short") == 0
     assert f"accuracy  {tested}, " in capsys.readouterr().out
 
@@ -81,7 +82,35 @@ def test_a_folder_of_photographs_is_evaluated(tmp_path, monkeypatch, bare, capsy
     capsys.readouterr()
     assert typed("evaluate", "run") == 0
     out = capsys.readouterr().out
-    assert f"6 of {tmp_path}/pets, images: its test part" in out and "broken.png" in out
+    assert f"6 of {tmp_path}/pets, images: its test part\n" in out and "broken.png" in out
+    assert typed("evaluate", "run", "--part", "all") == 0
+    assert "14 of" in (out := capsys.readouterr().out) and "with what the run was trained on\n" in out
+
+
+def table(path, classes=("x", "y"), m=24):
+    """Of a number that tells the classes apart, and a text that does not."""
+    rows = [f"{i % len(classes) + i / 100},{'rgb'[i % 3]},{classes[i % len(classes)]}" for i in range(m)]
+    path.write_text("\n".join(["size,colour,kind", *rows]))
+    return path
+
+
+def test_a_table_is_read_by_the_columns_of_the_model(tmp_path, monkeypatch, bare, capsys):
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    monkeypatch.chdir(tmp_path)
+    table(tmp_path / "a.csv"), table(tmp_path / "b.csv", m=1), table(tmp_path / "c.csv", ("x", "z"))
+    np.savez("d.npz", X=np.zeros((4, 4), np.float32), Y=np.arange(4) % 2, classes=["x", "y"])
+    options = ["--layers", 3, "--num-iterations", 5, "--out", "run"]
+    assert typed("train", "a.csv", "--label", "kind", *options) == 0
+    capsys.readouterr()
+    for arguments, examples in ([], HELD_OUT.format(tmp_path / "a.csv")), (["b.csv"], "1 of b.csv: all of it, which"):
+        assert typed("evaluate", "run", *arguments) == 0
+        assert examples.replace("10 of", "6 of") in capsys.readouterr().out
+    for name, message in (
+        ("c.csv", "the label kind is 'z' in some row, which is not one of the classes of training: x, y"),
+        ("d.npz", "d.npz is not a table, but the model takes a table with the columns size, colour=b, colour=g"),
+    ):
+        assert typed("evaluate", "run", name) == 2
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -97,6 +126,8 @@ def test_a_folder_of_photographs_is_evaluated(tmp_path, monkeypatch, bare, capsy
         (["run", "c.npz"], "c.npz: the class 0 is unknown to the model"),
         (["run", "d.npz"], r"d.npz have shape (4, 4); the model takes (6, 5, 3)"),
         (["run", "e.npz"], "e.npz has the arrays X; expected X and Y"),
+        (["run", "f.npz"], "labels of dtype float64 are not whole numbers"),
+        (["run", "g.csv"], "g.csv is a table, but the model takes inputs of shape (6, 5, 3)"),
     ],
 )
 def test_unusable_input_is_one_line(arguments, message, trained, capsys):
@@ -105,6 +136,8 @@ def test_unusable_input_is_one_line(arguments, message, trained, capsys):
     write_npz(trained / "c.npz", X=images, Y=labels)
     write_npz(trained / "d.npz", X=images[:, :4, :4, 0], Y=labels, classes=["dark", "bright"])
     write_npz(trained / "e.npz", X=images)
+    write_npz(trained / "f.npz", X=images, Y=labels + 0.5)
+    table(trained / "g.csv")
     try:
         code = typed("evaluate", *arguments)
     except SystemExit as error:  # argparse's own

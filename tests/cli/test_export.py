@@ -92,8 +92,13 @@ def test_an_import_of_rows_says_how_to_make_them_images(folder, capsys):
     options = ["--hidden", "tanh", "--loss", "squared_error", "--pixel-scale", 1]
     assert typed("import", "n.npz", "--out", "n.safetensors", *options) == 0
     assert "pass --input-shape HEIGHT WIDTH" in capsys.readouterr().out
+    assert typed("import", "n.npz", "--out", "n.safetensors", *options, "--exact-decoding", "--overwrite") == 0
     model = load_model("n.safetensors")
-    assert model.network == Network("tanh", "squared_error") and model.preprocessing == Preprocessing(1.0)
+    assert (
+        model.exact_decoding
+        and model.network == Network("tanh", "squared_error")
+        and model.preprocessing == Preprocessing(1.0)
+    )
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_a_table_from_training_to_prediction(tmp_path, capsys, monkeypatch):
     for text in (
         "36 to train on, 12 to test on, of shape 5: price",
         "price: an amount, predicted by squared error",
-        "2 columns of numbers, 1 of categories: 5 inputs",
+        "5 inputs: columns of numbers 2, of categories 1",
         "5-8-1, relu, linear output",
         "labels standardised while it is trained",
         "R^2       train 0.9",
@@ -131,9 +131,10 @@ def test_rows_are_predicted_and_other_columns_named(folder, capsys):
 
 
 def test_a_row_whose_outputs_are_not_finite_is_left_out(folder, capsys):
-    (folder / "new.csv").write_text("city,age\nRome,3e38\nOslo,4\n")
+    save_model("m", flats(parameters=flats().parameters | {"W1": np.float32([[2e30, 0, 0]])}))
+    (folder / "new.csv").write_text("city,age\nRome,1e30\nOslo,0\n")
     assert typed("predict", "m", "new.csv") == 1
-    assert capsys.readouterr() == ("2  price 8\n", "jaxnet: row 1: the network's outputs are not finite\n")
+    assert capsys.readouterr() == ("2  price 0\n", "jaxnet: row 1: the network's outputs are not finite\n")
 
 
 def test_amounts_of_images(tmp_path, capsys, monkeypatch):

@@ -44,6 +44,8 @@ def test_a_config_holds_all_options_and_what_is_typed_wins(tmp_path, data, capsy
     assert "24 to train on, 6 to watch, 10 to test on" in output
     assert "90-3-2-1" in output and "40 steps of momentum, learning rate 0.01, batches of 10" in output
     assert ", validation " in output
+    [verdict] = re.findall(r"^verdict   (test .* guessing, 0\.\d{3} \(95 % interval .*)$", output, re.MULTILINE)
+    assert verdict in (tmp_path / "run" / "report.html").read_text()
     used = tomllib.loads((tmp_path / "run" / "settings.toml").read_text())
     assert used["epochs"] == 20 and used["standardise"] is False and used["keep-prob"] == 0.9
     assert used["run"]["finished"] == 40

@@ -87,6 +87,12 @@ BAD = {
     "huge": ({"X": X, "Y": 1e31 * Y}, {"regression": True}, "labels are NaN, infinite or beyond 1e30"),
     "text": ({"X": X, "Y": np.array(["1.5"] * 20)}, {"regression": True}, "labels are <U3; expected numbers"),
     "complex": ({"X": X, "Y": 1j * Y}, {"regression": True}, "labels are complex128; expected numbers"),
+    "a single number": ({"X": X, "Y": np.float64(1.5)}, {"regression": True}, "20 examples, but labels of shape ()"),
+    "Y alone in rows": (
+        {"X": X, "Y": np.eye(3)[np.arange(20) % 3]},
+        {"regression": False},
+        "20 examples, but labels of shape (20, 3)",
+    ),
     "none": ({"X": X, "Y": Y[:0]}, {"regression": True}, "20 examples, but labels of shape (0,)"),
     "probabilities": ({"X": X, "Y": np.linspace(0, 1, 20)}, {}, f"not whole numbers; expected one per class; {TAKES}"),
     "rows of probabilities": ({"X": X, "Y": np.full((3, 20), 1 / 3)}, {}, f"its columns are not one-hot; {TAKES}"),

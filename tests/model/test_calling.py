@@ -90,6 +90,17 @@ def test_images_of_a_list_share_nothing(folder):
     assert image.size == (90, 120) and np.asarray(image).shape == (120, 90, 3)
 
 
+def test_a_later_image_of_a_file_stays_chosen(folder):
+    first, second = (Image.open(photograph(f"{seed}.jpg", seed=seed)) for seed in (0, 1))
+    first.save("two.jpg", format="MPO", save_all=True, append_images=[second])
+    model = cats(exact_decoding=True)
+    with Image.open("two.jpg") as image:
+        before = model(image)
+        image.seek(1)
+        assert model("two.jpg") == before != model(image) and image.size == (90, 120)
+    first.close(), second.close()
+
+
 def test_arrays_are_one_image_several_or_columns(folder):
     model = cats()
     images = np.stack([jaxnet.read_image(path, SHAPE) for path in PATHS])
@@ -132,12 +143,18 @@ def test_a_prediction_is_a_small_value():
     assert prediction.probability == 0.75 and prediction == Prediction("dog", {"cat": 0.25, "dog": 0.75})
 
 
+class BytesPath:
+    def __fspath__(self):
+        return b"a.jpg"
+
+
 REFUSED = {
     "no image": ([], "the list of images is empty"),
     "nothing": (None, "the image is None, a NoneType; expected a path or a PIL image"),
     "a number": (3, "the image is 3, a int"),
     "bytes": (b"\xff\xd8", "the image is bytes; expected a path or a PIL image"),
     "an open file": (io.BytesIO(b"\xff\xd8"), "the image is an open file; expected"),
+    "a path of bytes": (BytesPath(), "a BytesPath; expected a path or a PIL image"),
     "a set": ({"a.jpg"}, "the image is {'a.jpg'}, a set"),
     "a list of lists": ([["a.jpg"]], r"the image is \['a.jpg'\], a list; .* number 0 of a list of 1, from 0"),
     "a list with bytes": (["a.jpg", b""], "the image is bytes; .* number 1 of a list of 2"),

@@ -110,6 +110,20 @@ def test_a_standardised_model_comes_back_from_its_export(channels_first, tmp_pat
     assert ("(channel, height, width)" in inputs) == channels_first
 
 
+@pytest.mark.parametrize("save, name", [(save_torch, "a.safetensors"), (save_npz, "a.npz")])
+def test_exact_decoding_comes_back(save, name, tmp_path):
+    save(tmp_path / name, drawn()._replace(exact_decoding=True))
+    assert (
+        load_torch(tmp_path / name).exact_decoding
+        and not load_torch(tmp_path / name, exact_decoding=False).exact_decoding
+    )
+    save(tmp_path / name, drawn())
+    assert (
+        not load_torch(tmp_path / name).exact_decoding
+        and load_torch(tmp_path / name, exact_decoding=True).exact_decoding
+    )
+
+
 def test_the_metadata_says_what_the_file_is(tmp_path):
     save_torch(tmp_path / "a.safetensors", drawn("gelu"))
     with safe_open(tmp_path / "a.safetensors", framework="numpy") as file:

@@ -144,7 +144,7 @@ def test_the_command_says_how_to_use_it(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     model = drawn_model(classes=("a", "b", "c"))
     save_model("m.safetensors", model)
-    assert main(["export", "m.safetensors", "--to", "onnx", "--fold-preprocessing", "--out", "m.onnx"]) == 0
+    assert main(["export", "m.safetensors", "--to", "onnx", "--fold", "--out", "m.onnx"]) == 0
     about = about_onnx(model, fold_preprocessing=True)
     assert capsys.readouterr().out.splitlines() == [
         "saved    m.onnx",

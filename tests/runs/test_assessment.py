@@ -166,6 +166,12 @@ def test_what_does_not_fit_is_refused(name, tmp_path, monkeypatch):
         evaluate(brightness(), data, **options)
 
 
+@pytest.mark.parametrize("shape", [(12,), (2, 6), (1, 4, 3)])
+def test_a_folder_is_of_squares(shape, tmp_path):
+    with pytest.raises(InputError, match="is a folder, of images that are resized to squares; the model takes"):
+        evaluate(brightness(input_shape=shape), tmp_path)
+
+
 def test_outputs_that_are_not_finite_are_counted():
     broken = brightness(parameters=FrozenDict(W1=np.full((1, 12), np.inf, np.float32), b1=np.zeros((1, 1), np.float32)))
     with pytest.raises(InputError, match="outputs are not finite for 1 of 5 examples"):

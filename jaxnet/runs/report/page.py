@@ -106,7 +106,7 @@ def _headline(record: Record, judged: Judged, rocs: list[Roc | None]) -> list[di
         {
             "label": "baseline",
             "value": _percent(counts.max() / m if m else float("nan")),
-            "note": "accuracy of always guessing the most frequent class",
+            "note": "accuracy of always guessing the class most frequent in the test",
         },
         {
             "label": f"{test}cost",

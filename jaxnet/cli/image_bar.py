@@ -1,4 +1,4 @@
-"""The progress of decoding images, on a terminal."""
+"""The progress of work on images, on a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,11 +7,11 @@ from .stopping import Stop
 
 
 @contextmanager
-def decoding_bar(stop: Stop) -> Iterator[Callable[[int, int], None]]:
-    """A bar for images that take long to be decoded, moved by `show(done, total)`; a signal ends it."""
+def image_bar(stop: Stop, work: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for work on images that takes long, moved by `show(done, total)`; a signal ends it."""
     from tqdm import tqdm
 
-    with tqdm(unit=" images", desc="decoding", delay=0.5, leave=False) as bar:
+    with tqdm(unit=" images", desc=work, delay=0.5, leave=False) as bar:
 
         def show(done: int, total: int) -> None:
             stop.check()
