@@ -145,7 +145,7 @@ def test_only_the_outermost_steps_are_compiled():
         ("wandb", ["hooks.trackers"]),
         ("mlflow", ["hooks.trackers"]),
         ("jinja2", ["runs.report.page"]),
-        ("scipy", ["model.average", "training.input_basis"]),
+        ("scipy", ["model.averaging", "training.input_basis"]),
         ("threadpoolctl", ["training.input_basis"]),
         ("matplotlib", ["runs.plots", "runs.report.figures"]),
     ],

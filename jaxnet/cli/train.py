@@ -308,17 +308,20 @@ def _test_and_write(
 
 def _print_scores(run: "Run", row: "Row", outputs: "np.ndarray") -> None:
     """How good the predictions are; `outputs` are those for the test examples."""
+    from .. import runs
     from ..runs.report import fit_of
 
-    labels = run.dataset.test.labels
+    labels, m = run.dataset.test.labels, len(run.train.labels)
+    measured = runs.sample_size(run.train, run.watched, run.dtype)
+    sample = "" if measured == m else f" (on {measured} of {m})"
     watched = "" if run.watched_name == "test" else f", {run.watched_name} {row.watched_accuracy:.4f}"
     if run.units is None:
         test = float((outputs.argmax(axis=0) == labels).mean())
-        print(f"accuracy  train {row.train_accuracy:.4f}{watched}, test {test:.4f}")
+        print(f"accuracy  train {row.train_accuracy:.4f}{sample}{watched}, test {test:.4f}")
         return
     fits = [fit_of(labels[:, k], column.astype(float)) for k, column in enumerate(outputs)]
     test = sum(fit.r2 for fit in fits) / len(fits)
-    print(f"R^2       train {row.train_accuracy:.4f}{watched}, test {test:.4f}")
+    print(f"R^2       train {row.train_accuracy:.4f}{sample}{watched}, test {test:.4f}")
     for name, fit in zip(run.outputs, fits, strict=True):
         _say(f"RMSE      {fit.rmse:.4g} in {name} over the test examples; always their mean: {fit.spread:.4g}")
 
@@ -395,9 +398,7 @@ def _print_plan(run: "Run", facts: dict[str, Any]) -> None:
     if settings.features is not None:
         print(f"features  {settings.features}, {dims[0]:,} for each image in the place of its pixels")
     if settings.augment:
-        shift = getattr(run.config.augment, "shift", 0)
-        how = [*(["mirrored"] if settings.flip else []), *([f"moved by up to {shift} pixels"] if shift else [])]
-        print(f"augment   images are {' and '.join(how)} at random, anew in every step")
+        print(f"augment   {_augmentation(run)}")
     print(f"network   {'-'.join(map(str, dims))}, {settings.hidden}, {head} output, {size:,} parameters")
     if run.by_class is not None:
         by_name = zip(map(printable, dataset.classes), run.by_class, strict=True)
@@ -417,6 +418,15 @@ def _print_plan(run: "Run", facts: dict[str, Any]) -> None:
     chosen = [_option(name, getattr(settings, name)) for name in facts["chosen"]]
     if chosen:
         print(f"chosen    for these data, as it was not typed: {' '.join(chosen)}")
+
+
+def _augmentation(run: "Run") -> str:
+    if run.seen.views > 1:
+        return f"features of {run.seen.views} views of each image, mirrored or moved, of which every step draws one"
+    how = ["mirrored"] if run.settings.flip else []
+    shift = getattr(run.config.augment, "shift", 0)
+    how += [f"moved by up to {shift} pixel{'s' if shift > 1 else ''}"] if shift else []
+    return f"images are {' and '.join(how)} at random, anew in every step"
 
 
 def _train_with_progress(

@@ -1,6 +1,6 @@
 """Trained networks with everything needed to judge an image: saved, loaded, and exchanged with other libraries."""
 
-from .average import average as average
+from .averaging import average as average
 from .export import about_torch as about_torch, save_npz as save_npz, save_torch as save_torch, to_torch as to_torch
 from .from_torch import load_torch as load_torch
 from .model import (

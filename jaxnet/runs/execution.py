@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..data import targets
-from ..training import Checkpoints, Feed, Hook, Progress, TwoViews, has_stalled, resident, run_steps, with_weights
+from ..training import Checkpoints, Feed, Hook, Progress, has_stalled, resident, run_steps, with_weights
 from ..types import Parameters
 from .chunks import ends_row
 from .evaluation import measure
@@ -96,15 +96,16 @@ def _feed(run: Run) -> Feed:
     Y = with_weights(Y, None if run.by_class is None else run.by_class[run.train.labels])
     if run.start.X is not None:
         return resident(run.start.X, Y, run.batch_size, run.key)
-    columns = _columns_of_both(run) if isinstance(run.config.augment, TwoViews) else run.columns
-    return feed_of(run.seen.fed, Y, columns, run.batch_size, run.key, run.dtype)
+    return feed_of(run.seen.fed, Y, _columns_of_views(run), run.batch_size, run.key, run.dtype)
 
 
-def _columns_of_both(run: Run) -> Columns:
-    """Rows of the features of image and mirror image, as `TwoViews` takes them."""
+def _columns_of_views(run: Run) -> Columns:
+    """Rows of all views of an example as columns of all views."""
+    if run.seen.views == 1:
+        return run.columns
 
     def columns(rows: np.ndarray, dtype: str) -> np.ndarray:
-        return np.concatenate([run.columns(view, dtype) for view in np.split(rows, 2, axis=1)])
+        return np.concatenate([run.columns(view, dtype) for view in np.split(rows, run.seen.views, axis=1)])
 
     return columns
 

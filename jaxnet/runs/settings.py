@@ -91,11 +91,6 @@ class Settings:
             raise InputError("--class-weight is of classes, and --loss squared_error of amounts; expected one of both")
         if not self.flip and not self.augment:
             raise InputError("--no-flip is about --augment; pass both or neither")
-        if not self.flip and self.features is not None:
-            raise InputError(
-                f"--augment with --features {self.features} takes the features of mirror images, and moves none; leave "
-                "out --no-flip, or one of the two"
-            )
         if isinstance(self.class_weight, tuple):
             names = [name for name, _ in self.class_weight]
             twice = [name for name in names if names.count(name) > 1]
@@ -201,10 +196,12 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_chosen(path: Path) -> list[str]:
-    """The options in a run's settings that were not typed but chosen from its data; of any other file, none."""
-    run = _read_toml(path).get("run")
-    chosen = run.get("chosen") if isinstance(run, dict) else None
-    return [name for name in chosen if isinstance(name, str)] if isinstance(chosen, list) else []
+    """The options in a run's settings that were not typed but chosen from its data; of a file that was edited, none."""
+    options = _read_toml(path)
+    run = options.pop("run", None)
+    if not isinstance(run, dict) or run.pop("digest", None) != _digest(options, run):
+        return []
+    return run.get("chosen", [])
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The training loop: chunks of compiled steps, over all inputs or as few as the examples have directions."""
 
-from .augmentation import Augmentation as Augmentation, TwoViews as TwoViews
+from .augmentation import Augmentation as Augmentation, Views as Views
 from .batches import (
     Feed as Feed,
     batch_indices as batch_indices,

@@ -19,7 +19,7 @@ from ..regularization import dropout_masks
 from ..signals import Alignment, alignment
 from ..types import AnyArray, Masks, Parameters, PRNGKeyArray
 from ..update import TrainState, update
-from .augmentation import Augmentation, TwoViews
+from .augmentation import Augmentation, Views
 from .batches import Feed
 from .failure import NotFiniteError, failure_of, feedback_weights
 from .input_basis import ALL_INPUTS, InputBasis
@@ -44,7 +44,7 @@ class StepConfig:
     dtype: str | None = None
     record_every: int | None = None
     weighted: bool = False  # the last entry of every row of labels is the weight of the example: see `with_weights`
-    augment: Augmentation | TwoViews | None = None
+    augment: Augmentation | Views | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,17 +21,23 @@ from ..images import drawn_images, write_npz
 from ..tables import write_csv, write_regression
 
 
-# Eight kinds of run; each is ended again and again, by every signal, and has to end as the one that was not.
+# Eleven kinds of run; each is ended again and again, by every signal, and has to end as the one that was not.
 OPTIONS = {
-    "all examples, reduced": "--num-iterations 6000 --optimizer momentum --learning-rate 0.001",
+    "all examples, reduced": "--num-iterations 6000 --optimizer momentum --learning-rate 0.001 --batch-size all",
     "batches from memory": "--num-iterations 6000 --batch-size 7 --standardise",
     "batches from disk": "--num-iterations 6000 --batch-size 7 --dtype float64",
     "dropout": "--num-iterations 6000 --batch-size 7 --keep-prob 0.8 --input-keep-prob 0.9 --lambd 0.1",
     "adam, cosine": "--num-iterations 6000 --batch-size 9 --optimizer adamw --schedule cosine --warm-up 500",
-    "early stopping": "--num-iterations 6000 --early-stopping 90 --learning-rate 0.001 --validation-fraction 0.2",
+    "early stopping": "--num-iterations 6000 --early-stopping 90 --learning-rate 0.001 --validation-fraction 0.2"
+    " --optimizer sgd --batch-size all",
     "a table of amounts": "--num-iterations 6000 --batch-size 7 --optimizer adam --label price --categories rooms",
-    "a feedback rule": "--num-iterations 6000 --batch-size 7 --feedback weight_mirror --record-every 50",
+    "augmentation": "--num-iterations 6000 --batch-size 7 --augment --keep-prob 0.8",
+    "features": "--num-iterations 6000 --batch-size 7 --augment --features hog --optimizer adam",
+    "a feedback rule": "--num-iterations 6000 --batch-size 7 --feedback weight_mirror --record-every 50"
+    " --optimizer sgd",
+    "all of it chosen": "",
 }
+IMAGES = (8, 9, 3)  # large enough for features
 CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGKILL": -9, "SIGQUIT": -3}
 # Inputs are reduced where that is exact, and examples read from disk: neither pays for so few. No report and no check,
 # which take longer than the training.
@@ -41,13 +47,16 @@ from jaxnet import cli
 
 def run(options):
     print("started", flush=True)  # before, a signal is Python's own to act on
-    from jaxnet.runs import folder, streaming
+    from jaxnet.runs import chunks, defaults, folder, streaming
     from jaxnet.training import in_memory
     folder.draw, cli.train._check = lambda *_: [], lambda *_: None
     if "batches from disk" in sys.argv[1]:
         streaming.RESIDENT_BYTES, streaming.SEGMENT_BYTES = 0, 20 * 7 * 90 * 8
     if "reduced" in sys.argv[1]:
         in_memory.pays = lambda *_: True
+    if "chosen" in sys.argv[1]:  # 6000 steps in chunks of 20
+        defaults.STEPS = defaults.MOST_EPOCHS = 6000
+        chunks.RATE = 1.8e6
     return command(options)
 
 command, cli.train.run = cli.train.run, run
@@ -88,7 +97,7 @@ def compiled(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", OPTIONS)
 def test_a_run_killed_repeatedly_ends_with_the_same_bits(tmp_path, kind, compiled):
-    images, labels = drawn_images(24 if "reduced" in kind else 50)
+    images, labels = drawn_images(24 if "reduced" in kind else 50, IMAGES if "features" in kind else (6, 5, 3))
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "killed"
     data = write_csv(tmp_path / "a.csv") if "table" in kind else data
     new = [data, "--layers", 5, *OPTIONS[kind].split()]
@@ -118,11 +127,11 @@ def typed(*arguments) -> int:
     return main([str(argument) for argument in arguments])
 
 
-def interrupted_run(tmp_path, monkeypatch, *options, data=None):
+def interrupted_run(tmp_path, monkeypatch, *options, data=None, shape=(6, 5, 3)):
     """A run that Ctrl-C ended after 300 of 500 steps, and its data."""
     from jaxnet import runs
 
-    images, labels = drawn_images(40)
+    images, labels = drawn_images(40, shape)
     data, execute = data or write_npz(tmp_path / "a.npz", X=images, Y=labels), runs.execute
 
     def interrupted(run, history, hooks, *rest):
@@ -180,6 +189,16 @@ def test_a_regression_goes_on_in_the_same_units(tmp_path, capsys, monkeypatch, k
         data.write_text(data.read_text().replace("Rome", "Roma"))
         assert typed("train", "--resume", "--out", out, "--num-iterations", 600) == 2
         assert "has changed since" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--augment"], ["--augment", "--features", "hog"]], ids=["pixels", "features"])
+def test_augmentation_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch, options, bare):
+    options = [*options, "--batch-size", 7]
+    data, out = interrupted_run(tmp_path, monkeypatch, *options, shape=(20, 8))
+    assert typed("train", "--resume", "--out", out) == 0
+    assert typed("train", data, "--layers", 3, "--num-iterations", 500, "--out", tmp_path / "whole", *options) == 0
+    for name in ("model.safetensors", "history.csv"):
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 @pytest.mark.parametrize("rule", ["weight_mirror", "direct_random_target"])
