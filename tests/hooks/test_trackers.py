@@ -162,17 +162,22 @@ def test_wandb_writes_a_run_offline(tmp_path, monkeypatch):
 
 
 def history_of(file):
-    """The rows of a run: wandb's file is a header, and records in blocks as LevelDB's log has them."""
+    """The rows of a run: wandb's file is a header of 7 bytes, and records in blocks as LevelDB's log has them."""
     from wandb.proto.wandb_internal_pb2 import Record
 
-    content, position, rows = file.read_bytes(), 7, []
+    content, position, rows, parts = file.read_bytes(), 7, [], b""
     while position + 7 <= len(content):
+        if position % 2**15 > 2**15 - 7:  # no header fits into the rest of the block
+            position += 2**15 - position % 2**15
+            continue
         length, kind = int.from_bytes(content[position + 4 : position + 6], "little"), content[position + 6]
-        record = Record()
-        record.ParseFromString(content[position + 7 : position + 7 + length] if kind == 1 else b"")
+        parts += content[position + 7 : position + 7 + length]
         position += 7 + length
-        if record.WhichOneof("record_type") == "history":
-            rows.append({item.key or item.nested_key[0]: json.loads(item.value_json) for item in record.history.item})
+        if kind in (1, 4):  # a whole record, or the last part of one
+            record, parts = Record.FromString(parts), b""
+            if record.WhichOneof("record_type") == "history":
+                items = record.history.item
+                rows.append({item.key or item.nested_key[0]: json.loads(item.value_json) for item in items})
     return rows
 
 

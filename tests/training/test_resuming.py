@@ -40,6 +40,7 @@ KINDS = {
     "a feedback rule": dict(network=Network("tanh", feedback="weight_mirror"), record_every=4),
     "all examples": dict(reduce_inputs=False),
     "weights": dict(class_weight="balanced", dtype="bfloat16", optimizer=optax.adam(0.01, mu_dtype="bfloat16")),
+    "augmentation": dict(augment=jaxnet.Augmentation((5, 8), shift=1)),
     "an optimizer that draws": dict(optimizer=optax.noisy_sgd(0.05, key=jax.random.key(5))),
 }
 
@@ -168,6 +169,7 @@ OTHERS = {
     "lambd": lambda: dict(lambd=0.5),
     "keep_prob": lambda: dict(keep_prob=0.5),
     "batch_size": lambda: dict(batch_size=5),
+    "augment": lambda: dict(augment=jaxnet.Augmentation((5, 8), shift=1)),
     "key": lambda: dict(key=jax.random.key(4)),
     "chunk": lambda: dict(chunk=5),
     "record_every": lambda: dict(record_every=5),
