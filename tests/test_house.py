@@ -137,7 +137,7 @@ def test_only_the_outermost_steps_are_compiled():
         ("PIL", ["data.images"]),
         ("h5py", ["data.hdf5"]),
         ("pyarrow", ["data.tables"]),
-        ("skimage", ["data.arrays"]),
+        ("skimage", ["data.arrays", "data.features"]),
         ("grain", ["data.prefetch"]),
         ("onnx", ["model.to_onnx"]),
         ("safetensors", ["storage.tensors"]),

@@ -1,7 +1,5 @@
 """What the network sees: pixels, or features of all views of an image, wherever the examples are."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
@@ -97,5 +95,11 @@ def test_features_that_do_not_fit_into_memory_are_refused(tmp_path, monkeypatch)
 def test_settings_that_contradict_each_other_are_refused():
     with pytest.raises(InputError, match="--no-flip is about --augment; pass both or neither"):
         changed(flip=False)
-    assert changed(features="hog").standardised and not changed().standardised
-    assert not dataclasses.replace(changed(features="hog"), standardise=False).standardised
+
+
+@pytest.mark.parametrize("standardise", [None, True, False])
+def test_features_are_standardised_unless_declined(tmp_path, standardise):
+    dataset = drawn_dataset(tmp_path, shape=SHAPE)
+    for features, default in (("hog", True), (None, False)):
+        run = runs.prepare(dataset, changed(features=features, standardise=standardise))
+        assert (run.preprocessing.mean is not None) == (default if standardise is None else standardise)
