@@ -133,6 +133,7 @@ def prepare(
     """
     train, watched, watched_name = _divided(dataset, settings)
     augment = augmentation_of(settings, dataset)
+    by_class = _class_weights(train, dataset.classes, settings)
     plain = Preprocessing(features=None if settings.features is None else hog_of(dataset.input_shape))
     seen = seen_examples(train, watched, dataset.test, plain, augment, on_image)
     train = seen.train
@@ -142,7 +143,6 @@ def prepare(
         outputs, loss = len(dataset.classes), "softmax_cross_entropy"
     layer_dims, dtype = (n_x, *settings.layers, outputs), storage_dtype(settings.dtype)
     stays = is_resident(train.rows, dtype)
-    by_class = _class_weights(train, dataset.classes, settings)
     check_memory(layer_dims, m if stays else MINIBATCH)
     parameters, key = _draw(settings.seed, layer_dims, settings.init, dtype)
     check_regularization(settings.lambd, settings.keep_prob, settings.input_keep_prob, key)
