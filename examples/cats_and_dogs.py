@@ -3,7 +3,9 @@
     python examples/cats_and_dogs.py cats_dogs_64.npz [--out runs] [--seeds 5]
 
 Prints its commands, which can be typed as well, and the share of the test photographs that their models get right.
-The settings were chosen on the training photographs alone, by cross-validation.
+The settings were chosen on the training photographs alone, by cross-validation. Mean test accuracies of five seeds: on
+HOG features 0.764 (0.756 to 0.776), and 0.770 for the average of the five networks; on pixels 0.642 (0.636 to 0.650),
+and 0.648 for their average. With 500 photographs the standard error is 0.02.
 """
 
 import argparse

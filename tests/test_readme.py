@@ -38,7 +38,7 @@ def drawn_photographs(folder):
                 )
 
 
-def test_commands_do_what_they_say(tmp_path, monkeypatch, capsys):
+def test_commands_do_what_they_say(tmp_path, monkeypatch, capsys, default_promotion):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JAXNET_CACHE", str(tmp_path / "cache"))
     Image.effect_noise((80, 60), 50).save("photo.jpg")

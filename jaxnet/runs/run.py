@@ -150,13 +150,13 @@ def prepare(
         units = fit_units(train.labels, output_names(dataset.table, outputs))
         train, watched = (part._replace(labels=units.standardised(part.labels)) for part in (train, watched))
     augment = augmentation_of(settings, dataset)
+    by_class = _class_weights(train, dataset.classes, settings)
     plain = Preprocessing(features=None if settings.features is None else hog_of(dataset.input_shape))
     seen = seen_examples(train, watched, dataset.test, plain, augment, on_image)
     train = seen.train
     m, n_x = train.rows.shape
     layer_dims, dtype = (n_x, *settings.layers, outputs), storage_dtype(settings.dtype)
     stays = is_resident(train.rows, dtype)
-    by_class = _class_weights(train, dataset.classes, settings)
     steps, batch_size = _schedule(settings, m)
     check_memory(layer_dims, m if stays else batch_size or m)
     parameters, key = _draw(settings.seed, layer_dims, settings.init, dtype)
