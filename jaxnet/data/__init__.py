@@ -18,8 +18,8 @@ from .examples import (
     Examples as Examples,
     Images as Images,
     MappedRows as MappedRows,
-    amounts as amounts,
     held_out as held_out,
+    regression_targets as regression_targets,
     targets as targets,
 )
 from .features import Hog as Hog, hog_of as hog_of
@@ -79,7 +79,8 @@ def load_dataset(
         exact_decoding: Whether JPEG files are decoded in full, see `read_image`. Default: False.
         cache: The folder in which decoded images are kept. Default: JAXNET_CACHE, or else the user's cache folder.
         on_image: `on_image(done, total)` is called while images are decoded.
-        regression: Whether labels are amounts. Default: None, from the labels, see `load_npz` and `load_table`.
+        regression: Whether labels are regression targets. Default: None, from the labels, see `load_npz` and
+            `load_table`.
         labels: Of a table, the names of the columns to predict.
         categories: Of a table, columns of numbers that name categories. Default: none.
         drop: Of a table, columns to leave out. Default: none.
@@ -101,7 +102,9 @@ def load_dataset(
     if (labels or categories or drop) and suffix not in TABLES:
         raise InputError(f"--label, --categories and --drop are of tables; {path} is not a {', '.join(TABLES)} file")
     if regression and suffix not in (".npz", *TABLES):
-        raise InputError(f"--loss squared_error takes labels of an .npz file or a table as amounts; got {path}")
+        raise InputError(
+            f"--loss squared_error takes labels of an .npz file or a table as regression targets; got {path}"
+        )
     if path is None:
         return load_faces(test_fraction=test_fraction, seed=seed)
     if not os.path.exists(path):

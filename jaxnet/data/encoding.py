@@ -228,7 +228,7 @@ def read_rows(path: Path, table: Table) -> tuple[Float[np.ndarray, "m n_x"], tup
 
 
 def output_names(table: Table | None, n_L: int) -> tuple[str, ...]:
-    """The names of amounts that a network predicts: of the table's labels, else y, or y1, y2, ... for several.
+    """The names of the values that a regression predicts: of the table's labels, else y, or y1, y2, ... for several.
 
     Example:
         >>> jaxnet.data.output_names(None, 2)

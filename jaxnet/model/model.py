@@ -55,7 +55,7 @@ class Model(NamedTuple):
         parameters: `W1, b1, ..., WL, bL`.
         network: The functions of the layers.
         input_shape: Of one example: `(height, width)`, `(height, width, 3)` or `(n_x,)`.
-        classes: The names of the classes; none for a network of squared_error that predicts amounts.
+        classes: The names of the classes; none for a regression, whose loss is squared_error.
         preprocessing: What is done to an image's pixels, or to a row of floats, before layer 1. Default: pixels / 255.
         exact_decoding: Whether JPEG files are decoded in full, see `read_image`. Default: False.
         table: What the inputs and the labels are called, of a model trained on a table. Default: None.
@@ -318,8 +318,8 @@ def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> M
         raise InputError("hidden and loss are not names")
     network = Network(settings["hidden"], settings["loss"])
     is_names = isinstance(classes, list) and all(isinstance(name, str) and name.isprintable() for name in classes)
-    predicts_amounts = classes == [] and network.loss == squared_error
-    if not is_names or not (predicts_amounts or len(set(classes)) == len(classes) == max(2, dims[-1])):
+    predicts_targets = classes == [] and network.loss == squared_error
+    if not is_names or not (predicts_targets or len(set(classes)) == len(classes) == max(2, dims[-1])):
         raise InputError(f"classes says {classes!r:.99}; expected {max(2, dims[-1])} printable names, all different")
     table = _table(settings["table"], shape, classes, dims) if "table" in settings else None
     preprocessing = _preprocessing(settings["scale"], arrays, dims[0])._replace(features=features)

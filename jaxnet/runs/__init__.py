@@ -1,6 +1,5 @@
 """What `jaxnet train` does, as a library: a run, its settings, its folder and checkpoints, and what is drawn of it."""
 
-from .amounts import Units as Units
 from .assessment import (
     HELD_OUT as HELD_OUT,
     OF_A_RUN as OF_A_RUN,
@@ -29,4 +28,5 @@ from .settings import (
     read_run as read_run,
     write_settings as write_settings,
 )
+from .target_scale import TargetScale as TargetScale
 from .trackers import ScalarLog as ScalarLog
