@@ -177,3 +177,16 @@ def test_tables_are_learnt_as_well_as_by_scikit_learn(capsys, monkeypatch, defau
     tables.main()
     scores = re.findall(r"jaxnet ([\d.]+) ± [\d.]+ +scikit-learn (-?[\d.]+)", capsys.readouterr().out)
     assert len(scores) == 3 and all(float(ours) > float(theirs) - 0.05 for ours, theirs in scores)
+
+
+@pytest.mark.thorough
+def test_first_numbers_are_printed_beside_scikit_learns(tmp_path, capsys, monkeypatch):
+    """One seed and ten steps of each; nothing is chosen for a package that is not there."""
+    from examples import first_numbers
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(first_numbers.SOURCES, "missing", ("no_such_package", first_numbers.digits))
+    first_numbers.main(["--quick"])
+    out = capsys.readouterr().out
+    assert "missing                          left out: pip install" in out
+    assert len(re.findall(r"^(?:digits|folder|lfw_subset), .* 0\.\d{4} \(0\.\d+\)", out, re.MULTILINE)) == 3

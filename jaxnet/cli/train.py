@@ -290,17 +290,20 @@ def _test_and_write(
 
 def _print_scores(run: "Run", row: "Row", outputs: "np.ndarray") -> None:
     """How good the predictions are; `outputs` are those for the test examples."""
+    from .. import runs
     from ..runs.report import fit_of
 
-    labels = run.dataset.test.labels
+    labels, m = run.dataset.test.labels, len(run.train.labels)
+    measured = runs.sample_size(run.train, run.watched, run.dtype)
+    sample = "" if measured == m else f" (on {measured} of {m})"
     watched = "" if run.watched_name == "test" else f", {run.watched_name} {row.watched_accuracy:.4f}"
     if run.target_scale is None:
         test = float((outputs.argmax(axis=0) == labels).mean())
-        print(f"accuracy  train {row.train_accuracy:.4f}{watched}, test {test:.4f}")
+        print(f"accuracy  train {row.train_accuracy:.4f}{sample}{watched}, test {test:.4f}")
         return
     fits = [fit_of(labels[:, k], column.astype(float)) for k, column in enumerate(outputs)]
     test = sum(fit.r2 for fit in fits) / len(fits)
-    print(f"R^2       train {row.train_accuracy:.4f}{watched}, test {test:.4f}")
+    print(f"R^2       train {row.train_accuracy:.4f}{sample}{watched}, test {test:.4f}")
     for name, fit in zip(run.outputs, fits, strict=True):
         _say(f"RMSE      {fit.rmse:.4g} in {name} over the test examples; always their mean: {fit.spread:.4g}")
 

@@ -15,6 +15,7 @@ from .assessment import (
 from .checkpoint import Checkpoints as Checkpoints
 from .defaults import Facts as Facts, defaults_for as defaults_for, facts_of as facts_of
 from .diagnosing import Watch as Watch, row_symptoms as row_symptoms, setup_of as setup_of
+from .evaluation import sample_size as sample_size
 from .execution import execute as execute, kept as kept
 from .history import History as History, Row as Row
 from .resume import restore as restore, save as save

@@ -49,7 +49,7 @@ def facts_of(dataset: Dataset, settings: Settings) -> Facts:
     is_course = settings.data is None or os.path.splitext(settings.data)[1].lower() in (".h5", ".hdf5")
     if settings.watched_fraction:
         m -= int(held_out(dataset.train.labels, dataset.classes, settings.watched_fraction, settings.seed).sum())
-    reach, stays = float(np.abs(X).sum(axis=0).mean()), is_resident(rows, "float32")
+    reach, stays = float(np.abs(X).sum(axis=0, dtype=np.float64).mean()), is_resident(rows, "float32")
     if settings.features is not None:
         n_x = hog_of(dataset.input_shape).size
     return Facts(m, n_x, len(dataset.classes), reach, is_scaled, is_course, stays)
@@ -106,7 +106,7 @@ def _learning_rate(facts: Facts, optimizer: str, schedule: str, standardise: boo
     way, and units that have moved out of reach of all of them are dead.
     """
     reach = facts.n_x / 8 if standardise else facts.reach  # of both signs, whose sum is much less than that of |x|
-    rate = LEARNING_RATES[optimizer] * min(1.0, REACH / reach) * (2 if schedule == "cosine" else 1)
+    rate = LEARNING_RATES[optimizer] * REACH / max(REACH, reach) * (2 if schedule == "cosine" else 1)
     return float(f"{rate:.2g}")
 
 

@@ -40,8 +40,8 @@ def measure(
     Costs and gradients are those of the losses times the weights of the classes; accuracies count all examples alike,
     in training those of an evenly spaced sample where there are many. Without classes R^2 is in their place.
     """
-    stay = is_resident(train.rows, dtype) and is_resident(watched.rows, dtype)
-    train = sample(train, SAMPLE if stay else STREAMED_SAMPLE)
+    stay = _stay(train, watched, dtype)
+    train = sample(train, sample_size(train, watched, dtype))
     X, Y = next(blocks(sample(train, SIGNALS_SAMPLE), columns, classes, dtype))
 
     def part(examples: Examples) -> Callable[[], Iterable[Block]]:
@@ -59,6 +59,15 @@ def measure(
         return train_accuracy, watched_cost, watched_accuracy, norms, dead
 
     return measured
+
+
+def sample_size(train: Examples, watched: Examples, dtype: str) -> int:
+    """How many of the training examples are measured."""
+    return min(len(train.labels), SAMPLE if _stay(train, watched, dtype) else STREAMED_SAMPLE)
+
+
+def _stay(train: Examples, watched: Examples, dtype: str) -> bool:
+    return is_resident(train.rows, dtype) and is_resident(watched.rows, dtype)
 
 
 def blocks(examples: Examples, columns: Columns, classes: Sequence[str], dtype: str) -> Iterator[Block]:

@@ -203,10 +203,12 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_chosen(path: Path) -> list[str]:
-    """The options in a run's settings that were not typed but chosen from its data; of any other file, none."""
-    run = _read_toml(path).get("run")
-    chosen = run.get("chosen") if isinstance(run, dict) else None
-    return [name for name in chosen if isinstance(name, str)] if isinstance(chosen, list) else []
+    """The options in a run's settings that were not typed but chosen from its data; of a file that was edited, none."""
+    options = _read_toml(path)
+    run = options.pop("run", None)
+    if not isinstance(run, dict) or run.pop("digest", None) != _digest(options, run):
+        return []
+    return run.get("chosen", [])
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -111,6 +111,20 @@ def test_what_is_typed_beside_a_runs_file_is_chosen_for(tmp_path, data, capsys, 
     assert "90-3-1" in output and "2 steps of gradient descent, learning rate 0.0075, batches of 30\n" in output
 
 
+def test_what_was_edited_in_a_runs_file_is_kept(tmp_path, data, capsys, bare, short):
+    assert typed("train", data, "--epochs", 1, "--out", tmp_path / "run") == 0
+    content = (tmp_path / "run" / "settings.toml").read_text()
+    (tmp_path / "a.toml").write_text(re.sub(r"layers = \[\s*512,\s*\]", "layers = [4]", content))
+    assert typed("train", "--config", tmp_path / "a.toml", "--seed", 2, "--out", tmp_path / "again") == 0
+    assert "90-4-1" in capsys.readouterr().out
+
+
+def test_a_sample_is_called_one(tmp_path, data, capsys, monkeypatch, bare):
+    monkeypatch.setattr("jaxnet.runs.evaluation.SAMPLE", 20)
+    assert typed("train", data, "--layers", 3, "--epochs", 1, "--out", tmp_path / "run") == 0
+    assert re.search(r"^accuracy  train [\d.]+ \(on 20 of 30\), test ", capsys.readouterr().out, re.M)
+
+
 def test_all_examples_in_every_step_can_be_typed(tmp_path, data, capsys, bare):
     assert typed("train", data, "--layers", 3, "--batch-size", "all", "--epochs", 3, "--out", tmp_path / "run") == 0
     assert "3 steps of adam, learning rate 0.001, all 30 examples" in capsys.readouterr().out

@@ -17,6 +17,7 @@ FACTS = {
     "few photographs": Facts(150, 12288, 2, 5500),
     "many classes": Facts(10**6, 784, 1000, 102),
     "a table": Facts(400, 10, 3, 1e6, is_scaled=False),
+    "black": Facts(64, 9, 2, 0, is_scaled=False),
     "a handful": Facts(2, 4, 2, 2),
 }
 
@@ -53,6 +54,7 @@ def test_what_is_chosen(name, chosen):
         ("mnist", {"weight_decay": 0.1}, "512, adamw 0.0013 cosine, 128, 10 epochs"),
         ("mnist", {"batch_size": 1000}, "512, adam 0.0013 cosine, 67 epochs"),
         ("mnist", {"batch_size": "all"}, "512, adam 0.0013 cosine, 2500 steps"),
+        ("black", {"standardise": False}, "512, adam 0.002 cosine, 32, 100 epochs"),
         ("few photographs", {"standardise": True}, "512, adam 8.3e-05 cosine, 32, 100 epochs"),
         ("few photographs", {"optimizer": "momentum", "epochs": 60}, "512, 8.7e-05 constant, 32"),
         ("course", {"optimizer": "adam"}, "20 7 5, 0.001, all, 2500 steps"),
