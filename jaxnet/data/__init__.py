@@ -10,7 +10,6 @@ from .encoding import (
     Column as Column,
     Table as Table,
     output_names as output_names,
-    read_rows as read_rows,
     table_of as table_of,
 )
 from .examples import (
@@ -26,7 +25,6 @@ from .features import Hog as Hog, hog_of as hog_of
 from .folders import SUFFIXES as SUFFIXES, is_of_the_system as is_of_the_system
 from .images import (
     image_name as image_name,
-    quiet_decoders as quiet_decoders,
     read_image as read_image,
     try_image as try_image,
 )
@@ -44,8 +42,10 @@ from .preprocessing import (
     fit_preprocessing as fit_preprocessing,
     row_blocks as row_blocks,
 )
+from .records import read_rows as read_rows, table_rows as table_rows
 from .table_dataset import labelled_rows as labelled_rows, load_table as load_table, load_table_as as load_table_as
 from .tables import TABLES as TABLES
+from .threads import quiet_decoders as quiet_decoders
 
 
 EXPECTED = "an .h5 or .npz file, a folder of images or a folder of MNIST idx files, or a .csv, .tsv or .parquet table"

@@ -65,7 +65,7 @@ def load_table(
     table, notes = fit_table(path, cells, labels, categories, drop)
     values, classes, note = _labels(path, {name: cells[name] for name in labels}, regression)
     rows = encoded(path, cells, table)
-    examples = Examples(rows, values, tuple(f"row {i}" for i in range(1, len(rows) + 1)))
+    examples = Examples(rows, values, _row_names(len(rows)))
     try:
         is_test = held_out(values, classes, test_fraction, seed)
     except InputError as error:
@@ -97,8 +97,9 @@ def labelled_rows(path: Path, table: Table, classes: Sequence[str]) -> Examples:
         raise InputError(f"{path} has no column {absent[0]!r:.60} of labels; it has {listed(list(cells))}")
     rows = encoded(path, cells, table)
     check_complete(path, {name: cells[name] for name in table.labels})
+    names = _row_names(len(rows))
     if not classes:
-        return Examples(rows, _regression_targets(path, {name: cells[name] for name in table.labels}))
+        return Examples(rows, _regression_targets(path, {name: cells[name] for name in table.labels}), names)
     name = table.labels[0]
     texts = as_texts(path, name, cells[name])
     strange = [text for text in texts.texts if text not in classes]
@@ -107,7 +108,7 @@ def labelled_rows(path: Path, table: Table, classes: Sequence[str]) -> Examples:
             f"{path}: the label {name} is {strange[0]!r:.60} in some row, which is not one of the classes of "
             f"training: {listed(classes)}"
         )
-    return Examples(rows, np.array([classes.index(text) for text in texts.texts])[texts.codes])
+    return Examples(rows, np.array([classes.index(text) for text in texts.texts])[texts.codes], names)
 
 
 def load_table_as(
@@ -176,6 +177,10 @@ def _classes(path: Path, name: str, cells: Cells, note: str) -> Labels:
 def _regression_targets(path: Path, cells: Mapping[str, Cells]) -> Float[np.ndarray, "m n_L"]:
     columns = [as_numbers(path, name, column) for name, column in cells.items()]
     return regression_targets(str(path), np.stack(columns), len(columns[0]))
+
+
+def _row_names(m: int) -> tuple[str, ...]:
+    return tuple(f"row {i}" for i in range(1, m + 1))
 
 
 def _unseen(train: Examples, table: Table) -> tuple[str, ...]:

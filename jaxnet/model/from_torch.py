@@ -14,8 +14,9 @@ from ..data import Preprocessing
 from ..errors import InputError
 from ..parameters import FrozenDict, layer_dims
 from ..storage import LISTED, read_npz, tensors
+from .description import STATISTICS, described, model_of
 from .export import AS_JSON, SETTINGS, channels_first_order, of_a_known_type
-from .model import STATISTICS, Model, described, model_of
+from .model import Model
 
 
 NAME = re.compile(r"(?:(?P<module>.*)\.)?(?P<kind>weight|bias)|(?P<letter>[Wb])(?P<number>\d+)", re.DOTALL)
