@@ -139,11 +139,8 @@ def _labels(path: Path, cells: Mapping[str, Cells], regression: bool | None) -> 
     if len(cells) > 1:
         if regression is False:
             raise InputError(f"{path}: there are {len(cells)} labels, {listed(list(cells))}; expected one of classes")
-        return (
-            _regression_targets(path, cells),
-            (),
-            f"{listed(list(cells))}: regression targets, predicted by squared error",
-        )
+        note = f"{listed(list(cells))}: regression targets, predicted by squared error"
+        return _regression_targets(path, cells), (), note
     if is_text(column) and not regression:
         return _classes(path, name, column, f"{name}: {{}} classes")
     found = np.unique(as_numbers(path, name, column))
@@ -158,9 +155,7 @@ def _labels(path: Path, cells: Mapping[str, Cells], regression: bool | None) -> 
             f"{path}: the label {name} is {fraction:g} in some row; expected whole numbers or text for classes; "
             "--loss squared_error takes numbers as regression targets"
         )
-    text = (
-        f"{name}: {{}} different whole numbers, taken as classes; --loss squared_error takes them as regression targets"
-    )
+    text = f"{name}: {{}} different whole numbers, taken as classes; --loss squared_error takes them as targets"
     return _classes(path, name, column, text)
 
 

@@ -22,7 +22,7 @@ class RegressionEvaluation(NamedTuple):
 
     Example:
         >>> evaluation = jaxnet.RegressionEvaluation("flats", ("price",), np.array([[1.0, 3]]), np.array([[1.0, 2]]))
-        >>> evaluation.r2, evaluation.mean_absolute_error
+        >>> round(evaluation.r2, 2), evaluation.mean_absolute_error
         (0.5, 0.5)
     """
 
