@@ -2,6 +2,7 @@ from . import (
     activations as activations,
     data as data,
     feedback as feedback,
+    hooks as hooks,
     losses as losses,
     readouts as readouts,
     signals as signals,
@@ -77,6 +78,7 @@ from .signals import (
 )
 from .training import (
     Augmentation as Augmentation,
+    Checkpoints as Checkpoints,
     L_layer_model as L_layer_model,
     NotFiniteError as NotFiniteError,
     Progress as Progress,

@@ -13,7 +13,7 @@ import pytest
 import jaxnet
 
 
-MODULES = (jaxnet.activations, jaxnet.data, jaxnet.feedback, jaxnet.losses, jaxnet.readouts)
+MODULES = (jaxnet.activations, jaxnet.data, jaxnet.feedback, jaxnet.hooks, jaxnet.losses, jaxnet.readouts)
 NAMESPACE = {"jax": jax, "jnp": jnp, "np": np, "optax": optax, "jaxnet": jaxnet}
 
 

@@ -23,13 +23,14 @@ ROOMS = {
     "readouts": ["root"],
     "data": ["root", "storage"],
     "training": ["root", "storage", "signals", "diagnosis"],
+    "hooks": ["root", "training"],
     "model": ["root", "storage", "data"],
     "crosscheck": ["root"],
     "runs": ["root", "storage", "signals", "diagnosis", "data", "training", "model", "crosscheck"],
-    "cli": ["root", "storage", "signals", "diagnosis", "data", "training", "model", "crosscheck", "runs"],
+    "cli": ["root", "storage", "signals", "diagnosis", "data", "training", "hooks", "model", "crosscheck", "runs"],
 }
 # What stays a name of its own in calls, such as `durable.write`, and what needs the extras.
-OPEN = {"storage.durable", "storage.tensors", "runs.plots", "runs.report", "runs.folder"}
+OPEN = {"storage.durable", "storage.tensors", "hooks.trackers", "runs.plots", "runs.report", "runs.folder"}
 FILES = sorted(
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
     for path in PACKAGE.rglob("*.py")
@@ -140,7 +141,9 @@ def test_only_the_outermost_steps_are_compiled():
         ("grain", ["data.prefetch"]),
         ("onnx", ["model.to_onnx"]),
         ("safetensors", ["storage.tensors"]),
-        ("tensorboardX", ["runs.trackers"]),
+        ("tensorboardX", ["hooks.trackers"]),
+        ("wandb", ["hooks.trackers"]),
+        ("mlflow", ["hooks.trackers"]),
         ("jinja2", ["runs.report.page"]),
         ("scipy", ["model.averaging", "training.input_basis"]),
         ("threadpoolctl", ["training.input_basis"]),
@@ -158,8 +161,9 @@ def test_headers_of_arrays_are_read_in_one_place():
     assert [name for name in FILES if calls(name) & parsing] == ["storage.untrusted"]
 
 
-def test_progress_is_shown_by_commands():
-    assert all(name.startswith("cli.") for name in FILES if "tqdm" in imports(name)[1])
+def test_progress_is_shown_by_commands_and_where_it_is_asked_for():
+    showing = [name for name in FILES if "tqdm" in imports(name)[1]]
+    assert [name for name in showing if not name.startswith("cli.")] == ["training.progress"]
 
 
 def test_only_the_command_line_and_print_cost_print():

@@ -17,7 +17,8 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
 
-def test_python_blocks_print_what_the_text_after_says(capsys, default_promotion):
+def test_python_blocks_print_what_the_text_after_says(capsys, default_promotion, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     shown = re.findall(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     assert len(shown) == len(blocks("python")) == len(blocks("text")) > 0
     names = {}
@@ -43,7 +44,8 @@ def test_commands_do_what_they_say(tmp_path, monkeypatch, capsys):
     Image.effect_noise((80, 60), 50).save("photo.jpg")
     drawn_photographs(tmp_path / "photos")
     (tmp_path / "my_backprop.py").write_text("from jaxnet import linear_backward, relu_backward, update_parameters")
-    commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("jaxnet ")]
+    lines = [line for block in blocks("sh") for line in block.replace("\\\n", "").splitlines()]
+    commands = [line for line in lines if line.startswith("jaxnet ")]
     assert len(commands) >= 3
     for command in commands:
         assert main(shlex.split(command)[1:]) == 0, command

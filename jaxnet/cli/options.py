@@ -21,6 +21,7 @@ LOSSES = ("binary_cross_entropy", "softmax_cross_entropy", "squared_error")
 TASKS = ("cross_entropy", "squared_error")  # of `jaxnet train`: a classifier, or a regression
 INITS = ("he", "lecun", "xavier")
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
+TRACKERS = ("tensorboard", "wandb", "mlflow")
 SCHEDULES = ("constant", "cosine", "step")
 DTYPES = ("float32", "float64", "bfloat16")
 DONE, FAILED, UNUSABLE_INPUT, INCONCLUSIVE = 0, 1, 2, 3

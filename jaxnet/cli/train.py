@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..text import printable_lines
 from .image_bar import image_bar
-from .options import DONE, FAILED, STRAIGHT_THROUGH, from_zero
+from .options import DONE, FAILED, STRAIGHT_THROUGH, TRACKERS, from_zero
 from .stopping import Stop
 from .train_options import add_settings, settings_of, typed
 
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from ..crosscheck import Report
     from ..data import Dataset
+    from ..hooks import Tracker
     from ..model import Model
-    from ..runs import Checkpoints, History, Row, Run, ScalarLog, Settings
-    from ..training import Hook, Progress
+    from ..runs import History, Row, Run, Settings
+    from ..training import Checkpoints, Hook, Progress
     from ..types import Parameters
 
 
@@ -56,7 +57,21 @@ def add(commands: Any) -> None:
         metavar="S",
         help="seconds between two checkpoints (default: 10)",
     )
-    output.add_argument("--tensorboard", action="store_true", help="log scalars for TensorBoard to DIR/tensorboard")
+    output.add_argument(
+        "--tracker",
+        action="append",
+        choices=TRACKERS,
+        default=[],
+        metavar="NAME",
+        help=f"log costs, accuracies and signals: one of {', '.join(TRACKERS)}; may be given several times",
+    )
+    output.add_argument(
+        "--tensorboard",
+        dest="tracker",
+        action="append_const",
+        const="tensorboard",
+        help="short for --tracker tensorboard, which writes to DIR/tensorboard",
+    )
     output.add_argument("--verbose", action="store_true", help="print the whole check of the gradient")
 
 
@@ -65,8 +80,11 @@ def run(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from .. import runs
+    from ..hooks import trackers
     from ..runs import folder as run_folder
 
+    for name in options.tracker:
+        trackers.check_tracker(name)
     if options.resume:
         return _resume(options)
     chosen = settings_of(options, options.config)
@@ -380,9 +398,7 @@ def _print_plan(run: "Run", facts: dict[str, Any]) -> None:
     if settings.features is not None:
         print(f"features  {settings.features}, {dims[0]:,} for each image in the place of its pixels")
     if settings.augment:
-        shift = getattr(run.config.augment, "shift", 0)
-        how = [*(["mirrored"] if settings.flip else []), *([f"moved by up to {shift} pixels"] if shift else [])]
-        print(f"augment   images are {' and '.join(how)} at random, anew in every step")
+        print(f"augment   {_augmentation(run)}")
     print(f"network   {'-'.join(map(str, dims))}, {settings.hidden}, {head} output, {size:,} parameters")
     if run.by_class is not None:
         by_name = zip(map(printable, dataset.classes), run.by_class, strict=True)
@@ -404,26 +420,34 @@ def _print_plan(run: "Run", facts: dict[str, Any]) -> None:
         print(f"chosen    for these data, as it was not typed: {' '.join(chosen)}")
 
 
+def _augmentation(run: "Run") -> str:
+    if run.seen.views > 1:
+        return f"features of {run.seen.views} views of each image, mirrored or moved, of which every step draws one"
+    how = ["mirrored"] if run.settings.flip else []
+    shift = getattr(run.config.augment, "shift", 0)
+    how += [f"moved by up to {shift} pixel{'s' if shift > 1 else ''}"] if shift else []
+    return f"images are {' and '.join(how)} at random, anew in every step"
+
+
 def _train_with_progress(
     run: "Run", history: "History", folder: Path, checkpoints: "Checkpoints", options: argparse.Namespace
 ) -> "Parameters":
-    from contextlib import nullcontext
+    from dataclasses import asdict
 
     from tqdm import tqdm
 
     from .. import runs
     from ..diagnosis import command, symptom_line
+    from ..hooks import trackers
 
     batch = run.batch_size or len(run.train.labels)
     watch = runs.Watch(run)
-    if options.tensorboard:
-        log = runs.ScalarLog(folder / "tensorboard")
-    else:
-        log = nullcontext()
-    with (
-        log as scalars,
-        tqdm(total=run.num_iterations * batch, initial=history.steps * batch, unit=" examples", unit_scale=True) as bar,
-    ):
+    with contextlib.ExitStack() as stack:
+        names = dict.fromkeys(options.tracker)
+        opened = [stack.enter_context(trackers.tracker_of(name, folder, asdict(run.settings))) for name in names]
+        bar = stack.enter_context(
+            tqdm(total=run.num_iterations * batch, initial=history.steps * batch, unit=" examples", unit_scale=True)
+        )
 
         def show(progress: "Progress") -> None:
             options.stop.check()
@@ -433,19 +457,19 @@ def _train_with_progress(
             for symptom in watch.new_symptoms(history):
                 tqdm.write(f"jaxnet: {symptom_line(symptom, command)}", file=sys.stderr)
 
-        hooks: list[Hook] = [show] if scalars is None else [show, _logging(scalars, run, history)]
+        hooks: list[Hook] = [show, *(_logging(tracker, run, history) for tracker in opened)]
         return runs.execute(run, history, hooks, checkpoints, options.checkpoint_every)
 
 
-def _logging(scalars: "ScalarLog", run: "Run", history: "History") -> "Hook":
-    """Every row of the history for TensorBoard."""
+def _logging(tracker: "Tracker", run: "Run", history: "History") -> "Hook":
+    """Every row of the history for a tracker."""
 
     def log(progress: "Progress") -> None:
         if not history.rows or history.rows[-1].iteration < progress.iteration:
             return
         values = {name: column[-1] for name, column in history.columns(run.score).items() if name != "iteration"}
         named = {name.replace("watched", run.watched_name): value for name, value in values.items()}
-        scalars.write(progress.iteration, named)
+        tracker.write(progress.iteration, named)
 
     return log
 

@@ -98,8 +98,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     option("input-keep-prob", "and inputs with this one (default: 1)", type=probability, metavar="P")
     option(
         "augment",
-        "mirror and move the images of every step at random, by up to a sixteenth of their side; with --features, "
-        "mirror them",
+        "mirror and move the images of every step at random, by up to a twentieth of their side; with --features, "
+        "draw one of ten such views",
         action=argparse.BooleanOptionalAction,
     )
     option("flip", "with --augment: mirror images (default: yes)", action=argparse.BooleanOptionalAction)

@@ -1,6 +1,7 @@
 """Features: what a network may be given in the place of pixels."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,8 +38,8 @@ class Hog:
         (36, (1, 36))
     """
 
-    input_shape: tuple[int, ...]
-    cells: tuple[int, ...]
+    input_shape: Sequence[int]  # kept as a tuple, as `cells`
+    cells: Sequence[int]
     orientations: int = 9
 
     def __post_init__(self) -> None:
@@ -69,10 +70,8 @@ class Hog:
         blocks = (math.prod(side // cell - BLOCK + 1 for side in self.input_shape[:2]) for cell in self.cells)
         return sum(blocks) * BLOCK**2 * self.orientations
 
-    def __call__(
-        self, rows: Shaped[np.ndarray, "m pixels"], *, mirrored: bool = False
-    ) -> Float[np.ndarray, "m features"]:
-        """The float32 features of images, or of their mirror images: one a row, flattened, in floats from 0 to 1.
+    def __call__(self, rows: Shaped[np.ndarray, "m pixels"]) -> Float[np.ndarray, "m features"]:
+        """The float32 features of images: one a row, flattened, in floats from 0 to 1.
 
         Raises `InputError` where scikit-image is missing.
         """
@@ -85,13 +84,12 @@ class Hog:
         for i, row in enumerate(rows):
             # In float64, as in float32 a direction between two bins falls into either.
             image = np.asarray(row, np.float64).reshape(self.input_shape)
-            image = image[:, ::-1] if mirrored else image
             parts = [hog(image, self.orientations, (cell, cell), **options) for cell in self.cells]
             features[i] = np.concatenate(parts)
         return features
 
 
-def hog_of(input_shape: tuple[int, ...]) -> Hog:
+def hog_of(input_shape: Sequence[int]) -> Hog:
     """The features of `--features hog`: cells of an eighth and of a quarter of the smaller side; 2,088 of 64 x 64.
 
     Raises `InputError` for inputs that are not images of 8 pixels a side or more.

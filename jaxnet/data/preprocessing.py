@@ -1,6 +1,5 @@
 """Input preprocessing: rows of pixels or floats become columns of numbers of moderate size."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +11,6 @@ from .features import Hog
 PIXEL_SCALE = 1 / 255  # pixels are whole numbers from 0 to 255
 BLOCK = 1024  # rows at a time, and
 BLOCK_SIZE = 2**24  # at most this many numbers
-FEATURED = 16  # images at a time
 SMALLEST_VARIANCE = 1e-12  # of the mean square; below, an input is constant up to roundoff
 
 
@@ -46,22 +44,14 @@ class Preprocessing(NamedTuple):
         X = X.T
         return X if self.mean is None or self.std is None else (X - self.mean.astype(dtype)) / self.std.astype(dtype)
 
-    def features_of(
-        self, rows: Any, *, mirrored: bool = False, on_image: Callable[[int, int], None] | None = None
-    ) -> Shaped[Any, "m n_x"]:
-        """The features of rows of images, or of their mirror images; the rows themselves where there are none.
+    def features_of(self, rows: Shaped[np.ndarray, "m pixels"]) -> Shaped[np.ndarray, "m n_x"]:
+        """The features of rows of images; the rows themselves where the network sees pixels.
 
-        Meanwhile `on_image(done, total)` is called. Raises `InputError` where scikit-image is missing.
+        Raises `InputError` where scikit-image is missing.
         """
-        if self.features is None:
-            return rows
-        found, pixels = np.empty((len(rows), self.features.size), np.float32), Preprocessing(self.pixel_scale)
-        for start in range(0, len(rows), FEATURED):
-            part = slice(start, start + FEATURED)
-            found[part] = self.features(pixels.columns(rows[part], "float64").T, mirrored=mirrored)
-            if on_image is not None:
-                on_image(min(part.stop, len(rows)), len(rows))
-        return found
+        return (
+            rows if self.features is None else self.features(Preprocessing(self.pixel_scale).columns(rows, "float64").T)
+        )
 
     @property
     def without_features(self) -> "Preprocessing":

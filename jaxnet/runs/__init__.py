@@ -1,11 +1,11 @@
 """What `jaxnet train` and `evaluate` do, as a library: a run, its settings, folder, checkpoints and report."""
 
+from ..training import Checkpoints as Checkpoints
 from .assessment import (
     evaluate as evaluate,
     evaluate_examples as evaluate_examples,
     write_evaluation as write_evaluation,
 )
-from .checkpoint import Checkpoints as Checkpoints
 from .classification import Evaluation as Evaluation
 from .defaults import Facts as Facts, defaults_for as defaults_for, facts_of as facts_of
 from .diagnosing import Watch as Watch, row_symptoms as row_symptoms, setup_of as setup_of
@@ -32,4 +32,3 @@ from .settings import (
     write_settings as write_settings,
 )
 from .target_scale import TargetScale as TargetScale
-from .trackers import ScalarLog as ScalarLog

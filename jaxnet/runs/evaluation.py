@@ -4,16 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
 from ..data import Examples, row_blocks, targets
-from ..losses import squared_error
-from ..network import L_model_forward, Network
-from ..signals import LayerSignals, decided_rightly, layer_signals
-from ..types import AnyArray, Parameters
-from ..weighting import weighted
+from ..network import Network
+from ..signals import LayerSignals, layer_signals
+from ..training import Block, ByClass, cost_and_score, weights_by_class
+from ..types import Parameters
 from .streaming import Columns, is_resident
 
 
@@ -21,8 +18,6 @@ SAMPLE = 10_000  # of the training examples at most so many are measured; all wo
 STREAMED_SAMPLE = 2048  # of those that are read from disk
 SIGNALS_SAMPLE = 256
 
-Block: TypeAlias = tuple[jax.Array, jax.Array]  # X and Y
-ByClass: TypeAlias = Float[AnyArray, " classes"] | None  # the weight of each class
 Measured: TypeAlias = tuple[float, float, float, tuple[float, ...], tuple[float, ...]]
 
 
@@ -53,8 +48,8 @@ def measure(
     train_blocks, watched_blocks = part(train), part(watched)
 
     def measured(parameters: Parameters) -> Measured:
-        _, train_accuracy = _cost_and_score(train_blocks(), parameters, network, by_class)
-        watched_cost, watched_accuracy = _cost_and_score(watched_blocks(), parameters, network, by_class)
+        _, train_accuracy = cost_and_score(train_blocks(), parameters, network, by_class)
+        watched_cost, watched_accuracy = cost_and_score(watched_blocks(), parameters, network, by_class)
         norms, dead = (tuple(np.asarray(values).tolist()) for values in _signals(X, Y, parameters, network, by_class))
         return train_accuracy, watched_cost, watched_accuracy, norms, dead
 
@@ -83,41 +78,6 @@ def sample(examples: Examples, most: int) -> Examples:
     return examples if m <= most else examples.take(np.linspace(0, m - 1, most).astype(int))
 
 
-def _cost_and_score(
-    some: Iterable[Block], parameters: Parameters, network: Network, by_class: ByClass
-) -> tuple[float, float]:
-    """The mean of the losses, and the share of right decisions, or R^2, the mean over the outputs."""
-    cost, tally, m = 0.0, np.zeros(()), 0
-    for X, Y in some:
-        losses, counted = _sums(X, Y, parameters, network, by_class)
-        cost, tally, m = cost + float(losses), tally + np.asarray(counted, float), m + Y.shape[1]
-    if tally.ndim == 0:
-        return cost / m, float(tally / m)
-    squared_error_sum, label_sum, square_sum = tally
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return cost / m, float(np.mean(1 - squared_error_sum / (square_sum - label_sum**2 / m)))
-
-
-@jax.jit
-def _sums(
-    X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network, by_class: ByClass
-) -> tuple[jax.Array, jax.Array]:
-    """The sum of the losses, and the number of right decisions; of a regression the sums that R^2 is made of."""
-    AL, caches = L_model_forward(X, parameters, network)
-    losses = jnp.sum(weighted(network.loss.value(caches[-1].Z, Y), _weights(Y, by_class)))
-    if network.loss == squared_error:
-        return losses, jnp.stack([jnp.sum((AL - Y) ** 2, axis=1), jnp.sum(Y, axis=1), jnp.sum(Y**2, axis=1)])
-    return losses, jnp.sum(decided_rightly(AL, Y))
-
-
 @jax.jit
 def _signals(X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network, by_class: ByClass) -> LayerSignals:
-    return layer_signals(X, Y, parameters, network, sample_weight=_weights(Y, by_class))
-
-
-def _weights(Y: jax.Array, by_class: ByClass) -> jax.Array | None:
-    """The weight of each example's class; the labels Y are hard."""
-    if by_class is None:
-        return None
-    of_class = jnp.concatenate([1 - Y, Y]) if len(Y) == 1 else Y
-    return jnp.sum(jnp.asarray(by_class, Y.dtype)[:, None] * of_class, axis=0)
+    return layer_signals(X, Y, parameters, network, sample_weight=weights_by_class(Y, by_class))

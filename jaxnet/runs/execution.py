@@ -6,9 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..data import targets
-from ..training import Feed, Hook, Progress, TwoViews, resident, run_steps, with_weights
+from ..training import Checkpoints, Feed, Hook, Progress, has_stalled, resident, run_steps, with_weights
 from ..types import Parameters
-from .checkpoint import Checkpoints
 from .chunks import ends_row
 from .evaluation import measure
 from .history import History, Row
@@ -97,15 +96,16 @@ def _feed(run: Run) -> Feed:
     Y = with_weights(Y, None if run.by_class is None else run.by_class[run.train.labels])
     if run.start.X is not None:
         return resident(run.start.X, Y, run.batch_size, run.key)
-    columns = _columns_of_both(run) if isinstance(run.config.augment, TwoViews) else run.columns
-    return feed_of(run.seen.fed, Y, columns, run.batch_size, run.key, run.dtype)
+    return feed_of(run.seen.fed, Y, _columns_of_views(run), run.batch_size, run.key, run.dtype)
 
 
-def _columns_of_both(run: Run) -> Columns:
-    """Rows of the features of image and mirror image, as `TwoViews` takes them."""
+def _columns_of_views(run: Run) -> Columns:
+    """Rows of all views of an example as columns of all views."""
+    if run.seen.views == 1:
+        return run.columns
 
     def columns(rows: np.ndarray, dtype: str) -> np.ndarray:
-        return np.concatenate([run.columns(view, dtype) for view in np.split(rows, 2, axis=1)])
+        return np.concatenate([run.columns(view, dtype) for view in np.split(rows, run.seen.views, axis=1)])
 
     return columns
 
@@ -118,7 +118,4 @@ def kept(run: Run, history: History) -> Parameters:
 
 def is_over(history: History, settings: Settings) -> bool:
     """Whether the watched cost has not fallen for as many rows as early stopping waits."""
-    patience = settings.early_stopping
-    if patience is None or not history.rows:
-        return False
-    return len(history.rows) - 1 - history.best_row() >= patience
+    return has_stalled([row.watched_cost for row in history.rows], settings.early_stopping)

@@ -22,8 +22,8 @@ from ..data import Images
 from ..errors import InputError
 from ..model import Model, load_model, replace_file, save_model
 from ..parameters import layer_dims
+from ..training import DAMAGED, SUFFIX
 from ..types import Parameters
-from .checkpoint import DAMAGED, SUFFIX
 from .history import History
 from .run import Run
 from .settings import FILE

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..training import best_of
 from ..types import Parameters
 from ..update import TrainState
 
@@ -51,4 +52,4 @@ class History:
 
     def best_row(self) -> int:
         """The row of the smallest watched cost."""
-        return int(np.argmin(np.nan_to_num([row.watched_cost for row in self.rows], nan=np.inf)))
+        return best_of([row.watched_cost for row in self.rows])

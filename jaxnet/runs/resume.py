@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import InputError
+from ..training import STATE, Checkpoints, Saved, in_basis, portable
 from ..types import Parameters
 from ..update import TrainState
-from .checkpoint import Checkpoints, Saved
 from .chunks import ends_row
 from .history import History, Row
 from .run import Run
+
+
+BEST = "best parameters"
 
 
 def first_state(run: Run) -> TrainState:
@@ -24,29 +27,34 @@ def save(checkpoints: Checkpoints, run: Run, history: History) -> None:
     """A checkpoint of where `history` stands."""
     rows = [row._asdict() for row in history.rows]
     saved = {"run": identity(run), "costs": [*history.costs], "rows": rows, "alignment": [*history.alignment]}
-    state = _portable(run, history.state, history.best_parameters)
-    checkpoints.save(Saved(history.steps, state, saved | {"basis": run.basis.digest}))
+    trees = portable(run.basis, _trees(history.state, history.best_parameters))
+    checkpoints.save(Saved(history.steps, trees, saved | {"basis": run.basis.digest}))
 
 
 def restore(checkpoints: Checkpoints, run: Run, skipped: Callable[[str], None]) -> tuple[Run, History]:
     """The run, and its history at the newest checkpoint that can be used; an empty one where there is none.
 
-    Those that cannot be used are named in calls of `skipped`. A run that was not in reduced inputs stays so. One that
-    goes on to more steps than it had goes on from where the longer one would have been: its last chunk may have been
+    Those that are damaged are named in calls of `skipped`. A run that was not in reduced inputs stays so. One that goes
+    on to more steps than it had goes on from where the longer one would have been: its last chunk may have been
     shorter, and the row at its end one that the longer run does not have.
+
+    Raises `InputError` for checkpoints of another run.
     """
 
     def as_saved(basis: str) -> Run:
         return run if basis else run.in_all_inputs()
 
-    def like(history: dict[str, Any]) -> tuple | None:
+    def like(history: dict[str, Any]) -> dict[str, Any] | None:
         if history.get("run") != identity(run):
-            raise InputError("it is of a run with other data or settings")
+            raise InputError(
+                f"{checkpoints} are of a run with other data or settings, or of another version of jaxnet; remove "
+                "them, or train anew"
+            )
         if not _is_on_the_way(run, history):
             return None
         saved = as_saved(history["basis"])
         state = first_state(saved)
-        return _portable(saved, state, None if run.settings.early_stopping is None else state.parameters)
+        return portable(saved.basis, _trees(state, None if run.settings.early_stopping is None else state.parameters))
 
     saved = checkpoints.latest(like, skipped)
     if saved is None:
@@ -56,10 +64,8 @@ def restore(checkpoints: Checkpoints, run: Run, skipped: Callable[[str], None]) 
         Row(**row | {name: tuple(row[name]) for name in ("gradient_norms", "dead_shares")})
         for row in saved.history["rows"]
     ]
-    here, unreduced = saved.state
-    if unreduced is not None and saved.history["basis"] != run.basis.digest:
-        here = run.basis.project(unreduced)  # another machine: the same run to within rounding
-    return run, History(saved.history["costs"], rows, saved.history["alignment"], *here)
+    here = in_basis(run.basis, saved, saved.history["basis"])
+    return run, History(saved.history["costs"], rows, saved.history["alignment"], here[STATE], here.get(BEST))
 
 
 def _is_on_the_way(run: Run, history: dict[str, Any]) -> bool:
@@ -74,10 +80,6 @@ def identity(run: Run) -> str:
     return hashlib.sha256(repr((run.dataset.fingerprint, settings, run.batch_size)).encode()).hexdigest()
 
 
-def _portable(run: Run, state: TrainState | None, best: Parameters | None) -> tuple:
-    """State and best parameters, and, of a run in reduced inputs, both in all inputs.
-
-    With the second a run goes on where the factorisation of the inputs comes out otherwise, and with the first, where
-    it comes out the same, to the last bit.
-    """
-    return (state, best), run.basis.expand((state, best)) if run.basis.digest else None
+def _trees(state: TrainState | None, best: Parameters | None) -> dict[str, Any]:
+    """What a checkpoint keeps: the state and, of a run that may end early, the best parameters so far."""
+    return {STATE: state} if best is None else {STATE: state, BEST: best}

@@ -20,7 +20,7 @@ from ..training import (
     ALL_INPUTS,
     InputBasis,
     StepConfig,
-    TwoViews,
+    Views,
     check_memory,
     check_regularization,
     check_schedule,
@@ -153,8 +153,7 @@ def prepare(
         )
     augment = augmentation_of(settings, dataset)
     plain = Preprocessing(features=None if settings.features is None else hog_of(dataset.input_shape))
-    mirrored = isinstance(augment, TwoViews)
-    seen = seen_examples(train, watched, dataset.test, plain, mirrored, on_image)
+    seen = seen_examples(train, watched, dataset.test, plain, augment, on_image)
     train = seen.train
     m, n_x = train.rows.shape
     layer_dims, dtype = (n_x, *settings.layers, outputs), storage_dtype(settings.dtype)
@@ -176,7 +175,7 @@ def prepare(
         parameters, preprocessing = first_parameters(initial, drawn), initial.preprocessing
         parameters = parameters if target_scale is None else target_scale.standardise(parameters)
     config = _config(settings, network, make_optimizer(settings, steps), m)
-    config = dataclasses.replace(config, augment=augment)
+    config = dataclasses.replace(config, augment=Views(seen.views) if seen.views > 1 else augment)
     first = TrainState(parameters, B=first_feedback(parameters, network, key), step=np.zeros((), np.int32))
     start = Start(None, first, ALL_INPUTS)
     if settings.reduce and stays:

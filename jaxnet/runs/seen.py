@@ -1,18 +1,21 @@
 """What the network of a run sees of its examples: their rows, or features that are made of them once, at the start."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Shaped
 
 from ..data import Dataset, Examples, MappedRows, Preprocessing
 from ..errors import InputError
 from ..storage import memory as machine_memory
-from ..training import Augmentation, TwoViews
+from ..training import Augmentation
 from .settings import Settings
 
 
-MOVED = 16  # with --augment, images are moved by up to their smaller side over this
+MOVED = 20  # with --augment, images are moved by up to their smaller side over this
+TOGETHER = 16  # images whose features are made between two calls of `on_image`
 
 
 class Seen(NamedTuple):
@@ -21,7 +24,40 @@ class Seen(NamedTuple):
     train: Examples
     watched: Examples
     test: Examples
-    fed: np.ndarray | MappedRows  # what steps are made from: the training rows, or both views of each, see `TwoViews`
+    fed: Shaped[np.ndarray, "m _"] | MappedRows  # what steps are made from: the training rows, or all views of each
+    views: int = 1  # of each example in `fed`, one after the other, the first as it is: see `Views`
+
+
+class View(NamedTuple):
+    """How an image is mirrored, and moved down and to the right, before features are made of it."""
+
+    flip: bool = False
+    dy: int = 0
+    dx: int = 0
+
+    def __call__(
+        self, rows: Shaped[np.ndarray, "m pixels"], input_shape: Sequence[int]
+    ) -> Shaped[np.ndarray, "m pixels"]:
+        height, width = input_shape[:2]
+        y, x = (np.arange(side) - move for side, move in ((height, self.dy), (width, self.dx)))
+        y, x = y.clip(0, height - 1), (x[::-1] if self.flip else x).clip(0, width - 1)
+        return rows.reshape(-1, *input_shape)[:, y][:, :, x].reshape(len(rows), -1)
+
+
+def augmentation_of(settings: Settings, dataset: Dataset) -> Augmentation | None:
+    """How the images of a run are augmented. Raises `InputError` where the data are not images."""
+    if not settings.augment:
+        return None
+    return Augmentation(dataset.input_shape, settings.flip, min(dataset.input_shape[:2]) // MOVED)
+
+
+def views_of(augment: Augmentation | None) -> list[View]:
+    """The views of which features are made: at its place and moved to each of four corners, plain and mirrored."""
+    if augment is None:
+        return [View()]
+    s = augment.shift
+    moves = [(0, 0), *(itertools.product((-s, s), repeat=2) if s else [])]
+    return [View(flip, dy, dx) for flip in ((False, True) if augment.flip else (False,)) for dy, dx in moves]
 
 
 def seen_examples(
@@ -29,42 +65,41 @@ def seen_examples(
     watched: Examples,
     test: Examples,
     preprocessing: Preprocessing,
-    mirrored: bool,
+    augment: Augmentation | None,
     on_image: Callable[[int, int], None] | None,
 ) -> Seen:
-    """The examples as they are, or with features, in memory, in the place of their images; if so, also `mirrored`."""
-    if preprocessing.features is None:
+    """The examples as they are; or their features, in memory, those of the training examples in all views."""
+    hog = preprocessing.features
+    if hog is None:
         return Seen(train, watched, test, train.rows)
-    given = [train.rows, watched.rows, *([] if watched is test else [test.rows]), *([train.rows] if mirrored else [])]
-    total, n = sum(map(len, given)), preprocessing.features.size
+    views, n = views_of(augment), hog.size
+    total = len(views) * len(train.labels) + len(watched.labels) + (0 if watched is test else len(test.labels))
     _check_memory(total, n)
-    made: list[np.ndarray] = []
-    for i, rows in enumerate(given):
+    done = itertools.count(1)
 
-        def show(done: int, _: int, before: int = sum(map(len, given[:i]))) -> None:
+    def made(rows: np.ndarray | MappedRows, view: View, found: Float[np.ndarray, "m features"]) -> None:
+        for start in range(0, len(rows), TOGETHER):
+            some = view(rows[start : start + TOGETHER], hog.input_shape)
+            found[start : start + TOGETHER] = preprocessing.features_of(some)
             if on_image is not None:
-                on_image(before + done, total)
+                on_image(min(TOGETHER * next(done), total), total)
 
-        is_mirrored = mirrored and i == len(given) - 1
-        made.append(preprocessing.features_of(rows, mirrored=is_mirrored, on_image=show))
-    fed = np.concatenate([made[0], made.pop()], axis=1) if mirrored else made[0]
-    train, watched, tested = train._replace(rows=fed[:, :n]), watched._replace(rows=made[1]), made[-1]
-    return Seen(train, watched, watched if len(made) == 2 else test._replace(rows=tested), fed)
+    def plain(examples: Examples) -> Examples:
+        found = np.empty((len(examples.labels), n), np.float32)
+        made(examples.rows, View(), found)
+        return examples._replace(rows=found)
 
-
-def augmentation_of(settings: Settings, dataset: Dataset) -> Augmentation | TwoViews | None:
-    """How the steps of a run augment: images are mirrored and moved; of features there are two views of each image."""
-    if not settings.augment:
-        return None
-    if settings.features is not None:
-        return TwoViews()
-    return Augmentation(dataset.input_shape, settings.flip, min(dataset.input_shape[:2]) // MOVED)
+    fed = np.empty((len(train.labels), len(views) * n), np.float32)
+    for i, view in enumerate(views):
+        made(train.rows, view, fed[:, i * n : (i + 1) * n])
+    tested = plain(test)
+    return Seen(train._replace(rows=fed[:, :n]), tested if watched is test else plain(watched), tested, fed, len(views))
 
 
 def _check_memory(images: int, features: int) -> None:
     needed, memory = images * features * np.dtype(np.float32).itemsize, machine_memory()
     if memory is not None and needed > memory:
         raise InputError(
-            f"the {features:,} features of {images:,} images need {needed / 2**30:,.1f} GiB, and this machine has "
-            f"{memory / 2**30:,.1f}; train on fewer images, or on their pixels"
+            f"the {features:,} features of {images:,} images and views of images need {needed / 2**30:,.1f} GiB, and "
+            f"this machine has {memory / 2**30:,.1f}; train on fewer images, without --augment, or on pixels"
         )

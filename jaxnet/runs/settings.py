@@ -93,11 +93,6 @@ class Settings:
             )
         if not self.flip and not self.augment:
             raise InputError("--no-flip is about --augment; pass both or neither")
-        if not self.flip and self.features is not None:
-            raise InputError(
-                f"--augment with --features {self.features} takes the features of mirror images, and moves none; leave "
-                "out --no-flip, or one of the two"
-            )
         if isinstance(self.class_weight, tuple):
             names = [name for name, _ in self.class_weight]
             twice = [name for name in names if names.count(name) > 1]

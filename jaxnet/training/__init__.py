@@ -1,14 +1,31 @@
 """The training loop: chunks of compiled steps, over all inputs or as few as the examples have directions."""
 
-from .augmentation import Augmentation as Augmentation, TwoViews as TwoViews
+from .augmentation import Augmentation as Augmentation, Views as Views
 from .batches import (
     Feed as Feed,
     batch_indices as batch_indices,
     resident as resident,
     with_weights as with_weights,
 )
+from .checkpoints import (
+    DAMAGED as DAMAGED,
+    STATE as STATE,
+    SUFFIX as SUFFIX,
+    Checkpoints as Checkpoints,
+    Saved as Saved,
+    in_basis as in_basis,
+    portable as portable,
+)
 from .course import L_layer_model as L_layer_model
 from .diagnose import diagnose as diagnose
+from .evaluation import (
+    Block as Block,
+    ByClass as ByClass,
+    best_of as best_of,
+    cost_and_score as cost_and_score,
+    has_stalled as has_stalled,
+    weights_by_class as weights_by_class,
+)
 from .failure import NotFiniteError as NotFiniteError
 from .in_memory import first_feedback as first_feedback, in_fewest_inputs as in_fewest_inputs, train as train
 from .input_basis import ALL_INPUTS as ALL_INPUTS, InputBasis as InputBasis
@@ -19,7 +36,9 @@ from .loop import (
     Trained as Trained,
     run_steps as run_steps,
 )
+from .resuming import StatefulHook as StatefulHook
 from .validation import (
+    check_data as check_data,
     check_memory as check_memory,
     check_regularization as check_regularization,
     check_schedule as check_schedule,

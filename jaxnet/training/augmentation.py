@@ -1,6 +1,7 @@
 """Augmentation: the images of a step, moved and mirrored at random, as a function of the step's number alone."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -36,7 +37,7 @@ class Augmentation:
                [3., 4., 5.]], dtype=float32)
     """
 
-    input_shape: tuple[int, ...]
+    input_shape: Sequence[int]  # kept as a tuple
     flip: bool = True
     shift: int = 4
 
@@ -73,16 +74,19 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
-class TwoViews:
-    """Rows that hold two views of an example, one after the other, of which each step sees one, drawn from its key.
+class Views:
+    """Rows that hold several views of an example, one after the other, of which each step sees one, drawn from its key.
 
-    So features are augmented that cannot be made inside a compiled step: those of the image and of its mirror image.
+    So features are augmented that cannot be made inside a compiled step: those of an image, mirrored and moved.
     """
 
+    count: int
+
     def __call__(self, rows: Float[AnyArray, "m _"], *, key: PRNGKeyArray) -> Float[Array, "m n_x"]:
-        """One of the two views of each example."""
-        m, n_x = len(rows), rows.shape[1] // 2
-        return jnp.where(jax.random.bernoulli(key, 0.5, (m, 1)), rows[:, n_x:], rows[:, :n_x])
+        """One of the views of each example."""
+        m = len(rows)
+        which = jax.random.randint(key, (m,), 0, self.count, jnp.int32)
+        return jnp.asarray(rows).reshape(m, self.count, -1)[jnp.arange(m, dtype=jnp.int32), which]
 
 
 def _as_image_shape(shape: object) -> tuple[int, ...]:

@@ -1,6 +1,8 @@
 """`train`: the loop over examples that are in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,9 +20,13 @@ from ..types import AnyArray, Inputs, Labels, Parameters, PRNGKeyArray
 from ..update import TrainState, check_state
 from ..weighting import ClassWeight, SampleWeight, example_weights
 from .augmentation import Augmentation
-from .batches import resident, with_weights
+from .batches import Feed, resident, with_weights
+from .checkpoints import Checkpoints
+from .identity import identity
 from .input_basis import ALL_INPUTS, InputBasis, directions, pays, reduce
 from .loop import FIRST_FEEDBACK, Hook, StepConfig, Trained, run_steps
+from .progress import bar_of, shown
+from .resuming import Resumable, Start, begin_hooks
 from .rotation import commutes_with_rotation
 from .validation import check_augmentation, check_data, check_regularization, check_schedule
 
@@ -46,13 +52,16 @@ def train(
     reduce_inputs: bool = True,
     sample_weight: SampleWeight = None,
     class_weight: ClassWeight = None,
+    checkpoints: Checkpoints | None = None,
+    progress: bool = False,
 ) -> Trained:
     """Steps of `optimizer` from `state`, which is not touched, until `num_iterations` are made.
 
     All examples in every step, or minibatches of `batch_size` in an order drawn anew from `key` in each epoch; the
     examples left over at the end of an epoch sit it out. To go on with a run, pass its `trained.state` and a larger
     `num_iterations`: every step depends on its number alone, so with the same `chunk` the end is the same to the last
-    bit, or, in reduced inputs, to within rounding.
+    bit, or, in reduced inputs, to within rounding. With `checkpoints` a script that is started again goes on by itself,
+    to the same bits in both cases.
 
     Where the examples have fewer directions than inputs, the same steps are made in as many inputs as there are
     directions, if that pays and is proven, from the optimizer's own program, to be exact for all steps and values: see
@@ -84,9 +93,12 @@ def train(
         class_weight: The same by class, 0 and 1 or the index of a softmax's output: a mapping, in which a class that
             is left out has weight 1, or "balanced", m / (number of classes * examples of the class). Where both are
             given, they multiply. The costs are those of the weighted loss.
+        checkpoints: A folder, `jaxnet.Checkpoints("run")`, in which the run is kept on its way. Where it holds
+            checkpoints of this run already, the run goes on from the newest, and returns what it would have returned.
+        progress: Whether to show a bar with the steps made and the cost, by `tqdm.auto`.
 
     Raises:
-        InputError: before any work, for arguments that do not fit each other.
+        InputError: before any work, for arguments that do not fit each other, and for checkpoints of another run.
         NotFiniteError: at the first cost or parameter that is not finite, with the last useful state.
 
     Example:
@@ -104,7 +116,9 @@ def train(
         raise InputError("state is of type Trained; expected parameters or a TrainState: pass its .state")
     state = state if isinstance(state, TrainState) else TrainState(state)
     check_state(state)
-    hooks = _as_hooks(on_chunk)
+    hooks, bar = _as_hooks(on_chunk), bar_of(progress)
+    if checkpoints is not None and not isinstance(checkpoints, Checkpoints):
+        raise InputError(f'checkpoints is {checkpoints!r:.60}; expected jaxnet.Checkpoints("run") or None')
     check_data(X, Y, state.parameters, network)
     n_L, m = layer_dims(state.parameters)[-1], X.shape[1]
     start = int(state.step)
@@ -127,11 +141,44 @@ def train(
     config = StepConfig(
         optimizer, network, float(lambd) / m, keep, input_keep, dtype, record_every, weight is not None, augment
     )
-    basis = ALL_INPUTS
-    if reduce_inputs:
-        X, state, basis = in_fewest_inputs(X, state, config, batch_size or m, num_iterations - start)
-    feed = resident(X, with_weights(np.asarray(Y), weight), batch_size, key)
-    return run_steps(feed, state, config, num_iterations, key=key, chunk=chunk, basis=basis, on_chunk=hooks)
+    begin_hooks(hooks, state, network)
+    fewest = partial(in_fewest_inputs, X, state, config, batch_size or m, num_iterations - start)
+    given, labels = Start(X, state, ALL_INPUTS), with_weights(np.asarray(Y), weight)
+    reduced = cache(lambda: Start(*fewest()) if reduce_inputs else given)
+    if checkpoints is None:
+        feed = resident(reduced().X, labels, batch_size, key)
+        return _steps(feed, reduced(), config, num_iterations, key, chunk, hooks, bar)
+    settings = {"batch_size": batch_size, "chunk": chunk, "reduce_inputs": reduce_inputs}
+    found = identity(X, labels, state, config, key, settings)
+    run = Resumable(checkpoints, found, config, hooks, start, chunk, num_iterations)
+    begin = run.resume(given, reduced)
+    feed = resident(begin.X, labels, batch_size, key)
+    with checkpoints:
+        return run.whole(_steps(feed, begin, config, run.num_iterations, key, chunk, [run.after_chunk], bar))
+
+
+def _steps(
+    feed: Feed,
+    begin: Start,
+    config: StepConfig,
+    num_iterations: int,
+    key: PRNGKeyArray | None,
+    chunk: int,
+    hooks: Sequence[Hook],
+    bar: Callable[..., Any] | None,
+) -> Trained:
+    """The steps from `begin`, in its inputs, shown by `bar`."""
+    with shown(bar, int(begin.state.step), num_iterations) as bars:
+        return run_steps(
+            feed,
+            begin.state,
+            config,
+            num_iterations,
+            key=key,
+            chunk=chunk,
+            basis=begin.basis,
+            on_chunk=[*bars, *hooks],
+        )
 
 
 def _as_hooks(on_chunk: Hook | Sequence[Hook]) -> Sequence[Hook]:

@@ -19,7 +19,7 @@ from ..regularization import dropout_masks
 from ..signals import Alignment, alignment
 from ..types import AnyArray, Masks, Parameters, PRNGKeyArray
 from ..update import TrainState, update
-from .augmentation import Augmentation, TwoViews
+from .augmentation import Augmentation, Views
 from .batches import Feed
 from .failure import NotFiniteError, failure_of, feedback_weights
 from .input_basis import ALL_INPUTS, InputBasis
@@ -44,7 +44,7 @@ class StepConfig:
     dtype: str | None = None
     record_every: int | None = None
     weighted: bool = False  # the last entry of every row of labels is the weight of the example: see `with_weights`
-    augment: Augmentation | TwoViews | None = None
+    augment: Augmentation | Views | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +108,7 @@ def run_steps(
     After every `chunk` steps each of `on_chunk` is called, in this order; the training ends where one of them returns
     True. Raises `NotFiniteError`, with parameters in all inputs, where a cost or a parameter is not finite.
     """
-    start = int(state.step)
-    opt_state = config.optimizer.init(state.parameters) if state.opt_state is None else state.opt_state
-    state = state._replace(opt_state=opt_state, step=jnp.asarray(start, jnp.int32))
+    start, state = int(state.step), before_steps(state, config.optimizer)
     first, previous = state, None
     costs, records = [], []
     for begin in range(start, num_iterations, chunk):
@@ -127,13 +125,19 @@ def run_steps(
         costs += chunk_costs
         records += seen
         progress = Progress(iteration, np.concatenate(chunk_costs), joined(seen), basis, state)
-        if any([_ends(hook, progress) for hook in on_chunk]):  # a list: one that ends the training silences no other
+        if any([ends(hook, progress) for hook in on_chunk]):  # a list: one that ends the training silences no other
             break
     all_costs = np.concatenate(costs) if costs else np.empty(0)
     return Trained(basis.expand(state), all_costs, joined(records), int(state.step) < num_iterations)
 
 
-def _ends(hook: Hook, progress: Progress) -> bool:
+def before_steps(state: TrainState, optimizer: optax.GradientTransformation) -> TrainState:
+    """The state with an optimizer's, and in the dtypes that steps keep."""
+    opt_state = optimizer.init(state.parameters) if state.opt_state is None else state.opt_state
+    return state._replace(opt_state=opt_state, step=jnp.asarray(int(state.step), jnp.int32))
+
+
+def ends(hook: Hook, progress: Progress) -> bool:
     """Whether the hook returns True. Raises `InputError` for what could be meant otherwise, such as a count."""
     end = hook(progress)
     if end is None:

@@ -206,6 +206,7 @@ def truncated(path, keep=0.6):
 
 
 def saved_model(folder, edit=None):
+    folder.mkdir(exist_ok=True)
     path = folder / "model.safetensors"
     jaxnet.save_model(path, drawn_model())
     if edit:
@@ -450,6 +451,30 @@ COMMANDS = {
     "a softmax of one output": (
         lambda d: ["predict", softmax_of_one(d), text(d / "a.png")],
         "has a softmax of one output, which is always 1 and cannot tell classes apart",
+    ),
+    "augmentation of what is not an image": (
+        lambda d: ["train", write_npz(d / "a.npz", X=X, Y=Y), "--augment"],
+        "input_shape is (4,); expected (height, width) or (height, width, 3): only images are augmented",
+    ),
+    "features of what is not an image": (
+        lambda d: ["train", write_npz(d / "a.npz", X=X, Y=Y), "--features", "hog"],
+        "features are of images, (height, width) or (height, width, 3), but inputs are (4,)",
+    ),
+    "features of tiny images": (
+        lambda d: ["train", write_npz(d / "a.npz", **images()), "--features", "hog"],
+        "expected 8 to 4096 pixels a side, for features",
+    ),
+    "no mirror images of nothing": (
+        lambda d: ["train", write_npz(d / "a.npz", X=X, Y=Y), "--no-flip"],
+        "--no-flip is about --augment; pass both or neither",
+    ),
+    "the average of one": (
+        lambda d: ["average", saved_model(d), "--out", "a.safetensors"],
+        "to average; expected two models or more",
+    ),
+    "the average of different models": (
+        lambda d: ["average", saved_model(d / "a"), saved_model(d / "b", {"hidden": "relu"}), "--out", "a.safetensors"],
+        "model 1 has hidden gelu, and model 2 relu; expected the same",
     ),
     "no such image": (lambda d: ["predict", saved_model(d), d / "a.png"], "a.png is not a file; expected an image"),
     "a check without a layer": (lambda d: ["check", "--layers", "3"], "expected the inputs and at least one layer"),

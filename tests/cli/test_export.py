@@ -38,6 +38,16 @@ def test_there_and_back(kind, name, folder, capsys):
     assert all(np.array_equal(again.parameters[name], value) for name, value in model.parameters.items())
 
 
+def test_the_average_of_models_is_a_model(folder, capsys):
+    save_model("n.safetensors", drawn_model(classes=("a", "b", "c")))
+    assert typed("average", "m.safetensors", "n.safetensors", "--out", "average.safetensors") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "saved    average.safetensors, the average of 2 models",
+        "network  12-10-3, gelu, softmax_cross_entropy",
+    ]
+    assert load_model("average.safetensors").classes == ("a", "b", "c")
+
+
 def test_export_says_how_torch_reads_it(folder, capsys):
     arguments = ["--to", "torch", "--fold", "--channels-first", "--out", "out.safetensors"]
     assert typed("export", "m.safetensors", *arguments) == 0

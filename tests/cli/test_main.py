@@ -11,6 +11,7 @@ from jaxnet import data, runs
 from jaxnet.activations import ACTIVATIONS, STRAIGHT_THROUGH
 from jaxnet.cli import main, options
 from jaxnet.feedback import RULES
+from jaxnet.hooks.trackers import TRACKERS
 from jaxnet.losses import LOSSES
 from jaxnet.parameters import INITS
 from jaxnet.runs import settings
@@ -91,7 +92,7 @@ def test_help_does_not_wait_for_jax(command):
 
 
 def test_help_names_every_member():
-    assert options.OPTIMIZERS == tuple(settings.LEARNING_RATES)
+    assert options.OPTIMIZERS == tuple(settings.LEARNING_RATES) and options.TRACKERS == tuple(TRACKERS)
     assert options.ACTIVATIONS == tuple(ACTIVATIONS) and options.LOSSES == tuple(LOSSES)
     assert set(options.INITS) == set(INITS)
     assert options.FEEDBACKS == tuple(RULES) and options.STRAIGHT_THROUGH == tuple(STRAIGHT_THROUGH)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from jaxnet import FrozenDict, Model, Network, save_model
 from jaxnet.cli import main, predict
+from jaxnet.data import hog_of
 from jaxnet.data.preprocessing import Preprocessing
 from jaxnet.model import model, prediction
 from jaxnet.text import printable
@@ -43,6 +44,17 @@ def image(path, grey=255):
 
 def typed(*arguments) -> int:
     return main(["predict", "m.safetensors", *arguments])
+
+
+def test_an_image_is_given_to_the_network_as_its_features(folder, capsys):
+    """The largest feature is of an edge, and there is none in an image of one colour."""
+    features = hog_of((9, 8, 3))
+    parameters = FrozenDict(W1=np.ones((1, features.size), np.float32), b1=np.full((1, 1), -1, np.float32))
+    preprocessing = Preprocessing(features=features)
+    save_model("m.safetensors", Model(parameters, Network(), (9, 8, 3), ("plain", "edges"), preprocessing))
+    image("plain.png"), Image.effect_noise((8, 9), 80).save("edges.png")
+    assert typed("plain.png", "edges.png") == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["plain", "edges"]
 
 
 def test_files_are_classified_in_the_order_that_they_are_named(folder, capsys):

@@ -205,13 +205,45 @@ def test_early_stopping_says_what_it_kept(tmp_path, data, capsys, bare):
     assert "kept      the parameters of step " in output and ", validation " in output
 
 
-def test_scalars_for_tensorboard(tmp_path, data, bare):
-    arguments = ["--layers", 3, "--num-iterations", 200, "--tensorboard", "--out", tmp_path / "run"]
+@pytest.mark.parametrize("options", [["--tensorboard"], ["--tracker", "tensorboard", "--tracker", "tensorboard"]])
+def test_scalars_for_tensorboard(tmp_path, data, bare, options):
+    arguments = ["--layers", 3, "--num-iterations", 200, *options, "--out", tmp_path / "run"]
     assert typed("train", data, *arguments) == 0
     [events] = (tmp_path / "run" / "tensorboard").iterdir()
     content = events.read_bytes()
     for name in (b"cost", b"train_accuracy", b"test_accuracy", b"gradient_norm_2", b"dead_share_1"):
         assert name in content
+
+
+def test_trackers_log_side_by_side(tmp_path, data, bare, monkeypatch):
+    from jaxnet.hooks import trackers
+
+    seen, closed = {}, []
+
+    def opened(name, folder, settings):
+        assert folder == tmp_path / "run" and settings["layers"] == (3,)
+        seen[name] = []
+        return trackers.Tracker(lambda *row: seen[name].append(row), close=closed.append)
+
+    monkeypatch.setattr(trackers, "check_tracker", lambda name: None)
+    monkeypatch.setattr(trackers, "tracker_of", opened)
+    arguments = ["--layers", 3, "--num-iterations", 200, "--tracker", "mlflow", "--tracker", "wandb"]
+    assert typed("train", data, *arguments, "--out", tmp_path / "run") == 0
+    assert list(seen) == ["mlflow", "wandb"] and seen["mlflow"] == seen["wandb"] and closed == [False, False]
+    rows = list(csv.DictReader((tmp_path / "run" / "history.csv").read_text().splitlines()))
+    assert [steps for steps, _ in seen["wandb"]] == [100, 200]
+    assert {name: float(value) for name, value in rows[-1].items() if name != "iteration"} == seen["wandb"][-1][1]
+
+
+def test_a_tracker_that_is_missing_or_unknown_is_one_line(tmp_path, data, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    assert typed("train", data, "--tracker", "wandb", "--out", tmp_path / "run") == 2
+    message = "jaxnet: error: the tracker wandb needs the package wandb: pip install 'jaxnet[wandb]'\n"
+    assert capsys.readouterr().err == message and not (tmp_path / "run").exists()
+    with pytest.raises(SystemExit, match="2"):
+        typed("train", data, "--tracker", "comet", "--out", tmp_path / "run")
+    error = capsys.readouterr().err
+    assert "invalid choice: 'comet'" in error and all(name in error for name in ("tensorboard", "wandb", "mlflow"))
 
 
 def test_float64(tmp_path, data):

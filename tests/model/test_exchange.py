@@ -14,6 +14,8 @@ from jaxnet.data.preprocessing import Preprocessing
 from jaxnet.errors import InputError
 from jaxnet.model import about_torch, load_torch, save_npz, save_torch, to_torch
 
+from .test_model import drawn_featured_model
+
 
 SHAPE = (2, 3, 3)  # small, and of different height, width and number of channels
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 18), dtype=np.uint8)
@@ -64,6 +66,31 @@ def test_torch_gives_the_same_probabilities_both_ways(activation, outputs, tmp_p
     again = load_torch(path)
     assert again._replace(parameters=None) == model._replace(parameters=None)
     np.testing.assert_array_equal(outputs_of(again), outputs_of(model))
+
+
+@pytest.mark.parametrize("save, suffix", [(save_torch, "safetensors"), (save_npz, "npz")])
+def test_features_are_described_and_come_back(save, suffix, tmp_path):
+    path, model = tmp_path / f"a.{suffix}", drawn_featured_model()
+    save(path, model)
+    again = load_torch(path)
+    assert again._replace(parameters=None) == model._replace(parameters=None)
+    text = (
+        "rows of 2340 HOG features of images 9 x 8 x 3, which this file does not make: for each side c of 1, 2, skimage"
+    )
+    assert about_torch(model)["inputs"].startswith(text)
+    for choice in ("fold_preprocessing", "channels_first"):
+        with pytest.raises(InputError, match="which no linear layer can make of pixels; export without"):
+            save_torch(tmp_path / "b.safetensors", model, **{choice: True})
+    with pytest.raises(InputError, match="channels_first is about pixels, but the inputs of the network are features"):
+        load_torch(path, channels_first=True)
+
+
+def test_features_that_are_no_json_are_refused(tmp_path):
+    save_npz(tmp_path / "a.npz", drawn_featured_model())
+    with np.load(tmp_path / "a.npz") as stored:
+        np.savez(tmp_path / "b.npz", **{**stored, "features": "{"})
+    with pytest.raises(InputError, match="its features cannot be read"):
+        load_torch(tmp_path / "b.npz")
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])

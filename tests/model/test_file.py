@@ -1,6 +1,7 @@
 """What is saved is what is loaded, to the bit."""
 
 import errno
+import json
 import os
 
 import jax
@@ -11,6 +12,7 @@ from safetensors.numpy import save_file
 
 from jaxnet import Model, Network, initialize_parameters_deep, load_model, save_model
 from jaxnet.activations import Activation
+from jaxnet.data import hog_of
 from jaxnet.data.preprocessing import Preprocessing
 from jaxnet.errors import InputError
 from jaxnet.storage.tensors import DIGEST
@@ -37,6 +39,64 @@ def test_a_model_comes_back_bit_by_bit(tmp_path):
         assert loaded.parameters[name].dtype == model.parameters[name].dtype
         np.testing.assert_array_equal(loaded.parameters[name], model.parameters[name])
     assert load_model(tmp_path).classes == model.classes  # a run folder stands for the model in it
+
+
+def drawn_featured_model(**changes) -> Model:
+    features = hog_of((9, 8, 3))
+    parameters = initialize_parameters_deep((features.size, 2, 1), key=jax.random.key(0))
+    preprocessing = Preprocessing(features=features)
+    return Model(parameters, Network(), (9, 8, 3), ("cat", "dog"), preprocessing)._replace(**changes)
+
+
+def formats(model, path):
+    save_model(path, model)
+    with safe_open(path, framework="numpy") as file:
+        return file.metadata()["jaxnet_format"], file.metadata().get("features")
+
+
+def test_features_come_back_in_a_format_of_their_own(tmp_path):
+    """An older jaxnet, which would give the network pixels, refuses the file; others have the format that they had."""
+    path, model = tmp_path / "m.safetensors", drawn_featured_model()
+    assert formats(model, path) == ("3", '{"kind": "hog", "cells": [1, 2], "orientations": 9}')
+    loaded = load_model(path)
+    assert loaded.preprocessing == model.preprocessing and loaded.input_shape == (9, 8, 3)
+    assert formats(drawn_model(), path) == ("1", None)
+    assert formats(drawn_model(preprocessing=Preprocessing(1.0, MEAN, MEAN)), path) == ("2", None)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"features": [1]}, "features says .1.; expected the kind hog, its cells and its orientations"),
+        ({"features": {"kind": "hog"}}, "features says .*; expected the kind hog"),
+        ({"features": {"kind": "lbp", "cells": [1, 2], "orientations": 9}}, "expected the kind hog"),
+        ({"features": {"kind": "hog", "cells": [1], "orientations": 9}}, "features = 2340 in all"),
+        ({"features": {"kind": "hog", "cells": None, "orientations": 9}}, "cells is None; expected whole numbers"),
+        ({"features": {"kind": "hog", "cells": [1, 2], "orientations": 10**9}}, "expected 1 to 64"),
+        ({"features": None}, "n_x = 2340 in all"),
+        ({"input_shape": [10**9, 10**9]}, "expected 8 to 4096 pixels a side, for features"),
+        ({"input_shape": ["9", 8, 3]}, "input_shape is .*; expected whole numbers"),
+        ({"input_shape": [2340]}, "features are of images"),
+        ({"input_shape": 9}, "input_shape is 9; expected whole numbers"),
+        ({"jaxnet_format": 1}, "it has format 1, in which models have no features"),
+        ({"jaxnet_format": 4}, "which reads up to 3: upgrade jaxnet"),
+    ],
+)
+def test_hostile_features_are_refused(tmp_path, changes, message, no_shape_checks):
+    path, model = tmp_path / "m.safetensors", drawn_featured_model()
+    save_model(path, model)
+    with safe_open(path, framework="numpy") as file:
+        metadata, arrays = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
+    metadata.pop(DIGEST)
+    save_file(arrays, path, metadata | {name: json.dumps(value) for name, value in changes.items()})
+    with pytest.raises(InputError, match=message):
+        load_model(path)
+
+
+def test_features_of_other_images_are_not_saved(tmp_path):
+    strange = drawn_featured_model(input_shape=(8, 9, 3))
+    with pytest.raises(InputError, match=r"expected those of its input_shape, \(8, 9, 3\), such as jaxnet.data.hog_of"):
+        save_model(tmp_path / "m.safetensors", strange)
 
 
 def test_float64_parameters_stay_float64(tmp_path, x64):

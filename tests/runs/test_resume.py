@@ -21,7 +21,7 @@ from ..images import drawn_images, write_npz
 from ..tables import write_csv, write_regression
 
 
-# Eight kinds of run; each is ended again and again, by every signal, and has to end as the one that was not.
+# Eleven kinds of run; each is ended again and again, by every signal, and has to end as the one that was not.
 OPTIONS = {
     "all examples, reduced": "--num-iterations 6000 --optimizer momentum --learning-rate 0.001 --batch-size all",
     "batches from memory": "--num-iterations 6000 --batch-size 7 --standardise",
@@ -31,10 +31,13 @@ OPTIONS = {
     "early stopping": "--num-iterations 6000 --early-stopping 90 --learning-rate 0.001 --validation-fraction 0.2"
     " --optimizer sgd --batch-size all",
     "a regression of a table": "--num-iterations 6000 --batch-size 7 --optimizer adam --label price --categories rooms",
+    "augmentation": "--num-iterations 6000 --batch-size 7 --augment --keep-prob 0.8",
+    "features": "--num-iterations 6000 --batch-size 7 --augment --features hog --optimizer adam",
     "a feedback rule": "--num-iterations 6000 --batch-size 7 --feedback weight_mirror --record-every 50"
     " --optimizer sgd",
     "all of it chosen": "",
 }
+IMAGES = (8, 9, 3)  # large enough for features
 CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGKILL": -9, "SIGQUIT": -3}
 # Inputs are reduced where that is exact, and examples read from disk: neither pays for so few. No report and no check,
 # which take longer than the training.
@@ -94,7 +97,7 @@ def compiled(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", OPTIONS)
 def test_a_run_killed_repeatedly_ends_with_the_same_bits(tmp_path, kind, compiled):
-    images, labels = drawn_images(24 if "reduced" in kind else 50)
+    images, labels = drawn_images(24 if "reduced" in kind else 50, IMAGES if "features" in kind else (6, 5, 3))
     data, out = write_npz(tmp_path / "a.npz", X=images, Y=labels), tmp_path / "killed"
     data = write_csv(tmp_path / "a.csv") if "table" in kind else data
     new = [data, "--layers", 5, *OPTIONS[kind].split()]
@@ -124,11 +127,11 @@ def typed(*arguments) -> int:
     return main([str(argument) for argument in arguments])
 
 
-def interrupted_run(tmp_path, monkeypatch, *options, data=None):
+def interrupted_run(tmp_path, monkeypatch, *options, data=None, shape=(6, 5, 3)):
     """A run that Ctrl-C ended after 300 of 500 steps, and its data."""
     from jaxnet import runs
 
-    images, labels = drawn_images(40)
+    images, labels = drawn_images(40, shape)
     data, execute = data or write_npz(tmp_path / "a.npz", X=images, Y=labels), runs.execute
 
     def interrupted(run, history, hooks, *rest):
@@ -186,6 +189,16 @@ def test_a_regression_goes_on_in_the_same_units(tmp_path, capsys, monkeypatch, k
         data.write_text(data.read_text().replace("Rome", "Roma"))
         assert typed("train", "--resume", "--out", out, "--num-iterations", 600) == 2
         assert "has changed since" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--augment"], ["--augment", "--features", "hog"]], ids=["pixels", "features"])
+def test_augmentation_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch, options, bare):
+    options = [*options, "--batch-size", 7]
+    data, out = interrupted_run(tmp_path, monkeypatch, *options, shape=(20, 8))
+    assert typed("train", "--resume", "--out", out) == 0
+    assert typed("train", data, "--layers", 3, "--num-iterations", 500, "--out", tmp_path / "whole", *options) == 0
+    for name in ("model.safetensors", "history.csv"):
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 @pytest.mark.parametrize("rule", ["weight_mirror", "direct_random_target"])
@@ -295,7 +308,7 @@ def test_ctrl_c_where_the_step_has_its_checkpoint_is_no_error(tmp_path, capsys, 
 
 def test_an_unwritable_checkpoint_does_not_lose_the_model(tmp_path, capsys, monkeypatch):
     from jaxnet.errors import InputError
-    from jaxnet.runs.checkpoint import Checkpoints
+    from jaxnet.training import Checkpoints
 
     def refuse(*_):
         raise InputError("a checkpoint cannot be written")

@@ -8,13 +8,13 @@ import pytest
 
 from jaxnet import runs
 from jaxnet.data import load_dataset
+from jaxnet.errors import InputError
 from jaxnet.losses import binary_cross_entropy, softmax_cross_entropy
 from jaxnet.model.prediction import class_probabilities
 from jaxnet.network import L_model_forward
 from jaxnet.runs import streaming as feeds
-from jaxnet.runs.checkpoint import Checkpoints
 from jaxnet.runs.settings import Settings
-from jaxnet.training import NotFiniteError
+from jaxnet.training import Checkpoints, NotFiniteError
 from jaxnet.training.input_basis import ALL_INPUTS, ReducedInputs
 
 from ..drawn import assert_close
@@ -216,9 +216,9 @@ def test_a_run_that_was_not_reduced_stays_so(tmp_path, monkeypatch):
             and [row.iteration for row in history.rows] == [20, 40]
         )
         other = dataclasses.replace(run, settings=dataclasses.replace(run.settings, seed=5))
-        notes = []
-        _, history = runs.restore(checkpoints, other, notes.append)
-    assert history == runs.History() and "is of a run with other data or settings" in notes[0]
+        with pytest.raises(InputError, match="are of a run with other data or settings"):
+            runs.restore(checkpoints, other, pytest.fail)
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["40.safetensors"]
 
 
 def test_the_last_whole_chunk_is_kept_to_continue_from(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import jaxnet
-from jaxnet import Network, NotFiniteError
+from jaxnet import Augmentation, Network, NotFiniteError
 
 from ..drawn import assert_same, problem
 
@@ -24,6 +24,12 @@ DIVERGING = {
     "momentum": {"optimizer": optax.sgd(0.5, momentum=0.99), "network": SQUARED},
     "minibatches": {"optimizer": optax.sgd(2.0), "network": SQUARED, **MINIBATCHES},
     "dropout": {"optimizer": optax.sgd(2.0), "network": SQUARED, "keep_prob": 0.5, **MINIBATCHES},
+    "augmentation": {
+        "optimizer": optax.sgd(2.0),
+        "network": SQUARED,
+        "augment": Augmentation((2, 2), shift=1),
+        **MINIBATCHES,
+    },
     "a feedback rule": {"optimizer": optax.sgd(30.0), "network": KOLEN_POLLACK, "key": KEY},
     "the penalty alone": {"optimizer": optax.sgd(1.0), "lambd": 1e4, "network": Network("tanh")},
     "float16": {"optimizer": optax.sgd(2.0), "network": SQUARED, "dtype": "float16"},

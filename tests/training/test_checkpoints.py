@@ -13,9 +13,9 @@ import pytest
 
 import jaxnet
 from jaxnet.errors import InputError
-from jaxnet.runs.checkpoint import LATEST, Checkpoints, Saved
 from jaxnet.storage import durable
 from jaxnet.storage.tensors import encode
+from jaxnet.training.checkpoints import LATEST, Checkpoints, Saved
 
 
 OPTIMIZER = optax.adamw(optax.cosine_decay_schedule(0.1, 100))
@@ -23,7 +23,7 @@ OPTIMIZER = optax.adamw(optax.cosine_decay_schedule(0.1, 100))
 
 def drawn_state(seed=0):
     parameters = jaxnet.initialize_parameters_deep((3, 2, 1), key=jax.random.key(seed))
-    return parameters, OPTIMIZER.init(parameters), None
+    return {"a": (parameters, OPTIMIZER.init(parameters), None)}
 
 
 STATES = {iteration: drawn_state(iteration) for iteration in (100, 200, 300)}
@@ -44,7 +44,7 @@ def save_all(folder):
 
 def assert_same(saved, iteration):
     assert saved.iteration == iteration and saved.history == {"costs": [0.1] * iteration}
-    for got, want in zip(jax.tree.leaves(saved.state), jax.tree.leaves(STATES[iteration]), strict=True):
+    for got, want in zip(jax.tree.leaves(saved.trees), jax.tree.leaves(STATES[iteration]), strict=True):
         assert got.dtype == want.dtype
         np.testing.assert_array_equal(got, want, strict=True)
 
@@ -55,8 +55,8 @@ def test_what_was_saved_comes_back_bit_by_bit(tmp_path):
         checkpoints.save(Saved(7, state, history))
     saved, notes = latest(tmp_path / "c")
     assert saved.iteration == 7 and saved.history == history and notes == []
-    assert jax.tree.structure(saved.state) == jax.tree.structure(state)
-    for got, want in zip(jax.tree.leaves(saved.state), jax.tree.leaves(state), strict=True):
+    assert jax.tree.structure(saved.trees) == jax.tree.structure(state)
+    for got, want in zip(jax.tree.leaves(saved.trees), jax.tree.leaves(state), strict=True):
         assert got.dtype == want.dtype
         np.testing.assert_array_equal(got, want, strict=True)
 
@@ -66,6 +66,27 @@ def test_the_last_few_are_kept(tmp_path):
         for i in range(2, 13, 2):
             checkpoints.save(Saved(i, drawn_state(i), {}))
     assert LATEST == 3 and sorted(os.listdir(tmp_path)) == ["10.safetensors", "12.safetensors", "8.safetensors"]
+
+
+def test_what_is_passed_over_goes_with_the_next(tmp_path):
+    """Four ends of shorter runs do not push out what a longer one goes on from."""
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(Saved(100, drawn_state(), {"whole": True}))
+        for end in (150, 160, 170, 180):
+            found = checkpoints.latest(lambda history: drawn_state() if history["whole"] else None, pytest.fail)
+            assert found is not None and found.iteration == 100
+            checkpoints.save(Saved(end, drawn_state(), {"whole": False}))
+            checkpoints.wait()
+    assert sorted(os.listdir(tmp_path)) == ["100.safetensors", "180.safetensors"]
+
+
+def test_a_random_key_comes_back_as_one(tmp_path):
+    state = {"a": {"key": jax.random.key(3), "raw": jax.random.key_data(jax.random.key(4))}}
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(Saved(1, state, {}))
+    saved, _ = latest(tmp_path, like={"a": {"key": jax.random.key(0), "raw": state["a"]["raw"]}})
+    assert saved.trees["a"]["key"] == jax.random.key(3)
+    np.testing.assert_array_equal(saved.trees["a"]["raw"], state["a"]["raw"])
 
 
 def test_nothing_saved_is_nothing_found(tmp_path):
@@ -143,11 +164,12 @@ def test_where_all_are_damaged_each_is_noted(tmp_path):
     assert saved is None and len(notes) == 3
 
 
-def test_one_of_another_network_is_noted(tmp_path):
+def test_one_of_another_network_is_refused_and_stays(tmp_path):
     save_all(tmp_path)
     other = jaxnet.initialize_parameters_deep((3, 5, 2, 1), key=jax.random.key(0))
-    saved, notes = latest(tmp_path, like=(other, OPTIMIZER.init(other), None))
-    assert saved is None and len(notes) == 3 and "is of another network or optimizer" in notes[0]
+    with pytest.raises(InputError, match="300.safetensors is of another network or optimizer"):
+        latest(tmp_path, like={"a": (other, OPTIMIZER.init(other), None)})
+    assert sorted(os.listdir(tmp_path)) == ["100.safetensors", "200.safetensors", "300.safetensors"]
 
 
 @pytest.mark.parametrize(
@@ -155,12 +177,22 @@ def test_one_of_another_network_is_noted(tmp_path):
     [{}, {"iteration": "300"}, {"iteration": "[" * 9000, "history": "{}"}, {"iteration": "x", "history": "{}"}],
     ids=["none", "one", "deep", "no JSON"],
 )
-def test_a_file_of_tensors_that_others_wrote_is_noted(tmp_path, words):
+def test_a_file_of_another_kind_is_refused_and_stays(tmp_path, words):
     save_all(tmp_path)
     (tmp_path / "300.safetensors").write_bytes(encode({"a": np.zeros(3)}, words))
-    saved, notes = latest(tmp_path)
-    assert_same(saved, 200)
-    assert len(notes) == 1
+    with pytest.raises(InputError, match="300.safetensors is not a checkpoint; expected a folder that holds nothing"):
+        latest(tmp_path)
+    assert (tmp_path / "300.safetensors").exists()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "int8", "uint32", "bool"])
+def test_every_dtype_of_an_optimizer_comes_back(tmp_path, dtype):
+    state = {"a": {"mu": jnp.asarray([0, 1, 1], dtype), "count": 3}}
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(Saved(1, state, {}))
+    saved, _ = latest(tmp_path, like=state)
+    assert saved.trees["a"]["mu"].dtype == dtype and saved.trees["a"]["count"] == 3
+    np.testing.assert_array_equal(saved.trees["a"]["mu"], state["a"]["mu"])
 
 
 def full(*_):
@@ -169,7 +201,7 @@ def full(*_):
 
 @pytest.mark.parametrize("place", ["write_bytes", "fsync"])
 def test_a_full_disk_is_an_error_and_the_last_one_stays(tmp_path, monkeypatch, place):
-    big = {"W1": jnp.asarray(np.random.default_rng(0).normal(size=(300, 300)))}
+    big = {"a": jnp.asarray(np.random.default_rng(0).normal(size=(300, 300)))}
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(Saved(10, big, {}))
     with monkeypatch.context() as patch:
@@ -179,7 +211,7 @@ def test_a_full_disk_is_an_error_and_the_last_one_stays(tmp_path, monkeypatch, p
                 checkpoints.save(Saved(20, big, {}))
     assert os.listdir(tmp_path) == ["10.safetensors"]
     saved, _ = latest(tmp_path, like=big)
-    np.testing.assert_array_equal(saved.state["W1"], big["W1"])
+    np.testing.assert_array_equal(saved.trees["a"], big["a"])
 
 
 def test_an_error_of_the_block_is_not_hidden_by_a_full_disk(tmp_path, monkeypatch):
