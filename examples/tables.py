@@ -3,7 +3,7 @@
     python examples/tables.py [--seeds 5]
 
 Three data sets that come with scikit-learn are written as CSV files: diabetes (442 patients, the progression of the
-disease, an amount), breast cancer (569 tumours of two kinds) and wine (178 wines of three cultivars). For every seed, a
+disease, a number), breast cancer (569 tumours of two kinds) and wine (178 wines of three cultivars). For every seed, a
 quarter of the rows is held out, jaxnet trains on the others by the command it prints, and so do MLPRegressor and
 MLPClassifier with their defaults, behind a StandardScaler. The options were chosen by the validation cost, of a fifth
 of the training rows. Prints R^2 or accuracy on the held-out rows, the mean over the seeds and the standard deviation:
@@ -74,7 +74,7 @@ def score(labels: np.ndarray, outputs: np.ndarray) -> float:
 
 
 def by_scikit_learn(path: Path, label: str, seed: int, standardised: bool = False) -> float:
-    """The same split by MLPRegressor or MLPClassifier with its defaults; amounts may be standardised too."""
+    """The same split by MLPRegressor or MLPClassifier with its defaults; regression targets may be standardised too."""
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier, MLPRegressor

@@ -61,7 +61,7 @@ from .parameters import (
     layer_dims as layer_dims,
 )
 from .regularization import dropout_masks as dropout_masks, l2_cost as l2_cost, l2_gradient as l2_gradient
-from .runs import Evaluation as Evaluation, evaluate as evaluate
+from .runs import Evaluation as Evaluation, RegressionEvaluation as RegressionEvaluation, evaluate as evaluate
 from .signals import (
     Alignment as Alignment,
     ExpectedSizes as ExpectedSizes,

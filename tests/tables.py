@@ -1,4 +1,4 @@
-"""Small tables made by the tests, and amounts that a network can learn."""
+"""Small tables made by the tests, and targets that a network can learn."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def write_csv(path: Path, rows: list[dict[str, object]] | None = None, **kwargs)
 
 
 def write_regression(path: Path, outputs: int = 1, m: int = 40, scale: float = 300.0, offset: float = 1500.0) -> Path:
-    """X, (3, m), and amounts that are linear in it."""
+    """X, (3, m), and targets that are linear in it."""
     generator = np.random.default_rng(1)
     X = generator.normal(size=(3, m)).astype(np.float32)
     Y = scale * (generator.normal(size=(outputs, 3)) @ X) + offset

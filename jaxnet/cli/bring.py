@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     settings, _ = described(model)
     print(f"saved    {printable(str(options.out))}")
     print(f"network  {'-'.join(map(str, settings['layer_dims']))}, {settings['hidden']}, {settings['loss']}")
-    outputs = f"classes {', '.join(model.classes)}" if model.classes else f"amounts {', '.join(model.output_names)}"
+    outputs = f"classes {', '.join(model.classes)}" if model.classes else f"values {', '.join(model.output_names)}"
     print(f"inputs   {'x'.join(map(str, model.input_shape))}, {outputs}")
     if len(model.input_shape) == 1 and model.table is None:
         print("         (for images pass --input-shape HEIGHT WIDTH, or HEIGHT WIDTH 3)")

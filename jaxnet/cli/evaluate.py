@@ -26,8 +26,8 @@ def add(commands: Any) -> None:
         "evaluate",
         help="measure a trained model on labelled data",
         description="Prints the accuracy of a model with its 95 % interval, the confusion matrix, calibration and ROC, "
-        "on the test part of DATA. Where DATA has no test part, that is what the run of MODEL held out of it, if these "
-        "are the data of that run; else all of DATA.",
+        "or R^2, RMSE and mean absolute error of a regression, on the test part of DATA. Where DATA has no test part, "
+        "that is what the run of MODEL held out of it, if these are the data of that run; else all of DATA.",
     )
     parser.set_defaults(command=run)
     parser.add_argument("model", type=Path, metavar="MODEL", help="a model.safetensors, or the run's folder")
@@ -42,11 +42,11 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the evaluation, and writes its report."""
     from ..model import load_model
-    from ..runs import check_evaluated, evaluate_examples, part_of, write_evaluation
+    from ..runs import evaluate_examples, part_of, write_evaluation
     from ..runs.report import check_installed
 
     model = load_model(options.model)
-    check_evaluated(model, str(options.model))
+    model.check_predicts(str(options.model))
     if options.out is not None:
         if options.out.suffix.lower() not in (".html", ".htm"):
             raise InputError(f"{options.out} is a file of another kind by its name; expected one that ends in .html")

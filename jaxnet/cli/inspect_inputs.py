@@ -106,7 +106,7 @@ def _labelled(data: str, subject: Subject, dims: tuple[int, ...], options: argpa
 
     dataset = load_dataset(Path(data), test_fraction=0.25, seed=options.seed)
     n_x, outputs = math.prod(dataset.input_shape), len(targets(dataset.train.labels[:1], dataset.classes))
-    kinds = f"{len(dataset.classes)} classes" if dataset.classes else "amounts as labels"
+    kinds = f"{len(dataset.classes)} classes" if dataset.classes else "regression targets as labels"
     taken = _pixels(subject, dims)
     if n_x != taken:
         raise InputError(
@@ -139,14 +139,14 @@ def in_standard_units(subject: Subject, inputs: Inputs) -> tuple[Subject, Inputs
     import numpy as np
 
     from ..network import L_model_forward
-    from ..runs import Units
+    from ..runs import TargetScale
 
     outputs = np.asarray(L_model_forward(inputs.X, subject.parameters, subject.network)[0], float)
     spread = outputs.std(axis=1)
-    units = Units(outputs.mean(axis=1), np.where(spread > 0, spread, 1.0))
-    Y = np.float32(units.standardised(inputs.Y.T).T) if inputs.labelled else inputs.Y
+    scale = TargetScale(outputs.mean(axis=1), np.where(spread > 0, spread, 1.0))
+    Y = np.float32(scale.standardise_labels(inputs.Y.T).T) if inputs.labelled else inputs.Y
     description = f"{inputs.description}; outputs standardised over them"
-    return subject._replace(parameters=units.enter(subject.parameters)), Inputs(inputs.X, Y, description)
+    return subject._replace(parameters=scale.standardise(subject.parameters)), Inputs(inputs.X, Y, description)
 
 
 def _images(data: str, subject: Subject, dims: tuple[int, ...], m: int, key: "PRNGKeyArray") -> Inputs:

@@ -18,7 +18,7 @@ FEEDBACKS = (
 )
 FEATURES = ("hog",)
 LOSSES = ("binary_cross_entropy", "softmax_cross_entropy", "squared_error")
-TASKS = ("cross_entropy", "squared_error")  # of `jaxnet train`: of classes, and of amounts
+TASKS = ("cross_entropy", "squared_error")  # of `jaxnet train`: a classifier, or a regression
 INITS = ("he", "lecun", "xavier")
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 TRACKERS = ("tensorboard", "wandb", "mlflow")

@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "predict",
         help="classify image files, or the rows of a table, with a trained model",
-        description="Prints the most probable class of each image or row and its probability, or the amounts that a "
+        description="Prints the most probable class of each image or row and its probability, or the values that a "
         "regression predicts. Images of any size and mode are resized and scaled as in training. Those that cannot be "
         "read are named, and left out.",
         epilog="Exit codes: 0 done, 1 some images were left out, 2 unusable input, 130 interrupted.",
@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
     form.add_argument(
         "--csv",
         action="store_true",
-        help="a table: path or row, class, probability, and a column for each class; or amounts",
+        help="a table: path or row, class, probability, and a column for each class; or predicted values",
     )
     add_output(parser, "the file to write to", required=False)
 

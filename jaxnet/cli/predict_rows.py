@@ -4,7 +4,7 @@ import argparse
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +25,11 @@ Line = Callable[[Any, Any], str]  # of an example, by its path or row, and its p
 
 def run(options: argparse.Namespace, model: "Model") -> int:
     """Prints the prediction for every row."""
+    from ..model import file_rows
+
     if len(options.images) != 1:
         raise InputError(f"{options.model} predicts the rows of one file; got {len(options.images)} names")
-    rows, ignored = _read(Path(options.images[0]), options.model, model)
+    rows, ignored = file_rows(Path(options.images[0]), model.input_shape, model.table, str(options.model))
     if options.out is not None:
         check_output(options.out, options.overwrite)
     if ignored:
@@ -44,24 +46,6 @@ def run(options: argparse.Namespace, model: "Model") -> int:
                 failed += 1
                 print(f"jaxnet: row {row}: the network's outputs are not finite", file=sys.stderr)
     return FAILED if failed else DONE
-
-
-def _read(path: Path, name: Path, model: "Model") -> "tuple[np.ndarray, Sequence[str]]":
-    """The rows of inputs, and names of columns that are ignored."""
-    from ..data import TABLES, read_inputs, read_rows
-
-    if not path.is_file():
-        raise InputError(f"{printable(str(path))} is not a file; expected a table or an .npz file of examples")
-    suffix = path.suffix.lower()
-    if model.table is not None and suffix in TABLES:
-        return read_rows(path, model.table)
-    if model.table is None and suffix == ".npz":
-        return read_inputs(path, model.input_shape[0]), ()
-    trained = f"columns of {model.input_shape[0]} numbers, not on images"
-    expected = "an .npz file of X"
-    if model.table is not None:
-        trained, expected = "a table", f"a {', '.join(TABLES)} file with its columns"
-    raise InputError(f"{name} was trained on {trained}; expected {expected}, got {printable(str(path))}")
 
 
 def _answers(rows: "np.ndarray", model: "Model") -> "Iterator[Answer | None]":

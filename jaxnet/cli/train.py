@@ -315,7 +315,7 @@ def _print_scores(run: "Run", row: "Row", outputs: "np.ndarray") -> None:
     measured = runs.sample_size(run.train, run.watched, run.dtype)
     sample = "" if measured == m else f" (on {measured} of {m})"
     watched = "" if run.watched_name == "test" else f", {run.watched_name} {row.watched_accuracy:.4f}"
-    if run.units is None:
+    if run.target_scale is None:
         test = float((outputs.argmax(axis=0) == labels).mean())
         print(f"accuracy  train {row.train_accuracy:.4f}{sample}{watched}, test {test:.4f}")
         return
@@ -404,7 +404,7 @@ def _print_plan(run: "Run", facts: dict[str, Any]) -> None:
         by_name = zip(map(printable, dataset.classes), run.by_class, strict=True)
         weights = ", ".join(f"{name} {weight:.6g}" for name, weight in by_name)
         print(f"weights   {weights}: times the loss of each example of the class, in all costs")
-    if run.units is not None:
+    if run.target_scale is not None:
         print("          labels standardised while it is trained; its predictions are in their own units")
     batch = f"batches of {run.batch_size}" if run.batch_size else f"all {m} examples"
     method = "gradient descent" if settings.optimizer == "sgd" else settings.optimizer

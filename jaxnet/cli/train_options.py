@@ -84,8 +84,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     option("init", "initialisation of the first weights (default: he)", choices=INITS)
     option(
         "loss",
-        "squared_error predicts amounts, cross_entropy classes (default: classes where labels are text or whole "
-        "numbers, of a table at most 20 different ones; else amounts)",
+        "squared_error predicts numbers, cross_entropy classes (default: classes where labels are text or whole "
+        "numbers, of a table at most 20 different ones; else numbers)",
         choices=TASKS,
     )
     option(

@@ -10,7 +10,6 @@ from .encoding import (
     Column as Column,
     Table as Table,
     output_names as output_names,
-    read_rows as read_rows,
     table_of as table_of,
 )
 from .examples import (
@@ -18,15 +17,14 @@ from .examples import (
     Examples as Examples,
     Images as Images,
     MappedRows as MappedRows,
-    amounts as amounts,
     held_out as held_out,
+    regression_targets as regression_targets,
     targets as targets,
 )
 from .features import Hog as Hog, hog_of as hog_of
 from .folders import SUFFIXES as SUFFIXES, is_of_the_system as is_of_the_system
 from .images import (
     image_name as image_name,
-    quiet_decoders as quiet_decoders,
     read_image as read_image,
     try_image as try_image,
 )
@@ -44,8 +42,10 @@ from .preprocessing import (
     fit_preprocessing as fit_preprocessing,
     row_blocks as row_blocks,
 )
+from .records import read_rows as read_rows, table_rows as table_rows
 from .table_dataset import labelled_rows as labelled_rows, load_table as load_table, load_table_as as load_table_as
 from .tables import TABLES as TABLES
+from .threads import quiet_decoders as quiet_decoders
 
 
 EXPECTED = "an .h5 or .npz file, a folder of images or a folder of MNIST idx files, or a .csv, .tsv or .parquet table"
@@ -79,7 +79,8 @@ def load_dataset(
         exact_decoding: Whether JPEG files are decoded in full, see `read_image`. Default: False.
         cache: The folder in which decoded images are kept. Default: JAXNET_CACHE, or else the user's cache folder.
         on_image: `on_image(done, total)` is called while images are decoded.
-        regression: Whether labels are amounts. Default: None, from the labels, see `load_npz` and `load_table`.
+        regression: Whether labels are regression targets. Default: None, from the labels, see `load_npz` and
+            `load_table`.
         labels: Of a table, the names of the columns to predict.
         categories: Of a table, columns of numbers that name categories. Default: none.
         drop: Of a table, columns to leave out. Default: none.
@@ -101,7 +102,9 @@ def load_dataset(
     if (labels or categories or drop) and suffix not in TABLES:
         raise InputError(f"--label, --categories and --drop are of tables; {path} is not a {', '.join(TABLES)} file")
     if regression and suffix not in (".npz", *TABLES):
-        raise InputError(f"--loss squared_error takes labels of an .npz file or a table as amounts; got {path}")
+        raise InputError(
+            f"--loss squared_error takes labels of an .npz file or a table as regression targets; got {path}"
+        )
     if path is None:
         return load_faces(test_fraction=test_fraction, seed=seed)
     if not os.path.exists(path):

@@ -12,13 +12,13 @@ from jaxtyping import Int, Shaped, UInt8
 from ..errors import InputError
 from ..storage import check_fits, listed, open_file, read_npz, refuse
 from ..text import printable
-from .examples import Dataset, Examples, amounts, fingerprint_of, held_out
+from .examples import Dataset, Examples, fingerprint_of, held_out, regression_targets
 from .hdf5 import read_h5
 
 
 WHOLE, PARTS = ("x", "y"), ("train_x", "train_y", "test_x", "test_y")
 LARGEST_LABEL = 2**53  # beyond, float64 cannot tell one whole number from the next
-NO_CLASSES = ("whole numbers", "one-hot", "has 1 example", "among the training")  # in errors: amounts, perhaps
+NO_CLASSES = ("whole numbers", "one-hot", "has 1 example", "among the training")  # in errors: perhaps a regression
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
@@ -65,8 +65,9 @@ def load_npz(path: Path, *, test_fraction: float | None, seed: int, regression: 
     """Arrays X and Y, or train_x, train_y, test_x and test_y; and, if present, classes.
 
     Images are uint8, (m, height, width) or (m, height, width, 3). X of floats is (n_x, m), one column per example.
-    Whole numbers in Y are classes, and floats with fractions amounts, (m,) or (n_L, m), unless `regression` says
-    otherwise. Where there are no test arrays, `test_fraction` of each class, or of all, is held out, drawn from `seed`.
+    Whole numbers in Y are classes, and floats with fractions regression targets, (m,) or (n_L, m), unless `regression`
+    says otherwise. Where there are no test arrays, `test_fraction` of each class, or of all, is held out, drawn from
+    `seed`.
 
     Example:
         >>> import pathlib
@@ -90,14 +91,16 @@ def load_npz(path: Path, *, test_fraction: float | None, seed: int, regression: 
     description, names = printable(str(path)), arrays.get("classes")
     if regression or (regression is None and _has_fractions(labels)):
         if names is not None:
-            raise InputError(f"{path} names classes, but its labels are amounts; expected whole numbers, one per class")
+            raise InputError(
+                f"{path} names classes, but its labels are regression targets; expected whole numbers, one per class"
+            )
         return _regression(description, images, labels, tested, test_fraction, seed)
     try:
         return _dataset(description, images, labels, tested, names, test_fraction, seed)
     except InputError as error:
         if labels.dtype.kind not in "iuf" or not any(words in str(error) for words in NO_CLASSES):
             raise
-        raise InputError(f"{error}; or --loss squared_error, which takes labels as amounts") from error
+        raise InputError(f"{error}; or --loss squared_error, which takes labels as regression targets") from error
 
 
 def read_inputs(path: Path, n_x: int) -> Shaped[np.ndarray, "m n_x"]:
@@ -217,7 +220,7 @@ def _dataset(
 
 
 def _has_fractions(labels: np.ndarray) -> bool:
-    """Whether labels can only be amounts: finite floats, not all whole, of which some are no probabilities."""
+    """Whether labels can only be regression targets: finite floats, neither all whole nor all probabilities."""
     if labels.dtype.kind != "f" or labels.size == 0 or not np.isfinite(labels).all():
         return False
     return not (labels == np.round(labels)).all() and not 0 <= labels.min() <= labels.max() <= 1
@@ -231,15 +234,15 @@ def _regression(
     test_fraction: float | None,
     seed: int,
 ) -> Dataset:
-    """The arrays of a file as a `Dataset` without classes, whose labels are amounts."""
+    """The arrays of a file as a `Dataset` without classes, whose labels are regression targets."""
     rows, input_shape = _rows(description, values)
     _check_order(description, values, labels)
-    train = Examples(rows, amounts(description, labels, len(rows)))
-    notes = ("labels are amounts, predicted by squared error",)
+    train = Examples(rows, regression_targets(description, labels, len(rows)))
+    notes = ("labels are regression targets, predicted by squared error",)
     if test is None:
         return _with_held_out_test(description, train, (), input_shape, test_fraction, seed)._replace(notes=notes)
     test_rows = _test_rows(description, values, test[0], input_shape)
-    tested = Examples(test_rows, amounts(f"{description} (test)", test[1], len(test_rows)))
+    tested = Examples(test_rows, regression_targets(f"{description} (test)", test[1], len(test_rows)))
     if tested.labels.shape[1] != train.labels.shape[1]:
         raise InputError(
             f"{description}: {train.labels.shape[1]} labels for each training example, {tested.labels.shape[1]} "

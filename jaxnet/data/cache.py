@@ -27,8 +27,9 @@ from ..errors import InputError
 from ..storage import processors, sync
 from .examples import MappedRows
 from .folders import Labelled
-from .images import Decoded, content_of, quiet_decoders, try_image
+from .images import Decoded, content_of, try_image
 from .prefetch import prefetched
+from .threads import quiet_decoders
 
 
 FORMAT = 2  # increased when files are decoded in another way, or entries have another layout

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from ..errors import InputError
 from ..storage import check_fits, listed
-from .tables import Cells, as_numbers, as_texts, is_text, read_cells
+from .tables import Cells, as_numbers, as_texts, is_text
 
 
 MOST_CATEGORIES = 256  # of one column, each of which is an input
@@ -104,7 +104,7 @@ def fit_table(
     if twice:
         raise InputError(f"{path}: the label {twice[0]} is named twice, or to be dropped too; expected one of these")
     used = [name for name in cells if name not in drop]
-    check_complete(path, {name: cells[name] for name in used})
+    check_complete(path, {name: cells[name] for name in used}, droppable=True)
     columns, constant = [], []
     for name in used:
         if name in labels:
@@ -138,18 +138,16 @@ def _check_present(path: Path, option: str, names: Sequence[str], cells: Mapping
         raise InputError(f"{path} has no column {absent[0]!r:.60} for --{option}; it has {listed(list(cells))}{hint}")
 
 
-def check_complete(path: Path, cells: Mapping[str, Cells]) -> None:
+def check_complete(path: Path | str, cells: Mapping[str, Cells], droppable: bool = False) -> None:
     """Raises `InputError` for columns of other types than numbers and text, and where values are missing."""
     for column in cells.values():
         if column.problem:
-            raise InputError(f"{column.problem}; leave it out, --drop")
+            raise InputError(f"{column.problem}{'; leave it out, --drop' * droppable}")
     found = {name: np.flatnonzero(column.missing) for name, column in cells.items()}
     gaps = [f"{name:.60} ({len(rows):,}, the first in row {rows[0] + 1})" for name, rows in found.items() if len(rows)]
     if gaps:
-        raise InputError(
-            f"{path} has missing values in {listed(gaps)}; fill them in, leave out those rows, or leave out a column "
-            "with --drop"
-        )
+        remedy = "fill them in, or leave out those rows" + ", or leave out a column with --drop" * droppable
+        raise InputError(f"{path} has missing values in {listed(gaps)}; {remedy}")
 
 
 def _fit_column(path: Path, name: str, cells: Cells, is_category: bool) -> tuple[Column, bool]:
@@ -176,7 +174,7 @@ def _fit_column(path: Path, name: str, cells: Cells, is_category: bool) -> tuple
     return Column(name, texts), len(texts) > 1
 
 
-def encoded(path: Path, cells: Mapping[str, Cells], table: Table) -> Float[np.ndarray, "m n_x"]:
+def encoded(path: Path | str, cells: Mapping[str, Cells], table: Table) -> Float[np.ndarray, "m n_x"]:
     """The rows of inputs, float32. Raises `InputError` for columns that are missing or do not fit."""
     absent = [column.name for column in table.columns if column.name not in cells]
     if absent:
@@ -196,7 +194,7 @@ def encoded(path: Path, cells: Mapping[str, Cells], table: Table) -> Float[np.nd
     return rows
 
 
-def _places(path: Path, column: Column, cells: Cells) -> np.ndarray:
+def _places(path: Path | str, column: Column, cells: Cells) -> np.ndarray:
     """Which of its categories every row has."""
     known = {category: j for j, category in enumerate(column.categories)}
     places = np.array([known.get(text, -1) for text in cells.texts])[cells.codes]
@@ -209,26 +207,8 @@ def _places(path: Path, column: Column, cells: Cells) -> np.ndarray:
     return places
 
 
-def read_rows(path: Path, table: Table) -> tuple[Float[np.ndarray, "m n_x"], tuple[str, ...]]:
-    """The inputs in a table file, by the names of its columns, and the names of columns that are no inputs.
-
-    Example:
-        >>> import pathlib
-        >>> path = pathlib.Path("new.csv")
-        >>> _ = path.write_text("city,age\\nRome,30\\nOslo,41\\n")
-        >>> columns = jaxnet.data.Column("age"), jaxnet.data.Column("city", ("Oslo", "Rome"))
-        >>> table = jaxnet.data.Table(columns, ("price",))
-        >>> jaxnet.data.read_rows(path, table)[0]
-        array([[30.,  0.,  1.],
-               [41.,  1.,  0.]], dtype=float32)
-    """
-    cells = read_cells(path)
-    known = {*(column.name for column in table.columns), *table.labels}
-    return encoded(path, cells, table), tuple(name for name in cells if name not in known)
-
-
 def output_names(table: Table | None, n_L: int) -> tuple[str, ...]:
-    """The names of amounts that a network predicts: of the table's labels, else y, or y1, y2, ... for several.
+    """The names of the values that a regression predicts: of the table's labels, else y, or y1, y2, ... for several.
 
     Example:
         >>> jaxnet.data.output_names(None, 2)

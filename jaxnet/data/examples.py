@@ -17,7 +17,7 @@ from ..storage import open_file
 from .encoding import Table
 
 
-LARGEST_AMOUNT = 1e30  # the weights that predict larger ones would come near the end of float32
+LARGEST_TARGET = 1e30  # the weights that predict larger ones would come near the end of float32
 
 
 class MappedRows:
@@ -96,10 +96,10 @@ class _Opened:
 
 
 class Examples(NamedTuple):
-    """Rows of inputs, the class or the amounts of each, and the image files that they came from, if any."""
+    """Rows of inputs, the class or the regression targets of each, and the image files that they came from, if any."""
 
     rows: Shaped[np.ndarray, "m n_x"] | MappedRows  # uint8 pixels or float32
-    labels: Int[np.ndarray, " m"] | Float[np.ndarray, "m n_L"]  # classes, or, in a regression, amounts
+    labels: Int[np.ndarray, " m"] | Float[np.ndarray, "m n_L"]  # classes, or, in a regression, targets
     names: tuple[str, ...] = ()  # of image files, relative to their folder, or of a table's rows
 
     def take(self, indices: Int[np.ndarray, " k"] | Bool[np.ndarray, " m"]) -> "Examples":
@@ -137,20 +137,20 @@ class Dataset(NamedTuple):
     description: str
     train: Examples
     test: Examples
-    classes: tuple[str, ...]  # none in a regression, whose labels are amounts
+    classes: tuple[str, ...]  # none in a regression, whose labels are regression targets
     input_shape: tuple[int, ...]  # (height, width) or (height, width, 3); (n_x,) where the inputs are not images
     fingerprint: str  # sha256 in hexadecimal: runs with the same one saw the same examples
     notes: tuple[str, ...] = ()  # lines for the user: what was found, what was skipped, warnings
     table: Table | None = None  # what the inputs and the labels are called, where they come from a table
 
 
-def amounts(description: str, labels: Any, m: int) -> Float[np.ndarray, "m n_L"]:
+def regression_targets(description: str, labels: Any, m: int) -> Float[np.ndarray, "m n_L"]:
     """Labels of a regression as rows of float64, from `(m,)`, `(m, 1)` or `(n_L, m)`.
 
     Raises `InputError` for another shape, and for values that are not finite or beyond 1e30.
 
     Example:
-        >>> jaxnet.data.amounts("prices.npz", np.array([[1.5, 2.0, 3.5]]), 3)
+        >>> jaxnet.data.regression_targets("prices.npz", np.array([[1.5, 2.0, 3.5]]), 3)
         array([[1.5],
                [2. ],
                [3.5]])
@@ -163,8 +163,8 @@ def amounts(description: str, labels: Any, m: int) -> Float[np.ndarray, "m n_L"]
             "column of X"
         )
     values = np.asarray(labels, np.float64).reshape(-1, m).T
-    if not np.isfinite(values).all() or np.abs(values).max() > LARGEST_AMOUNT:
-        count = np.count_nonzero(~(np.abs(values) <= LARGEST_AMOUNT))
+    if not np.isfinite(values).all() or np.abs(values).max() > LARGEST_TARGET:
+        count = np.count_nonzero(~(np.abs(values) <= LARGEST_TARGET))
         raise InputError(f"{description}: {count} labels are NaN, infinite or beyond 1e30; expected finite numbers")
     return np.ascontiguousarray(values)
 
@@ -205,7 +205,7 @@ def targets(
 ) -> Float[np.ndarray, "n_L m"]:
     """Y as the network is trained on it: one row of 0 and 1 for two classes, one-hot columns for more.
 
-    Without classes the labels are amounts, and Y their columns.
+    Without classes the labels are regression targets, and Y their columns.
 
     Example:
         >>> jaxnet.data.targets(np.array([0, 2, 1]), ("cat", "dog", "owl"))

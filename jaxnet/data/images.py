@@ -15,10 +15,6 @@ import io
 import math
 import os
 import re
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +24,7 @@ from jaxtyping import UInt8
 from ..errors import InputError
 from ..storage import open_file
 from ..text import printable
+from .threads import Allowance, quiet_decoders
 
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # and no other: fewer parsers to attack, none that runs code
@@ -38,6 +35,7 @@ MOST_IN_FLIGHT = 2**30  # bytes for everything being decoded at a time, whatever
 COPIES = 16  # bytes per pixel: at most four copies are alive at once, of four bytes each
 COEFFICIENTS = 8  # bytes per pixel: up to four channels of 16-bit coefficients
 OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that are not the image's fault
+IN_FLIGHT = Allowance(MOST_IN_FLIGHT)
 DRAFT = 2  # JPEG files are decoded at the smallest scale of at least this many times the size wanted
 
 
@@ -114,49 +112,6 @@ def image_name(image: Any) -> str:
     if isinstance(image, str | os.PathLike):
         return os.fspath(image) or "an empty path"
     return f"the PIL image of {image.width} x {image.height} pixels of mode {image.mode}"
-
-
-class _Quiet:
-    """Warnings are silenced from the first thread that enters to the last that leaves.
-
-    Filters belong to the process: if every thread restored those that it found, the last could restore another's.
-    """
-
-    def __init__(self):
-        self._lock, self._inside, self._filters = threading.Lock(), 0, warnings.catch_warnings()
-
-    def enter(self) -> None:
-        with self._lock:
-            if not self._inside:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.simplefilter("ignore")
-            self._inside += 1
-
-    def leave(self) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._filters.__exit__(None, None, None)
-
-
-_QUIET = _Quiet()
-
-
-@contextmanager
-def quiet_decoders() -> Iterator[None]:
-    """Silences warnings about odd but readable files, in all threads.
-
-    Example:
-        >>> import warnings
-        >>> with jaxnet.data.quiet_decoders():
-        ...     warnings.warn("odd EXIF data")
-    """
-    _QUIET.enter()
-    try:
-        yield
-    finally:
-        _QUIET.leave()
 
 
 def try_image(image: Any, input_shape: tuple[int, ...], exact: bool = False) -> Decoded:
@@ -256,31 +211,6 @@ def _decoding_bytes(header, input_shape: tuple[int, ...], exact: bool) -> int:
 def _draft(image, input_shape: tuple[int, ...]) -> None:
     enough = DRAFT * max(input_shape[:2])  # of both sides, as the image may lie on its side
     image.draft(None, (enough, enough))
-
-
-class Allowance:
-    """A number of bytes shared by all threads. A request for more than the total is served when it is alone."""
-
-    def __init__(self, most: int):
-        self.most, self.free = most, most
-        self.changed = threading.Condition()
-
-    @contextmanager
-    def taking(self, amount: int) -> Iterator[None]:
-        """Waits until `amount` is free, and gives it back at the end of the block."""
-        amount = min(amount, self.most)
-        with self.changed:
-            self.changed.wait_for(lambda: self.free >= amount)
-            self.free -= amount
-        try:
-            yield
-        finally:
-            with self.changed:
-                self.free += amount
-                self.changed.notify_all()
-
-
-IN_FLIGHT = Allowance(MOST_IN_FLIGHT)
 
 
 def _pixels(image, input_shape: tuple[int, ...], exact: bool) -> UInt8[np.ndarray, " n_x"]:

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ..errors import InputError
-from .images import Decoded, check_kind, image_name, quiet_decoders, try_image
+from .images import Decoded, check_kind, image_name, try_image
+from .threads import quiet_decoders
 
 
 MOST_THREADS = 8

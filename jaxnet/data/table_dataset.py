@@ -10,11 +10,11 @@ from ..errors import InputError
 from ..storage import listed
 from ..text import printable
 from .encoding import Table, check_complete, encoded, fit_table
-from .examples import Dataset, Examples, amounts, fingerprint_of, held_out
+from .examples import Dataset, Examples, fingerprint_of, held_out, regression_targets
 from .tables import Cells, as_numbers, as_texts, is_text, read_cells
 
 
-MOST_WHOLE_CLASSES = 20  # so many different whole numbers are taken for classes; more are amounts
+MOST_WHOLE_CLASSES = 20  # so many different whole numbers are taken for classes; more are regression targets
 MOST_CLASSES = 1000
 
 Labels = tuple[Int[np.ndarray, " m"] | Float[np.ndarray, "m n_L"], tuple[str, ...], str]  # values, classes, a note
@@ -33,15 +33,15 @@ def load_table(
     """The rows of a .csv, .tsv or .parquet file, with the column `labels` to predict and all others as inputs.
 
     A label of text, or of at most 20 different whole numbers, is of classes; other numbers, and several labels, are
-    amounts. An input column of numbers is one input; one of text is an input for each of its values in the file, of
-    which the row's is 1. Columns that are the same in all rows are left out.
+    regression targets. An input column of numbers is one input; one of text is an input for each of its values in the
+    file, of which the row's is 1. Columns that are the same in all rows are left out.
 
     Args:
         path: The file. The first line of a .csv or .tsv file has the names of the columns.
         labels: The names of the columns to predict, or the one name.
         test_fraction: The share of the rows, or of each class, that is held out, between 0 and 1.
         seed: Determines which.
-        regression: Whether the labels are amounts. Default: None, by the rule above.
+        regression: Whether the labels are regression targets. Default: None, by the rule above.
         categories: Columns of numbers that name categories, such as codes. Default: none.
         drop: Columns to leave out, such as identifiers. Default: none.
 
@@ -65,11 +65,11 @@ def load_table(
     table, notes = fit_table(path, cells, labels, categories, drop)
     values, classes, note = _labels(path, {name: cells[name] for name in labels}, regression)
     rows = encoded(path, cells, table)
-    examples = Examples(rows, values, tuple(f"row {i}" for i in range(1, len(rows) + 1)))
+    examples = Examples(rows, values, _row_names(len(rows)))
     try:
         is_test = held_out(values, classes, test_fraction, seed)
     except InputError as error:
-        hint = "; --loss squared_error takes numbers as amounts" if not is_text(cells[labels[0]]) else ""
+        hint = "; --loss squared_error takes numbers as regression targets" if not is_text(cells[labels[0]]) else ""
         raise InputError(f"{path}: {error}{hint}") from error
     train, test = examples.take(~is_test), examples.take(is_test)
     shape = (len(table.inputs),)
@@ -97,8 +97,9 @@ def labelled_rows(path: Path, table: Table, classes: Sequence[str]) -> Examples:
         raise InputError(f"{path} has no column {absent[0]!r:.60} of labels; it has {listed(list(cells))}")
     rows = encoded(path, cells, table)
     check_complete(path, {name: cells[name] for name in table.labels})
+    names = _row_names(len(rows))
     if not classes:
-        return Examples(rows, _amounts(path, {name: cells[name] for name in table.labels}))
+        return Examples(rows, _regression_targets(path, {name: cells[name] for name in table.labels}), names)
     name = table.labels[0]
     texts = as_texts(path, name, cells[name])
     strange = [text for text in texts.texts if text not in classes]
@@ -107,7 +108,7 @@ def labelled_rows(path: Path, table: Table, classes: Sequence[str]) -> Examples:
             f"{path}: the label {name} is {strange[0]!r:.60} in some row, which is not one of the classes of "
             f"training: {listed(classes)}"
         )
-    return Examples(rows, np.array([classes.index(text) for text in texts.texts])[texts.codes])
+    return Examples(rows, np.array([classes.index(text) for text in texts.texts])[texts.codes], names)
 
 
 def load_table_as(
@@ -138,7 +139,8 @@ def _labels(path: Path, cells: Mapping[str, Cells], regression: bool | None) -> 
     if len(cells) > 1:
         if regression is False:
             raise InputError(f"{path}: there are {len(cells)} labels, {listed(list(cells))}; expected one of classes")
-        return _amounts(path, cells), (), f"{listed(list(cells))}: amounts, predicted by squared error"
+        note = f"{listed(list(cells))}: regression targets, predicted by squared error"
+        return _regression_targets(path, cells), (), note
     if is_text(column) and not regression:
         return _classes(path, name, column, f"{name}: {{}} classes")
     found = np.unique(as_numbers(path, name, column))
@@ -146,14 +148,14 @@ def _labels(path: Path, cells: Mapping[str, Cells], regression: bool | None) -> 
     if regression is None:
         regression = not is_whole or len(found) > MOST_WHOLE_CLASSES
     if regression:
-        return _amounts(path, cells), (), f"{name}: an amount, predicted by squared error"
+        return _regression_targets(path, cells), (), f"{name}: a regression target, predicted by squared error"
     if not is_whole:
         fraction = found[found != np.round(found)][0]
         raise InputError(
             f"{path}: the label {name} is {fraction:g} in some row; expected whole numbers or text for classes; "
-            "--loss squared_error takes numbers as amounts"
+            "--loss squared_error takes numbers as regression targets"
         )
-    text = f"{name}: {{}} different whole numbers, taken as classes; --loss squared_error takes them as amounts"
+    text = f"{name}: {{}} different whole numbers, taken as classes; --loss squared_error takes them as targets"
     return _classes(path, name, column, text)
 
 
@@ -167,9 +169,13 @@ def _classes(path: Path, name: str, cells: Cells, note: str) -> Labels:
     return column.codes, column.texts, note.format(len(column.texts))
 
 
-def _amounts(path: Path, cells: Mapping[str, Cells]) -> Float[np.ndarray, "m n_L"]:
+def _regression_targets(path: Path, cells: Mapping[str, Cells]) -> Float[np.ndarray, "m n_L"]:
     columns = [as_numbers(path, name, column) for name, column in cells.items()]
-    return amounts(str(path), np.stack(columns), len(columns[0]))
+    return regression_targets(str(path), np.stack(columns), len(columns[0]))
+
+
+def _row_names(m: int) -> tuple[str, ...]:
+    return tuple(f"row {i}" for i in range(1, m + 1))
 
 
 def _unseen(train: Examples, table: Table) -> tuple[str, ...]:

@@ -3,10 +3,11 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -20,6 +21,7 @@ NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 WHOLE = r"^[+-]?[0-9]+$"
 LARGEST_WHOLE = 2**53  # beyond, float64 cannot tell one whole number from the next
 LARGEST = 1e30  # differences and squares of larger ones would come near the end of float32
+MAPPING = "the table"  # in messages on columns that are not in a file
 BYTES_PER_CELL = 16  # what a cell takes while it is read: a code or a number, and a copy
 
 
@@ -47,10 +49,7 @@ def read_cells(path: Path) -> dict[str, Cells]:
     Names and texts lose the blanks around them. Raises `InputError` for a file that is not such a table, is not UTF-8,
     has a name twice, has rows of different lengths, or has no rows.
     """
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise InputError("reading tables needs pyarrow: pip install 'jaxnet[tables]'") from error
+    _check_installed()
     kind = "a Parquet table" if path.suffix.lower() == ".parquet" else "a CSV table in UTF-8"
     try:
         table = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
@@ -65,7 +64,66 @@ def read_cells(path: Path) -> dict[str, Cells]:
         refuse(path, kind, error)
 
 
-def as_numbers(path: Path, name: str, cells: Cells, hint: str = "correct it") -> Float[np.ndarray, " m"]:
+def cells_of(columns: Mapping[Any, Any]) -> dict[str, Cells]:
+    """The columns of a mapping, as `read_cells` has those of a file. Messages call it `MAPPING`.
+
+    Raises `InputError` for names that are not texts or twice the same, and columns of different lengths, of several
+    types, or without values.
+    """
+    _check_installed()
+    strange = [name for name in columns if not isinstance(name, str)]
+    if strange:
+        raise InputError(f"{MAPPING} has a column of the name {strange[0]!r:.60}; expected texts")
+    names = [name.strip() for name in columns]
+    _check_names(MAPPING, names)
+    arrays = {name: _array(name, values) for name, values in zip(names, columns.values(), strict=True)}
+    lengths = {name: len(array) for name, array in arrays.items()}
+    for name, length in lengths.items():
+        first = lengths[names[0]]
+        if length != first:
+            raise InputError(
+                f"{MAPPING} has {first:,} values in the column {names[0]}, but {length:,} in {name}; expected as many "
+                "in each"
+            )
+    if not any(lengths.values()) and names:
+        raise InputError(f"{MAPPING} has the columns {listed(names)}, but no rows; expected at least one")
+    return {name: _cells(MAPPING, name, array) for name, array in arrays.items()}
+
+
+def frame_columns(frame: Any) -> dict[str, Any]:
+    """The columns of a data frame that hands them over as Arrow's, such as one of polars, by their names."""
+    _check_installed()
+    import pyarrow as pa
+
+    table = pa.table(frame)
+    _check_names(MAPPING, table.column_names)
+    return dict(zip(table.column_names, table.columns, strict=True))
+
+
+def _array(name: str, values: Any) -> Any:
+    """The values of a column as Arrow has them."""
+    import pyarrow as pa
+
+    if isinstance(values, Mapping | Set):
+        raise InputError(f"{MAPPING}: the column {name} is a {type(values).__name__}; expected a sequence of values")
+    try:
+        array = pa.array(np.asarray(values) if isinstance(values, jax.Array) else values)
+        return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+    except Exception as error:  # whatever is in it
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{MAPPING}: the column {name} cannot be read: {reason:.200}; expected numbers only, or texts only"
+        ) from error
+
+
+def _check_installed() -> None:
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise InputError("reading tables needs pyarrow: pip install 'jaxnet[tables]'") from error
+
+
+def as_numbers(path: Path | str, name: str, cells: Cells, hint: str = "correct it") -> Float[np.ndarray, " m"]:
     """The column as float64. Raises `InputError` for a cell of text, with the hint, and for numbers out of range."""
     if cells.numbers is None:
         strange = [i for i, text in enumerate(cells.texts) if not is_number(text)]
@@ -90,7 +148,7 @@ def is_text(cells: Cells) -> bool:
     return cells.numbers is None and not any(map(is_number, cells.texts))
 
 
-def as_texts(path: Path, name: str, cells: Cells) -> Cells:
+def as_texts(path: Path | str, name: str, cells: Cells) -> Cells:
     """The column as texts: numbers by their size, 1 and 1.0 being the same, and words by their letters.
 
     Raises `InputError` for whole numbers that float64 cannot tell apart.
@@ -104,19 +162,19 @@ def as_texts(path: Path, name: str, cells: Cells) -> Cells:
     return Cells(None, tuple(cells.texts[i] for i in order), np.argsort(order)[cells.codes])
 
 
-def _check_counted(path: Path, name: str, cells: Cells) -> None:
+def _check_counted(path: Path | str, name: str, cells: Cells) -> None:
     if cells.counted and cells.numbers is not None:
         expected = "whole numbers of at most 2^53; is it an identifier? leave it out, --drop"
         _check_range(path, name, cells.numbers, np.abs(cells.numbers) > LARGEST_WHOLE, expected)
 
 
-def _check_range(path: Path, name: str, numbers: np.ndarray, outside: np.ndarray, expected: str) -> None:
+def _check_range(path: Path | str, name: str, numbers: np.ndarray, outside: np.ndarray, expected: str) -> None:
     if outside.any():
         row = int(np.flatnonzero(outside)[0])
         raise InputError(f"{path}: row {row + 1} of column {name} is {numbers[row]:g}; expected {expected}")
 
 
-def _check_names(path: Path, names: Sequence[str]) -> None:
+def _check_names(path: Path | str, names: Sequence[str]) -> None:
     for name, times in Counter(names).items():
         if not name or not name.isprintable():
             index = "; was it written with an index? pandas leaves it out with index=False" if not name else ""
@@ -158,14 +216,14 @@ def _read_parquet(path: Path) -> Any:
             return opened.read(use_threads=False)
 
 
-def _cells(path: Path, name: str, column: Any) -> Cells:
+def _cells(path: Path | str, name: str, column: Any) -> Cells:
     import pyarrow as pa
 
     types, kind = pa.types, column.type
     if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
         numbers = column.cast(pa.float64(), safe=False).to_numpy().astype(float)
         return Cells(numbers, counted=types.is_integer(kind))
-    if types.is_boolean(kind):
+    if types.is_boolean(kind) or types.is_null(kind):
         column = column.cast(pa.string())
     elif types.is_dictionary(kind) and (types.is_string(kind.value_type) or types.is_large_string(kind.value_type)):
         column = column.unify_dictionaries().combine_chunks()

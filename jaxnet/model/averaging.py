@@ -9,7 +9,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..parameters import FrozenDict, layer_dims
-from .model import Model, described
+from .description import described
+from .model import Model
 
 
 def average(models: Sequence[Model]) -> Model:

@@ -18,7 +18,9 @@ import numpy as np
 from ..errors import InputError
 from ..parameters import layer_dims
 from ..storage import listed, tensors
-from .model import FEATURES, STATISTICS, Model, described, replace_file
+from .description import FEATURES, STATISTICS, described
+from .file import replace_file
+from .model import Model
 
 
 AS_JSON = (FEATURES, "table")  # in .npz files

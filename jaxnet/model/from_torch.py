@@ -14,8 +14,9 @@ from ..data import Preprocessing
 from ..errors import InputError
 from ..parameters import FrozenDict, layer_dims
 from ..storage import LISTED, read_npz, tensors
+from .description import STATISTICS, described, model_of
 from .export import AS_JSON, SETTINGS, channels_first_order, of_a_known_type
-from .model import STATISTICS, Model, described, model_of
+from .model import Model
 
 
 NAME = re.compile(r"(?:(?P<module>.*)\.)?(?P<kind>weight|bias)|(?P<letter>[Wb])(?P<number>\d+)", re.DOTALL)
@@ -44,7 +45,7 @@ def load_torch(
         path: The file.
         hidden: The activation of the hidden layers. Default: relu.
         loss: Default: binary cross-entropy for one output, softmax cross-entropy for more.
-        classes: Their names. Default: 0, 1, ...; with squared_error none, so that the outputs are amounts.
+        classes: Their names. Default: 0, 1, ...; with squared_error none, so that it is a regression.
         input_shape: `(height, width)`, `(height, width, 3)` or `(n_x,)`. Default: rows of n_x numbers.
         preprocessing: What is done to the inputs before layer 1. Default: pixels / 255.
         channels_first: Whether images were flattened as (C, H, W). Default: False.
@@ -67,8 +68,8 @@ def load_torch(
     try:
         parameters = _chained(arrays, layers)
         settings = stored | {name: value for name, value in given.items() if value is not None}
-        amounts = {"classes": []} if settings.get("loss") == "squared_error" else {}
-        settings = _defaults(layer_dims(parameters)) | amounts | settings
+        regression = {"classes": []} if settings.get("loss") == "squared_error" else {}
+        settings = _defaults(layer_dims(parameters)) | regression | settings
         model = model_of(settings, parameters | _statistics(stored))
         if type(settings["channels_first"]) is not bool:
             raise InputError(f"channels_first says {settings['channels_first']!r:.99}; expected true or false")

@@ -7,8 +7,10 @@ import numpy as np
 
 from ..errors import InputError
 from ..losses import binary_cross_entropy, squared_error
+from .description import described
 from .export import about_inputs, check_suffix, outputs_named, stated, to_torch
-from .model import Model, described, replace_file
+from .file import replace_file
+from .model import Model
 
 
 OPSET, IR = 17, 8  # of 2022, so that older runtimes read the files

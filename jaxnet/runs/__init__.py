@@ -1,24 +1,25 @@
-"""What `jaxnet train` does, as a library: a run, its settings, its folder and checkpoints, and what is drawn of it."""
+"""What `jaxnet train` and `evaluate` do, as a library: a run, its settings, folder, checkpoints and report."""
 
 from ..training import Checkpoints as Checkpoints
-from .amounts import Units as Units
 from .assessment import (
-    HELD_OUT as HELD_OUT,
-    OF_A_RUN as OF_A_RUN,
-    PARTS as PARTS,
-    Evaluation as Evaluation,
-    check_evaluated as check_evaluated,
     evaluate as evaluate,
     evaluate_examples as evaluate_examples,
-    load_for as load_for,
-    part_of as part_of,
     write_evaluation as write_evaluation,
 )
+from .classification import Evaluation as Evaluation
 from .defaults import Facts as Facts, defaults_for as defaults_for, facts_of as facts_of
 from .diagnosing import Watch as Watch, row_symptoms as row_symptoms, setup_of as setup_of
 from .evaluation import sample_size as sample_size
 from .execution import execute as execute, kept as kept
 from .history import History as History, Row as Row
+from .labelled import (
+    HELD_OUT as HELD_OUT,
+    OF_A_RUN as OF_A_RUN,
+    PARTS as PARTS,
+    load_for as load_for,
+    part_of as part_of,
+)
+from .regression import RegressionEvaluation as RegressionEvaluation
 from .resume import restore as restore, save as save
 from .run import Run as Run, prepare as prepare
 from .settings import (
@@ -30,3 +31,4 @@ from .settings import (
     read_run as read_run,
     write_settings as write_settings,
 )
+from .target_scale import TargetScale as TargetScale

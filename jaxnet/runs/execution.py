@@ -57,7 +57,7 @@ def _recording(run: Run, history: History) -> Hook:
 
     def record(progress: Progress) -> None:
         costs, aligned, state = progress.costs.tolist(), progress.alignment.rows(), progress.state_in_basis
-        if run.units is not None:  # amounts are not decided
+        if run.target_scale is not None:  # no class is decided
             aligned = [{name: value for name, value in row.items() if name != "accuracy"} for row in aligned]
         rows, best = [], history.best_parameters
         if ends_row(progress.iteration) or progress.iteration == run.num_iterations:

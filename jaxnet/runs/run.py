@@ -30,12 +30,12 @@ from ..training import (
 from ..types import AnyArray, Parameters
 from ..update import TrainState
 from ..weighting import class_weights
-from .amounts import Units, fit_units
 from .chunks import chunk_length
 from .initial import first_parameters
 from .seen import Seen, augmentation_of, seen_examples
 from .settings import ITERATIONS, Settings, make_optimizer
 from .streaming import is_resident
+from .target_scale import TargetScale, fit_target_scale
 
 
 class Start(NamedTuple):
@@ -53,7 +53,7 @@ class Run:
     dataset: Dataset  # as it was loaded
     settings: Settings
     preprocessing: Preprocessing
-    units: Units | None  # of a regression, in which the labels of `train` and `watched` are standardised
+    target_scale: TargetScale | None  # of a regression, in which the labels of `train` and `watched` are standardised
     seen: Seen  # by the network; the watched examples are the validation's, or, where there are none, the test's
     watched_name: str
     config: StepConfig
@@ -99,13 +99,13 @@ class Run:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The names of the amounts to predict; none where there are classes."""
-        return () if self.units is None else output_names(self.dataset.table, len(self.units.mean))
+        """The names of the values to predict; none where there are classes."""
+        return () if self.target_scale is None else output_names(self.dataset.table, len(self.target_scale.mean))
 
     @property
     def score(self) -> str:
         """What its history has beside the costs."""
-        return "accuracy" if self.units is None else "r2"
+        return "accuracy" if self.target_scale is None else "r2"
 
     @property
     def dtype(self) -> str:
@@ -115,7 +115,7 @@ class Run:
     def model(self, parameters: Parameters) -> Model:
         """What is saved."""
         return Model(
-            FrozenDict(parameters) if self.units is None else self.units.leave(parameters),
+            FrozenDict(parameters) if self.target_scale is None else self.target_scale.restore(parameters),
             self.network.by_backprop,
             self.dataset.input_shape,
             self.dataset.classes,
@@ -137,7 +137,7 @@ def prepare(
     chunk: int | None = None,
     on_image: Callable[[int, int], None] | None = None,
 ) -> Run:
-    """The network for a dataset, drawn from the seed: one sigmoid for two classes, softmax for more, amounts for none.
+    """The network for a dataset, drawn from the seed: a sigmoid for two classes, softmax for more, linear for none.
 
     With `initial` the run starts from its parameters, and keeps its preprocessing of the inputs. `chunk` is that of
     the run which this one goes on with; without it, see `chunk_length`. While features are made,
@@ -145,10 +145,12 @@ def prepare(
     """
     train, watched, watched_name = _divided(dataset, settings)
     outputs, loss = _head(dataset)
-    units = None
+    target_scale = None
     if not dataset.classes:
-        units = fit_units(train.labels, output_names(dataset.table, outputs))
-        train, watched = (part._replace(labels=units.standardised(part.labels)) for part in (train, watched))
+        target_scale = fit_target_scale(train.labels, output_names(dataset.table, outputs))
+        train, watched = (
+            part._replace(labels=target_scale.standardise_labels(part.labels)) for part in (train, watched)
+        )
     augment = augmentation_of(settings, dataset)
     by_class = _class_weights(train, dataset.classes, settings)
     plain = Preprocessing(features=None if settings.features is None else hog_of(dataset.input_shape))
@@ -171,7 +173,7 @@ def prepare(
         about = (dataset.input_shape, dataset.classes, preprocessing, settings.exact_decoding, dataset.table)
         drawn = Model(parameters, network.by_backprop, *about)
         parameters, preprocessing = first_parameters(initial, drawn), initial.preprocessing
-        parameters = parameters if units is None else units.enter(parameters)
+        parameters = parameters if target_scale is None else target_scale.standardise(parameters)
     config = _config(settings, network, make_optimizer(settings, steps), m)
     config = dataclasses.replace(config, augment=Views(seen.views) if seen.views > 1 else augment)
     first = TrainState(parameters, B=first_feedback(parameters, network, key), step=np.zeros((), np.int32))
@@ -185,7 +187,7 @@ def prepare(
         dataset=dataset,
         settings=settings,
         preprocessing=preprocessing,
-        units=units,
+        target_scale=target_scale,
         seen=seen,
         watched_name=watched_name,
         config=config,
@@ -230,7 +232,7 @@ def _class_weights(train: Examples, classes: Sequence[str], settings: Settings) 
     if settings.class_weight is None:
         return None
     if not classes:
-        raise InputError("--class-weight is of classes, but the labels are amounts; leave it out")
+        raise InputError("--class-weight is of classes, but the labels are regression targets; leave it out")
     chosen = settings.class_weight if isinstance(settings.class_weight, str) else dict(settings.class_weight)
     return class_weights(chosen, np.bincount(train.labels, minlength=len(classes)).tolist(), classes)
 

@@ -47,7 +47,7 @@ class Settings:
     layers: tuple[int, ...] = (20, 7, 5)
     hidden: str = "relu"
     init: str = "he"
-    loss: str | None = None  # "cross_entropy" of classes, or "squared_error" of amounts
+    loss: str | None = None  # "cross_entropy" for classes, or "squared_error" for a regression
     feedback: str = "backprop"
     keep_prob: float = 1.0
     input_keep_prob: float = 1.0
@@ -88,7 +88,9 @@ class Settings:
         if (self.step_every is not None) != (self.schedule == "step"):
             raise InputError("--schedule step and --step-every N go together: the rate falls every N steps")
         if self.class_weight is not None and self.loss == "squared_error":
-            raise InputError("--class-weight is of classes, and --loss squared_error of amounts; expected one of both")
+            raise InputError(
+                "--class-weight is of classes, and --loss squared_error of regression targets; expected one of both"
+            )
         if not self.flip and not self.augment:
             raise InputError("--no-flip is about --augment; pass both or neither")
         if isinstance(self.class_weight, tuple):
@@ -109,7 +111,7 @@ class Settings:
 
     @property
     def regression(self) -> bool | None:
-        """Whether labels are amounts; None: as the labels are."""
+        """Whether labels are regression targets; None: as the labels are."""
         return None if self.loss is None else self.loss == "squared_error"
 
     @property

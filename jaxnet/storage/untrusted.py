@@ -34,7 +34,7 @@ def open_file(path: str | os.PathLike[str]) -> BufferedReader:
     raise OSError("it is not a file")
 
 
-def check_fits(path: Path, what: str, declared: int) -> None:
+def check_fits(path: Path | str, what: str, declared: int) -> None:
     """Raises `InputError` where `declared` bytes of `what`, and a copy of them, do not fit in this machine's memory."""
     available = memory()
     if available is not None and 2 * declared > available:

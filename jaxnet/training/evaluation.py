@@ -38,7 +38,7 @@ def cost_and_score(
 def _sums(
     X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network, by_class: ByClass
 ) -> tuple[jax.Array, jax.Array]:
-    """The sum of the losses, and how many examples are decided rightly; of amounts the sums that R^2 is made of."""
+    """The sum of the losses, and the number of right decisions; of a regression the sums that R^2 is made of."""
     AL, caches = L_model_forward(X, parameters, network)
     losses = jnp.sum(weighted(network.loss.value(caches[-1].Z, Y), weights_by_class(Y, by_class)))
     if network.loss == squared_error:

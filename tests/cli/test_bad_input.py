@@ -13,7 +13,7 @@ import jaxnet
 from jaxnet.cli import main
 
 from ..images import drawn_images, write_h5, write_idx, write_npz
-from ..model.test_model import drawn_model
+from ..model.test_file import drawn_model
 
 
 X = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)

@@ -11,6 +11,7 @@ from jaxnet.cli import main
 
 from ..images import drawn_images, save_cats_and_dogs, write_npz
 from ..reports import Page
+from ..tables import write_regression
 
 
 def typed(*arguments) -> int:
@@ -111,6 +112,24 @@ def test_a_table_is_read_by_the_columns_of_the_model(tmp_path, monkeypatch, bare
     ):
         assert typed("evaluate", "run", name) == 2
         assert message in capsys.readouterr().err
+
+
+def test_a_regression_is_evaluated(tmp_path, monkeypatch, bare, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_regression(tmp_path / "a.npz", outputs=2), save_cats_and_dogs(tmp_path / "pets")
+    assert typed("train", "a.npz", "--layers", 3, "--num-iterations", 5, "--out", "run") == 0
+    fitted = re.search(r"R\^2 .* test (\S+)", capsys.readouterr().out).group(1)
+    assert typed("evaluate", "run", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["examples"] == HELD_OUT.format(tmp_path / "a.npz") and set(said["outputs"]) == {"y1", "y2"}
+    assert f"{said['r2']:.4f}" == fitted and said["outputs"]["y1"]["rmse"] > 0
+    assert typed("evaluate", "run", "a.npz", "--part", "train", "--out", "e.html") == 0
+    out = capsys.readouterr().out
+    assert "30 of a.npz: its training part" in out and "\ny2        R^2 " in out and "mean absolute error" in out
+    page = Page(tmp_path / "e.html")
+    assert "run, evaluated" in page.source and "predicted against true" in page.source and "Confusion" not in page.text
+    assert typed("evaluate", "run", "pets") == 2
+    assert "pets is a folder, of images" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

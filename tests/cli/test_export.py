@@ -9,7 +9,7 @@ from jaxnet import Network, load_model, save_model
 from jaxnet.cli import main
 from jaxnet.data.preprocessing import Preprocessing
 
-from ..model.test_model import drawn_model
+from ..model.test_file import drawn_model
 
 
 MEAN = np.arange(1, 13, dtype=np.float32)[:, None]

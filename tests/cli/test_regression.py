@@ -1,4 +1,4 @@
-"""Amounts and tables on the command line: trained, reported, predicted, exported; and what is refused."""
+"""Regressions and tables on the command line: trained, reported, predicted, exported; and what is refused."""
 
 import csv
 import io
@@ -55,7 +55,7 @@ def test_a_table_from_training_to_prediction(tmp_path, capsys, monkeypatch):
     output = capsys.readouterr().out
     for text in (
         "36 to train on, 12 to test on, of shape 5: price",
-        "price: an amount, predicted by squared error",
+        "price: a regression target, predicted by squared error",
         "5 inputs: columns of numbers 2, of categories 1",
         "5-8-1, relu, linear output",
         "labels standardised while it is trained",
@@ -76,14 +76,16 @@ def test_a_table_from_training_to_prediction(tmp_path, capsys, monkeypatch):
     assert "48 of the 48 rows of flats.csv; outputs standardised over them" in output and "alive" in output
 
 
-def test_amounts_of_an_npz_file(tmp_path, capsys, bare, monkeypatch):
+def test_a_regression_of_an_npz_file(tmp_path, capsys, bare, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_regression(tmp_path / "a.npz", outputs=2)
     how = ["--layers", 4, "--learning-rate", 0.02, "--optimizer", "momentum", "--num-iterations", 100]
     how += ["--validation-fraction", 0.2]
     assert typed("train", "a.npz", *how, "--out", "run") == 0
     output = capsys.readouterr().out
-    assert "labels are amounts, predicted by squared error" in output and "3-4-2, relu, linear output" in output
+    assert (
+        "labels are regression targets, predicted by squared error" in output and "3-4-2, relu, linear output" in output
+    )
     assert ", validation " in output and " in y1 over" in output and " in y2 over" in output
     assert typed("predict", "run", "a.npz", "--json") == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -97,8 +99,8 @@ def test_a_loss_may_be_chosen(tmp_path, capsys, bare):
     images, labels = drawn_images(24)
     data = write_npz(tmp_path / "a.npz", X=images, Y=labels)
     how = ["--layers", 3, "--num-iterations", 5]
-    assert typed("train", data, *how, "--loss", "squared_error", "--out", tmp_path / "amounts") == 0
-    assert "linear output" in capsys.readouterr().out and load_model(tmp_path / "amounts").classes == ()
+    assert typed("train", data, *how, "--loss", "squared_error", "--out", tmp_path / "regression") == 0
+    assert "linear output" in capsys.readouterr().out and load_model(tmp_path / "regression").classes == ()
     assert typed("train", data, *how, "--loss", "cross_entropy", "--out", tmp_path / "classes") == 0
     assert "sigmoid output" in capsys.readouterr().out
 
@@ -137,7 +139,7 @@ def test_a_row_whose_outputs_are_not_finite_is_left_out(folder, capsys):
     assert capsys.readouterr() == ("2  price 0\n", "jaxnet: row 1: the network's outputs are not finite\n")
 
 
-def test_amounts_of_images(tmp_path, capsys, monkeypatch):
+def test_a_regression_of_images(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save_model("m", bright(2))
     save_image(tmp_path / "a.png", colour=10, mode="L", size=(2, 2))
@@ -159,7 +161,7 @@ def test_an_exported_table_comes_back(folder, capsys, suffix):
         assert "rows of the 3 inputs age, city=Oslo, city=Rome" in output and "minus input_mean" in output
         assert "the outputs themselves: price" in output
     assert typed("import", f"e.{suffix}", "--out", "i") == 0
-    assert "amounts price" in capsys.readouterr().out
+    assert "values price" in capsys.readouterr().out
     assert load_model("i").table == TABLE and load_model("i").classes == ()
     for name in ("m", "i"):
         assert typed("predict", name, "new.csv") == 0
@@ -207,14 +209,14 @@ BAD = {
         "--label, --categories and --drop are of tables",
     ),
     "a label without data": (lambda d: ["train", "--label", "price"], "are of tables; None is not a .csv"),
-    "amounts as classes": (
+    "targets as classes": (
         lambda d: ["train", write_regression(d / "a.npz"), "--loss", "cross_entropy"],
         "labels of dtype float64 are not whole numbers",
     ),
-    "amounts of the faces": (lambda d: ["train", "--loss", "squared_error"], "takes labels of an .npz file or a table"),
+    "targets of the faces": (lambda d: ["train", "--loss", "squared_error"], "takes labels of an .npz file or a table"),
     "weights of classes": (
         lambda d: ["train", write_csv(d / "a.csv"), "--label", "price", "--class-weight", "balanced"],
-        "--class-weight is of classes, but the labels are amounts",
+        "--class-weight is of classes, but the labels are regression targets",
     ),
     "labels that do not vary": (
         lambda d: ["train", write_npz(d / "a.npz", X=np.eye(3, 9), Y=np.full(9, 2.5))],
@@ -257,9 +259,9 @@ BAD = {
         lambda d: ["inspect", saved(d), write_csv(d / "a.csv", only=("age", "city"))],
         "has no column 'price' of labels; it has age, city",
     ),
-    "amounts for a network of more outputs": (
+    "targets for a network of more outputs": (
         lambda d: ["inspect", write_regression(d / "a.npz"), "--layers", 3, 2],
-        "has amounts as labels, but the network 2 outputs; expected 1 of them",
+        "has regression targets as labels, but the network 2 outputs; expected 1 of them",
     ),
 }
 

@@ -47,12 +47,12 @@ def test_numbers_and_categories_become_inputs(tmp_path):
             ("0", "1", "2", "3"),
             "stars: 4 different whole numbers, taken as classes; --loss squared_error",
         ),
-        ("stars", True, (), "stars: an amount"),
+        ("stars", True, (), "stars: a regression target"),
         ("rooms", False, ("1", "2", "3", "4", "5"), "taken as classes"),
-        ("price", None, (), "price: an amount, predicted by squared error"),
+        ("price", None, (), "price: a regression target, predicted by squared error"),
     ],
 )
-def test_a_label_is_of_classes_or_an_amount(tmp_path, label, regression, classes, note):
+def test_a_label_is_of_classes_or_a_target(tmp_path, label, regression, classes, note):
     path = write_csv(tmp_path / "a.csv", only=("age", "city", label))
     dataset = load(path, label, regression=regression)
     assert dataset.classes == classes and note in dataset.notes[0]
@@ -61,14 +61,14 @@ def test_a_label_is_of_classes_or_an_amount(tmp_path, label, regression, classes
         assert str(rows[values[0]]) == classes[found] if classes else float(rows[values[0]]) == found[0]
 
 
-def test_more_than_twenty_whole_numbers_are_amounts(tmp_path):
+def test_more_than_twenty_whole_numbers_are_targets(tmp_path):
     rows = [row | {"n": i // 2} for i, row in enumerate(drawn_rows(60))]
     assert load(write_csv(tmp_path / "a.csv", rows, only=("age", "n")), "n").classes == ()
     rows = [row | {"n": i % 20} for i, row in enumerate(drawn_rows(60))]
     assert len(load(write_csv(tmp_path / "a.csv", rows, only=("age", "n")), "n").classes) == 20
 
 
-def test_several_labels_are_amounts(tmp_path):
+def test_several_labels_are_targets(tmp_path):
     dataset = load(write_csv(tmp_path / "a.csv", only=("age", "city", "stars", "price")), "price", "stars")
     assert dataset.table.labels == ("price", "stars") and dataset.train.labels.shape == (36, 2)
     assert set(dataset.train.labels[:, 1]) <= {0, 1, 2, 3}
@@ -159,8 +159,8 @@ def test_labelled_rows_are_encoded_as_in_training(tmp_path):
         labelled_rows(write_csv(tmp_path / "b.csv"), dataset.table, dataset.classes)
     with pytest.raises(InputError, match="the label kind is 'loft' in some row, which is not one of the classes"):
         labelled_rows(path, dataset.table, ("flat", "house"))
-    amounts = load(write_csv(tmp_path / "b.csv"), "price")
-    assert labelled_rows(tmp_path / "b.csv", amounts.table, ()).labels.shape == (48, 1)
+    prices = load(write_csv(tmp_path / "b.csv"), "price")
+    assert labelled_rows(tmp_path / "b.csv", prices.table, ()).labels.shape == (48, 1)
 
 
 def changed(row: int, **cells) -> str:
@@ -235,12 +235,12 @@ BAD = {
         {},
         "column city has 48 different values in 48 rows, such as 'city 0'; expected numbers, or at most 256 categories",
     ),
-    "amounts as classes": (
+    "targets as classes": (
         PLAIN,
         {"regression": False},
         "expected whole numbers or text for classes; --loss squared_error",
     ),
-    "words as amounts": (
+    "words as targets": (
         PLAIN,
         {"labels": ["city"], "regression": True},
         "row 1 of column city is 'Bern', and 0 rows have",

@@ -1,10 +1,8 @@
-"""`model(...)`: files, PIL images, lists and arrays in, the predictions of the command out, to the last bit."""
+"""`model(...)`: files, PIL images, tables, lists and arrays in, the predictions of the command out, to the last bit."""
 
 import io
 import json
 import re
-import threading
-import warnings
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +11,21 @@ import pytest
 from PIL import Image
 
 import jaxnet
-from jaxnet import InputError, Model, Network, Prediction, Preprocessing, initialize_parameters_deep, save_model
+from jaxnet import (
+    FrozenDict,
+    InputError,
+    Model,
+    Network,
+    Prediction,
+    Preprocessing,
+    initialize_parameters_deep,
+    save_model,
+)
 from jaxnet.cli import main
-from jaxnet.data import quiet_decoders
+from jaxnet.data import Column, Table
 from jaxnet.model.prediction import class_probabilities
 
-from .test_model import drawn_model
+from .test_file import drawn_model
 
 
 SHAPE, CLASSES = (8, 6, 3), ("cat", "dog")
@@ -265,20 +272,71 @@ def test_read_image_refuses_another_shape(shape, folder, no_shape_checks):
         jaxnet.read_image("a.jpg", shape)
 
 
-def test_filters_of_warnings_are_those_of_before():
-    """Threads that enter and leave in any order."""
-    before, entered, leave = list(warnings.filters), threading.Event(), threading.Event()
+def flats(**changes) -> Model:
+    """price = 2 age + 100 where the city is Rome."""
+    parameters = FrozenDict(W1=np.float32([[2, 0, 100]]), b1=np.zeros((1, 1), np.float32))
+    table = Table((Column("age"), Column("city", ("Oslo", "Rome"))), ("price",))
+    return Model(parameters, Network("relu", "squared_error"), (3,), (), Preprocessing(), table=table)._replace(
+        **changes
+    )
 
-    def inside():
-        with quiet_decoders():
-            entered.set()
-            leave.wait(60)
 
-    thread = threading.Thread(target=inside)
-    with quiet_decoders():
-        thread.start()
-        entered.wait(60)
-    warnings.warn("still silent", stacklevel=1)
-    leave.set()
-    thread.join()
-    assert warnings.filters == before
+def test_a_table_is_predicted_as_by_the_command(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("pyarrow")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new.csv").write_text("city,age\nRome,30\nOslo,41.7\n")
+    for model in (flats(), flats(network=Network(), classes=("cheap", "dear"))):
+        save_model("m.safetensors", model)
+        assert main(["predict", "m.safetensors", "new.csv", "--json"]) == 0
+        printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        predictions = model("new.csv")
+        assert [getattr(p, "values", None) or p.probabilities for p in predictions] == [
+            line.get("values") or line["probabilities"] for line in printed
+        ]
+        rows = [{"city": "Rome", "age": 30}, {"age": 41.7, "city": "Oslo"}]
+        assert model(rows) == predictions == [model(row) for row in rows]
+        assert model({"age": [30, 41.7], "city": ["Rome", "Oslo"]}) == predictions
+        assert model(np.float32([[30, 41.7], [0, 1], [1, 0]])) == predictions  # columns, encoded by hand
+
+
+def test_other_columns_of_a_file_are_named_in_a_warning(tmp_path):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "new.csv").write_text("id,city,age,price\n7,Rome,30,1\n")
+    with pytest.warns(UserWarning, match="columns that the model does not know are ignored: id$"):
+        assert flats()(tmp_path / "new.csv") == [jaxnet.Estimate({"price": 160.0})]
+
+
+def test_columns_of_numbers_may_be_a_file(tmp_path):
+    X = np.float32([[30, 41], [0, 1], [1, 0]])
+    np.savez(tmp_path / "new.npz", X=X)
+    model = flats(table=None)
+    assert model(str(tmp_path / "new.npz")) == model(X)
+
+
+@pytest.mark.parametrize(
+    "changes, inputs, message",
+    [
+        ({}, "none.csv", "none.csv is not a file; expected a table or an .npz file of examples"),
+        (
+            {},
+            "a.jpg",
+            "the model was trained on a table; expected a .csv, .tsv, .parquet file .*, got a.jpg",
+        ),
+        ({}, ["a.csv"], "row 1 of the list of 1 is 'a.csv'; expected a mapping of the columns' names to values"),
+        ({}, b"a.csv", "the model was trained on a table; expected the path of a table, .* got b'a.csv'"),
+        ({}, {"age": 3}, "the table lacks the column city; it has age"),
+        ({"table": None}, {"age": 3}, "on columns of 3 numbers, not on images; expected an .npz file of X; .* got"),
+        ({"table": None}, None, "expected that or an array, got None"),
+    ],
+)
+def test_what_a_model_of_rows_does_not_take_is_refused(changes, inputs, message, folder):
+    pytest.importorskip("pyarrow")
+    with pytest.raises(InputError, match=message):
+        flats(**changes)(inputs)
+
+
+def test_a_row_whose_outputs_are_not_finite_is_named():
+    pytest.importorskip("pyarrow")
+    broken = flats(parameters=flats().parameters | {"W1": np.float32([[2e30, 0, 0]])})
+    with pytest.raises(InputError, match="row 2: the network's outputs are not finite"):
+        broken({"age": [0, 1e30], "city": ["Rome", "Rome"]})

@@ -15,7 +15,7 @@ from jaxnet.model import about_onnx, save_onnx
 from jaxnet.model.to_onnx import ACTIVATION_NODES
 
 from .test_exchange import MEAN, PIXELS, PLAIN, SHAPE, STANDARDISED, STD, drawn, outputs_of
-from .test_model import drawn_model
+from .test_file import drawn_model
 
 
 pytest.importorskip("onnx", reason="onnx is not installed")

@@ -10,7 +10,7 @@ import pytest
 
 from jaxnet import runs
 from jaxnet.errors import InputError
-from jaxnet.model.model import load_model
+from jaxnet.model import load_model
 from jaxnet.model.prediction import class_probabilities
 from jaxnet.runs import folder as run_folder
 

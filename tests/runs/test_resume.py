@@ -30,7 +30,7 @@ OPTIONS = {
     "adam, cosine": "--num-iterations 6000 --batch-size 9 --optimizer adamw --schedule cosine --warm-up 500",
     "early stopping": "--num-iterations 6000 --early-stopping 90 --learning-rate 0.001 --validation-fraction 0.2"
     " --optimizer sgd --batch-size all",
-    "a table of amounts": "--num-iterations 6000 --batch-size 7 --optimizer adam --label price --categories rooms",
+    "a regression of a table": "--num-iterations 6000 --batch-size 7 --optimizer adam --label price --categories rooms",
     "augmentation": "--num-iterations 6000 --batch-size 7 --augment --keep-prob 0.8",
     "features": "--num-iterations 6000 --batch-size 7 --augment --features hog --optimizer adam",
     "a feedback rule": "--num-iterations 6000 --batch-size 7 --feedback weight_mirror --record-every 50"
@@ -172,7 +172,7 @@ def test_early_stopping_goes_on_with_its_patience_and_its_best(tmp_path, capsys,
     assert (out / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
 
 
-@pytest.mark.parametrize("kind", ["amounts", "a table"])
+@pytest.mark.parametrize("kind", ["an npz file", "a table"])
 def test_a_regression_goes_on_in_the_same_units(tmp_path, capsys, monkeypatch, kind):
     options = ["--batch-size", 7, "--optimizer", "momentum", "--early-stopping", 50]
     if kind == "a table":

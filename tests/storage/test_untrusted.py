@@ -21,7 +21,7 @@ from jaxnet.storage import tensors, untrusted
 from jaxnet.storage.untrusted import open_file, read_npz
 
 from ..images import drawn_images, save_image, write_h5, write_idx, write_npz
-from ..model.test_model import drawn_model
+from ..model.test_file import drawn_model
 
 
 def npy(dtype, shape, data=b""):

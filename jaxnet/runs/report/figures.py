@@ -129,7 +129,7 @@ def draw_reliability(description: str, bins: Reliability) -> Drawing:
 
 
 def draw_agreement(description: str, labels: Float[np.ndarray, " m"], predicted: Float[np.ndarray, " m"]) -> Drawing:
-    """Predicted over true amounts, with the diagonal, on which they are the same."""
+    """Predicted over true values, with the diagonal, on which they are the same."""
     with matplotlib.rc_context(STYLE):
         figure, axes = _axes("true", "predicted")
         ends = [min(labels.min(), predicted.min()), max(labels.max(), predicted.max())]

@@ -7,7 +7,6 @@ import jinja2
 import numpy as np
 
 from . import figures
-from .amounts import amount_sections, number
 from .metrics import (
     Roc,
     confusion_matrix,
@@ -20,6 +19,7 @@ from .metrics import (
     wilson_interval,
 )
 from .record import Record
+from .regression import number, regression_sections
 
 
 MOST_MISTAKES = 60
@@ -55,7 +55,7 @@ def render(record: Record) -> str:
     environment.filters |= {"percent": _percent, "number": number}
     template = environment.get_template("page.html.jinja")
     if not record.classes:
-        sections = _training(record) | amount_sections(record)
+        sections = _training(record) | regression_sections(record)
         return template.render(record=record, trained=record.costs is not None, weights=_weights(record), **sections)
     judged = _judge(record)
     rocs = _rocs(judged, len(record.classes))

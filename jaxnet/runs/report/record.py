@@ -13,8 +13,8 @@ class Record(NamedTuple):
 
     `history` has the columns iteration, cost and train_accuracy, and may have watched_cost, watched_accuracy,
     gradient_norm_1 ... L and dead_share_1 ... L-1; 0 rows are fine. `labels`, `probabilities`, `images` and `names`
-    are of the test examples. A regression has no classes but `outputs`: its labels are amounts, in the place of
-    probabilities it has predicted amounts, and in the place of accuracies train_r2 and watched_r2.
+    are of the test examples. A regression has no classes but `outputs`: its labels are targets, in the place of
+    probabilities it has predicted values, and in the place of accuracies train_r2 and watched_r2.
     """
 
     title: str
@@ -40,7 +40,7 @@ def check_record(record: Record) -> None:
     """Raises `InputError`, naming the field, where the arrays do not fit each other."""
     m, classes = len(record.labels), len(record.classes)
     if not classes:
-        _check_amounts(record, m)
+        _check_regression(record, m)
     elif np.shape(record.probabilities) != (classes, m):
         raise InputError(
             f"probabilities have shape {np.shape(record.probabilities)}; expected ({classes}, {m}), a row for each of "
@@ -69,7 +69,7 @@ def check_record(record: Record) -> None:
         raise InputError(f"columns of the history have lengths {wrong}; expected {rows}, as `iteration` has")
 
 
-def _check_amounts(record: Record, m: int) -> None:
+def _check_regression(record: Record, m: int) -> None:
     outputs = len(record.outputs)
     if np.shape(record.labels) != (m, outputs) or np.shape(record.probabilities) != (outputs, m) or not outputs:
         raise InputError(

@@ -11,8 +11,8 @@ from jaxnet.data import load_dataset, load_table
 from jaxnet.errors import InputError
 from jaxnet.network import L_model_forward
 from jaxnet.runs import folder as run_folder, streaming as feeds
-from jaxnet.runs.amounts import Units, fit_units
 from jaxnet.runs.settings import Settings
+from jaxnet.runs.target_scale import TargetScale, fit_target_scale
 
 from ..tables import write_csv, write_regression
 
@@ -33,13 +33,13 @@ def r2(labels, predicted):
 def test_leaving_the_units_is_the_same_network(x64, L):
     dims = (3, *[4] * (L - 1), 2)
     parameters = initialize_parameters_deep(dims, key=jax.random.key(0), dtype="float64")
-    units = Units(np.array([1e3, -5.0]), np.array([200.0, 1e-3]))
+    scale = TargetScale(np.array([1e3, -5.0]), np.array([200.0, 1e-3]))
     X = np.random.default_rng(0).normal(size=(3, 6))
     network = Network(loss="squared_error")
-    inside, outside = (np.asarray(L_model_forward(X, p, network)[0]).T for p in (parameters, units.leave(parameters)))
-    np.testing.assert_allclose(outside, inside * units.std + units.mean, rtol=1e-13)
-    np.testing.assert_allclose(units.standardised(outside), inside, rtol=1e-9)
-    back = units.enter(units.leave(parameters))
+    inside, outside = (np.asarray(L_model_forward(X, p, network)[0]).T for p in (parameters, scale.restore(parameters)))
+    np.testing.assert_allclose(outside, inside * scale.std + scale.mean, rtol=1e-13)
+    np.testing.assert_allclose(scale.standardise_labels(outside), inside, rtol=1e-9)
+    back = scale.standardise(scale.restore(parameters))
     for name, value in parameters.items():
         np.testing.assert_allclose(back[name], value, rtol=1e-9, atol=1e-12)
 
@@ -58,7 +58,7 @@ def test_a_regression_learns_and_measures_r2(tmp_path, outputs):
         last.watched_accuracy == pytest.approx(r2(dataset.test.labels, predicted), abs=1e-4)
         and last.watched_accuracy > 0.8
     )
-    half = np.square(run.units.standardised(predicted - 0.0) - run.watched.labels).sum(axis=1).mean() / 2
+    half = np.square(run.target_scale.standardise_labels(predicted - 0.0) - run.watched.labels).sum(axis=1).mean() / 2
     assert last.watched_cost == pytest.approx(half, rel=1e-3)
     written = run_folder.write(tmp_path, run, parameters, history)
     written += run_folder.draw(tmp_path, run, parameters, history, predicted.T, "")
@@ -96,7 +96,7 @@ def test_tables_are_standardised_unless_otherwise_said(tmp_path):
         runs.prepare(renamed, SETTINGS, run.model(run.first.parameters))
 
 
-def test_amounts_read_from_disk_change_nothing_else(tmp_path, monkeypatch):
+def test_targets_read_from_disk_change_nothing_else(tmp_path, monkeypatch):
     dataset = regression(tmp_path)
     settings = dataclasses.replace(SETTINGS, batch_size=6, num_iterations=100, validation_fraction=0.2)
     want = runs.execute(runs.prepare(dataset, settings), runs.History())
@@ -112,13 +112,15 @@ def test_labels_that_hardly_vary_are_refused(spread, offset):
     with pytest.raises(
         InputError, match="the label price is .* with a standard deviation of .*; expected one that varies"
     ):
-        fit_units(labels, ("price",))
+        fit_target_scale(labels, ("price",))
 
 
 def test_weights_of_classes_are_refused(tmp_path):
-    with pytest.raises(InputError, match="--class-weight is of classes, but the labels are amounts"):
+    with pytest.raises(InputError, match="--class-weight is of classes, but the labels are regression targets"):
         runs.prepare(regression(tmp_path), dataclasses.replace(SETTINGS, class_weight="balanced"))
-    with pytest.raises(InputError, match="--class-weight is of classes, and --loss squared_error of amounts"):
+    with pytest.raises(
+        InputError, match="--class-weight is of classes, and --loss squared_error of regression targets"
+    ):
         dataclasses.replace(SETTINGS, class_weight="balanced", loss="squared_error")
 
 

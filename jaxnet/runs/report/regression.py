@@ -1,4 +1,4 @@
-"""What the page of a regression has in the place of classes: predicted against true amounts, and the largest errors."""
+"""What the page of a regression has in the place of classes: predicted against true values, and the largest errors."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ MOST_POINTS = 2000  # of a scatter
 PHOTOGRAPH = 96  # pixels, the larger side
 
 
-def amount_sections(record: Record) -> dict[str, Any]:
+def regression_sections(record: Record) -> dict[str, Any]:
     """The headline and the sections of the page, for the examples whose predictions are finite."""
     places = np.flatnonzero(np.isfinite(record.probabilities).all(axis=0))
     labels, predicted = np.asarray(record.labels, float)[places], np.asarray(record.probabilities, float).T[places]
@@ -74,7 +74,7 @@ def _drawn(name: str, labels: np.ndarray, predicted: np.ndarray) -> dict[str, An
     some = order[np.linspace(0, len(labels) - 1, min(len(labels), MOST_POINTS)).astype(int)]
     return {
         "name": name,
-        "scatter": figures.draw_agreement("predicted against true amounts", labels[some], predicted[some]),
+        "scatter": figures.draw_agreement("predicted against true values", labels[some], predicted[some]),
         "residuals": figures.draw_histogram("errors", predicted - labels, "predicted - true"),
     }
 

@@ -1,4 +1,4 @@
-"""The amounts of a regression: standardised while a network is trained, and in their own units afterwards."""
+"""The targets of a regression: standardised while a network is trained, and in their own units afterwards."""
 
 from typing import NamedTuple
 
@@ -14,22 +14,22 @@ SMALLEST = 1e-30  # standard deviation, near the end of float32
 DIGITS_LOST = 1e-3  # of a standard deviation, that float32 may round away
 
 
-class Units(NamedTuple):
+class TargetScale(NamedTuple):
     """The mean and the standard deviation of each output over the training examples, float64."""
 
     mean: Float[np.ndarray, " n_L"]
     std: Float[np.ndarray, " n_L"]
 
-    def standardised(self, labels: Float[np.ndarray, "m n_L"]) -> Float[np.ndarray, "m n_L"]:
+    def standardise_labels(self, labels: Float[np.ndarray, "m n_L"]) -> Float[np.ndarray, "m n_L"]:
         """(labels - mean) / std, which costs and gradients of a run are of."""
         return (labels - self.mean) / self.std
 
-    def leave(self, parameters: Parameters) -> FrozenDict:
+    def restore(self, parameters: Parameters) -> FrozenDict:
         """W_L = std W_L, b_L = std b_L + mean: the same network with outputs in the units of the labels."""
         return self._with_last(parameters, self.std, self.mean)
 
-    def enter(self, parameters: Parameters) -> FrozenDict:
-        """The inverse of `leave`, up to roundoff."""
+    def standardise(self, parameters: Parameters) -> FrozenDict:
+        """The inverse of `restore`, up to roundoff."""
         return self._with_last(parameters, 1 / self.std, -self.mean / self.std)
 
     def _with_last(self, parameters: Parameters, factor: np.ndarray, offset: np.ndarray) -> FrozenDict:
@@ -42,8 +42,11 @@ class Units(NamedTuple):
         return FrozenDict({**parameters, **changed})
 
 
-def fit_units(labels: Float[np.ndarray, "m n_L"], names: tuple[str, ...]) -> Units:
-    """The units of the labels. Raises `InputError` for an output that varies by little more than float32 rounds."""
+def fit_target_scale(labels: Float[np.ndarray, "m n_L"], names: tuple[str, ...]) -> TargetScale:
+    """Mean and standard deviation of the labels.
+
+    Raises `InputError` for an output that varies by little more than float32 rounds.
+    """
     mean, std = labels.mean(axis=0), labels.std(axis=0)
     for name, average, spread, largest in zip(names, mean, std, np.abs(labels).max(axis=0), strict=True):
         rounded = float(np.finfo(np.float32).eps) / 2 * largest
@@ -53,4 +56,4 @@ def fit_units(labels: Float[np.ndarray, "m n_L"], names: tuple[str, ...]) -> Uni
                 f"the label {name} is {average:.9g} with a standard deviation of {spread:.3g} over the training "
                 f"examples, and float32 rounds it by up to {rounded:.2g}; expected one that varies{remedy}"
             )
-    return Units(mean, std)
+    return TargetScale(mean, std)

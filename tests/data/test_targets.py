@@ -1,9 +1,9 @@
-"""Labels that are amounts, in .npz files: when they are, and what is refused."""
+"""Labels that are regression targets, in .npz files: when they are, and what is refused."""
 
 import numpy as np
 import pytest
 
-from jaxnet.data import amounts, held_out, load_dataset, read_inputs, targets
+from jaxnet.data import held_out, load_dataset, read_inputs, regression_targets, targets
 from jaxnet.errors import InputError
 
 from ..images import drawn_images, write_npz
@@ -21,10 +21,10 @@ def load(tmp_path, regression=None, **arrays):
 
 
 @pytest.mark.parametrize("shape", [(20,), (1, 20), (20, 1)])
-def test_floats_with_fractions_are_amounts(tmp_path, shape):
+def test_floats_with_fractions_are_targets(tmp_path, shape):
     dataset = load(tmp_path, X=X, Y=Y.reshape(shape))
     assert dataset.classes == () and dataset.train.labels.shape == (15, 1) and dataset.train.labels.dtype == float
-    assert dataset.notes == ("labels are amounts, predicted by squared error",)
+    assert dataset.notes == ("labels are regression targets, predicted by squared error",)
     rows = {tuple(x): y for x, y in zip(X.T, Y, strict=True)}
     assert all(rows[tuple(x)] == y for x, (y,) in zip(dataset.test.rows, dataset.test.labels, strict=True))
 
@@ -42,7 +42,7 @@ def test_whole_numbers_are_classes_unless_otherwise_said(tmp_path):
     assert load(tmp_path, X=images, Y=labels, regression=True).input_shape == (6, 5, 3)
 
 
-def test_the_hash_knows_the_amounts(tmp_path):
+def test_the_hash_knows_the_targets(tmp_path):
     one, same, other = (load(tmp_path, X=X, Y=y).fingerprint for y in (Y, Y, Y + 1e-9))
     assert one == same != other
 
@@ -57,7 +57,7 @@ def test_a_share_of_all_is_held_out():
 
 
 ROWS = "an example in each row, as scikit-learn has them; here examples are columns: save X.T"
-TAKES = "or --loss squared_error, which takes labels as amounts"
+TAKES = "or --loss squared_error, which takes labels as regression targets"
 BAD = {
     "X as scikit-learn has it": ({"X": X.T, "Y": Y}, {}, f"X has shape (20, 3) and Y (20,): {ROWS}"),
     "X of classes as scikit-learn has it": ({"X": X.T, "Y": CLASSES}, {}, f"X has shape (20, 3) and Y (20,): {ROWS}"),
@@ -96,22 +96,26 @@ BAD = {
     "none": ({"X": X, "Y": Y[:0]}, {"regression": True}, "20 examples, but labels of shape (0,)"),
     "probabilities": ({"X": X, "Y": np.linspace(0, 1, 20)}, {}, f"not whole numbers; expected one per class; {TAKES}"),
     "rows of probabilities": ({"X": X, "Y": np.full((3, 20), 1 / 3)}, {}, f"its columns are not one-hot; {TAKES}"),
-    "whole amounts": (
+    "whole targets": (
         {"X": X, "Y": np.arange(20.0)},
         {},
         f"class 0 has 1 example; expected at least two, one to train on and one to test on; {TAKES}",
     ),
-    "whole amounts in parts": (
+    "whole targets in parts": (
         {"train_x": X, "train_y": CLASSES, "test_x": X, "test_y": 3 + CLASSES},
         {},
         f"the test label 3 is not among the training labels [0, 1]; {TAKES}",
     ),
-    "amounts forced to be classes": (
+    "targets forced to be classes": (
         {"X": X, "Y": Y},
         {"regression": False},
         "not whole numbers; expected one per class",
     ),
-    "names of classes": ({"X": X, "Y": Y, "classes": ["a", "b"]}, {}, "names classes, but its labels are amounts"),
+    "names of classes": (
+        {"X": X, "Y": Y, "classes": ["a", "b"]},
+        {},
+        "names classes, but its labels are regression targets",
+    ),
     "other outputs in the test": (
         {"train_x": X, "train_y": np.stack([Y, Y]), "test_x": X, "test_y": Y},
         {},
@@ -126,22 +130,24 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_amounts_are_refused(tmp_path, name, no_shape_checks):
+def test_bad_targets_are_refused(tmp_path, name, no_shape_checks):
     arrays, options, message = BAD[name]
     with pytest.raises(InputError) as caught:
         load(tmp_path, **options, **arrays)
     assert message in str(caught.value)
 
 
-def test_amounts_of_other_data_are_refused(tmp_path):
-    with pytest.raises(InputError, match="--loss squared_error takes labels of an .npz file or a table as amounts"):
+def test_targets_of_other_data_are_refused(tmp_path):
+    with pytest.raises(
+        InputError, match="--loss squared_error takes labels of an .npz file or a table as regression targets"
+    ):
         load_dataset(tmp_path, **HOW, regression=True)
     with pytest.raises(InputError, match="got None"):
         load_dataset(None, **HOW, regression=True)
 
 
-def test_rows_of_amounts():
-    np.testing.assert_array_equal(amounts("a", np.array([[1, 2], [3, 4]]), 2), [[1.0, 3.0], [2.0, 4.0]])
+def test_rows_of_targets():
+    np.testing.assert_array_equal(regression_targets("a", np.array([[1, 2], [3, 4]]), 2), [[1.0, 3.0], [2.0, 4.0]])
 
 
 @pytest.mark.parametrize(
