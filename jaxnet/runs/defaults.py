@@ -1,8 +1,8 @@
 """The settings of a run that were not typed: the course's for the course's data, and for other data from their size.
 
 Chosen on validation splits of the training examples of MNIST, of scikit-learn's digits, of three classes of them as
-64 x 64 images, of scikit-image's faces, and of photographs of cats and dogs. `examples/first_numbers.py` measures what
-they reach on test examples.
+64 x 64 images, of scikit-image's faces, of photographs of cats and dogs, and of scikit-learn's small tables.
+`examples/first_numbers.py` and `examples/tables.py` measure what they reach on test examples.
 """
 
 import os
@@ -20,6 +20,7 @@ FULL_BATCH = 2048  # of the course's data: of more examples, or more than stay o
 MINIBATCH = 128
 COURSE_LAYERS = (20, 7, 5)
 WIDTH = 512
+TABLE_WIDTH, TABLE_KEEP_PROB = 128, 0.5  # of a table of up to FULL_BATCH rows, which 512 units learn by heart
 LEAST_BATCH, BATCHES = 32, 40  # the batch is halved down to the first while an epoch has fewer than the second
 STEPS, LEAST_EPOCHS, MOST_EPOCHS = 4000, 10, 100  # so many steps, in a number of epochs between the two
 REACH = 64  # sum of |x| over an example up to which the optimizer's own rate is right; of photographs it is thousands
@@ -37,6 +38,7 @@ class Facts(NamedTuple):
     is_scaled: bool = True  # the inputs lie between 0 and 1, and not all near 0: pixels, as a rule
     is_course: bool = False  # the course's .h5 files, or the images of the demo
     stays: bool = True  # the examples fit on the device
+    is_table: bool = False
 
 
 def facts_of(dataset: Dataset, settings: Settings) -> Facts:
@@ -52,7 +54,7 @@ def facts_of(dataset: Dataset, settings: Settings) -> Facts:
     reach, stays = float(np.abs(X).sum(axis=0, dtype=np.float64).mean()), is_resident(rows, "float32")
     if settings.features is not None:
         n_x = hog_of(dataset.input_shape).size
-    return Facts(m, n_x, len(dataset.classes), reach, is_scaled, is_course, stays)
+    return Facts(m, n_x, len(dataset.classes), reach, is_scaled, is_course, stays, dataset.table is not None)
 
 
 def defaults_for(facts: Facts, typed: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,14 +86,18 @@ def _from_sizes(facts: Facts, typed: Mapping[str, Any]) -> dict[str, Any]:
     is_free = not {"num_iterations", "epochs"} & set(typed)
     schedule = typed.get("schedule", "cosine" if is_free and optimizer in ("adam", "adamw") else "constant")
     standardise = typed.get("standardise", not facts.is_scaled)
+    is_small_table = facts.is_table and facts.m <= FULL_BATCH
     found = {
         "standardise": standardise,
-        "layers": (max(WIDTH, facts.classes),),  # fewer units than classes would squeeze them
+        # Fewer units than classes would squeeze them.
+        "layers": (max(TABLE_WIDTH if is_small_table else WIDTH, facts.classes),),
         "optimizer": optimizer,
         "learning_rate": _learning_rate(facts, optimizer, schedule, standardise),
         "schedule": schedule,
         "batch_size": batch_size,
     }
+    if is_small_table and typed.get("layers") != ():
+        found["keep_prob"] = TABLE_KEEP_PROB
     if is_free and batch_size == "all":
         found["num_iterations"] = ITERATIONS
     elif is_free:

@@ -16,7 +16,9 @@ FACTS = {
     "dark digits": Facts(1348, 64, 10, 1.2, is_scaled=False),
     "few photographs": Facts(150, 12288, 2, 5500),
     "many classes": Facts(10**6, 784, 1000, 102),
-    "a table": Facts(400, 10, 3, 1e6, is_scaled=False),
+    "numbers": Facts(400, 10, 3, 1e6, is_scaled=False),
+    "a table": Facts(400, 10, 3, 1e6, is_scaled=False, is_table=True),
+    "a large table": Facts(4000, 10, 3, 1e6, is_scaled=False, is_table=True),
     "black": Facts(64, 9, 2, 0, is_scaled=False),
     "a handful": Facts(2, 4, 2, 2),
 }
@@ -32,7 +34,9 @@ FACTS = {
         ("dark digits", "512, adam 0.002 cosine, 32, 95 epochs, standardised"),
         ("few photographs", "512, adam 2.3e-05 cosine, 32, 100 epochs"),
         ("many classes", "1000, adam 0.0013 cosine, 128, 10 epochs"),
-        ("a table", "512, adam 0.002 cosine, 32, 100 epochs, standardised"),
+        ("numbers", "512, adam 0.002 cosine, 32, 100 epochs, standardised"),
+        ("a table", "128, adam 0.002 cosine, 32, 100 epochs, standardised, keep 0.5"),
+        ("a large table", "512, adam 0.002 cosine, 64, 65 epochs, standardised"),
         ("a handful", "512, adam 0.002 cosine, 2, 100 epochs"),
     ],
 )
@@ -55,6 +59,8 @@ def test_what_is_chosen(name, chosen):
         ("mnist", {"batch_size": 1000}, "512, adam 0.0013 cosine, 67 epochs"),
         ("mnist", {"batch_size": "all"}, "512, adam 0.0013 cosine, 2500 steps"),
         ("black", {"standardise": False}, "512, adam 0.002 cosine, 32, 100 epochs"),
+        ("a table", {"layers": ()}, "adam 0.002 cosine, 32, 100 epochs, standardised"),
+        ("a table", {"keep_prob": 1.0}, "128, adam 0.002 cosine, 32, 100 epochs, standardised"),
         ("few photographs", {"standardise": True}, "512, adam 8.3e-05 cosine, 32, 100 epochs"),
         ("few photographs", {"optimizer": "momentum", "epochs": 60}, "512, 8.7e-05 constant, 32"),
         ("course", {"optimizer": "adam"}, "20 7 5, 0.001, all, 2500 steps"),
@@ -78,6 +84,7 @@ def shown(found):
         f"{found['epochs']} epochs" if "epochs" in found else "",
         f"{found['num_iterations']} steps" if "num_iterations" in found else "",
         "standardised" if found.get("standardise") else "",
+        f"keep {found['keep_prob']}" if "keep_prob" in found else "",
     ]
     return ", ".join(word for word in said if word)
 
