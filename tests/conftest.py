@@ -57,9 +57,11 @@ def pytest_collection_modifyitems(items):
         n, seen = cases[0].get_closest_marker("few").args[0], set()
         step = max(1, len(cases) // n)
         cases = [case for start in range(step) for case in cases[start::step]]  # from all over the table
+        # Not `indices`, which in newer versions of pytest number the cases.
+        values = {case: {(name, repr(value)) for name, value in case.callspec.params.items()} for case in cases}
         while cases and n > 0:
-            best = max(cases, key=lambda case: len(case.callspec.indices.items() - seen))
-            seen |= best.callspec.indices.items()
+            best = max(cases, key=lambda case: len(values[case] - seen))
+            seen |= values[best]
             cases.remove(best)
             n -= 1
         for case in cases:

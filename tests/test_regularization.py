@@ -11,10 +11,11 @@ from jaxnet import Network
 from jaxnet.activations import ACTIVATIONS
 from jaxnet.regularization import dropout_masks, l2_cost, l2_gradient
 
-from .drawn import assert_close, problem
+from .drawn import assert_close, compiled, problem
 
 
 DIMS, M = [6, 5, 4, 3], 9
+cost_and_grads = compiled(jaxnet.cost_and_grads)
 KEEPS = pytest.mark.parametrize("keep_prob, input_keep_prob", [(0.6, 1.0), (1.0, 0.7), (0.5, 0.8)])
 
 
@@ -50,10 +51,15 @@ def test_backward_with_masks_is_autodiffs(x64, hidden, keep_prob, input_keep_pro
 def test_three_ways_to_the_gradient_are_one(x64):
     X, Y, parameters = problem(DIMS, M, "softmax_cross_entropy")
     network, masks = Network("tanh", "softmax_cross_entropy"), drawn_masks(0.5, 0.8)
-    AL, caches = jaxnet.L_model_forward(X, parameters, network, masks=masks)
-    from_AL = jaxnet.L_model_backward(AL, Y, caches, network, masks=masks)
-    _, from_logits = jaxnet.cost_and_grads(X, Y, parameters, network, masks=masks)
-    from_vjp = jax.grad(jaxnet.cost, argnums=2)(X, Y, parameters, network, masks=masks)
+
+    @jax.jit
+    def ways(parameters):
+        AL, caches = jaxnet.L_model_forward(X, parameters, network, masks=masks)
+        from_AL = jaxnet.L_model_backward(AL, Y, caches, network, masks=masks)
+        _, from_logits = jaxnet.cost_and_grads(X, Y, parameters, network, masks=masks)
+        return from_AL, from_logits, jax.grad(jaxnet.cost, argnums=2)(X, Y, parameters, network, masks=masks)
+
+    from_AL, from_logits, from_vjp = ways(parameters)
     assert_close(from_AL, from_logits, 1000)
     assert_close(from_vjp, {name: from_logits[f"d{name}"] for name in parameters}, 1000)
 
@@ -62,9 +68,11 @@ def test_the_crosscheck_agrees_with_dropout_and_l2(x64):
     X, Y, parameters = problem(DIMS, M, "softmax_cross_entropy")
     network, masks = Network("gelu", "softmax_cross_entropy"), drawn_masks(0.5, 0.8)
 
+    @jax.jit
     def objective(parameters):
         return jaxnet.cost(X, Y, parameters, network, masks=masks) + l2_cost(parameters, 0.7, M)
 
+    @jax.jit
     def gradient(parameters):
         _, grads = jaxnet.cost_and_grads(X, Y, parameters, network, masks=masks)
         penalty = l2_gradient(parameters, 0.7, M)
@@ -72,19 +80,21 @@ def test_the_crosscheck_agrees_with_dropout_and_l2(x64):
 
     report = jaxnet.check_gradient(objective, gradient, args=(parameters,))
     assert report.verdict == "agree", report
-    forgetful = jaxnet.check_gradient(
-        objective,
-        lambda p: {n: jaxnet.cost_and_grads(X, Y, p, network)[1][f"d{n}"] for n in p},
-        args=(parameters,),
-    )
-    assert forgetful.verdict == "disagree"
+
+    @jax.jit
+    def forgetful(parameters):
+        _, grads = jaxnet.cost_and_grads(X, Y, parameters, network)
+        return {name: grads[f"d{name}"] for name in parameters}
+
+    assert jaxnet.check_gradient(objective, forgetful, args=(parameters,)).verdict == "disagree"
 
 
 def test_dA_is_that_of_the_course_where_a_unit_was_dropped(x64):
     """The course masks dA_l before g': a dropped unit passes nothing back."""
     X, Y, parameters = problem(DIMS, M, "softmax_cross_entropy")
     masks = drawn_masks(0.5, 0.8)
-    _, grads = jaxnet.cost_and_grads(X, Y, parameters, Network("relu", "softmax_cross_entropy"), masks=masks)
+    network = Network("relu", "softmax_cross_entropy")
+    _, grads = cost_and_grads(X, Y, parameters, network=network, masks=masks)
     for l in range(len(DIMS) - 1):
         assert not np.any(np.asarray(grads[f"dA{l}"])[np.asarray(masks[l]) == 0])
         assert np.any(np.asarray(grads[f"dA{l}"]) != 0)
@@ -119,7 +129,7 @@ def test_an_update_goes_down_the_penalised_cost(x64):
     def objective(p):
         return plain_cost(X, Y, p, network, masks) + 0.3 / 2 * sum(jnp.sum(p[f"W{l}"] ** 2) for l in (1, 2, 3))
 
-    J, gradient = jax.value_and_grad(objective)(parameters)
+    J, gradient = jax.jit(jax.value_and_grad(objective))(parameters)
     optimizer = optax.sgd(0.1)
     state = jaxnet.init_state(parameters, optimizer)
     after, cost = jaxnet.update(X, Y, state, optimizer, network, l2=0.3, masks=masks)
@@ -173,8 +183,8 @@ def test_on_chunk_ends_the_training():
 def test_bfloat16_layers_under_float32_parameters():
     X, _, parameters = problem([12, 9, 7, 1], 30, dtype=np.float32)
     Y, network = X[:1] > 0, Network("tanh")
-    J, grads = jaxnet.cost_and_grads(X, Y, parameters, network)
-    low_J, low = jaxnet.cost_and_grads(X, Y, parameters, network, dtype="bfloat16")
+    J, grads = cost_and_grads(X, Y, parameters, network=network)
+    low_J, low = jax.jit(lambda p: jaxnet.cost_and_grads(X, Y, p, network, dtype="bfloat16"))(parameters)
     assert low_J.dtype == np.float32 and low["dW1"].dtype == jnp.bfloat16
     assert abs(float(J - low_J)) < 0.02
     for name in parameters:

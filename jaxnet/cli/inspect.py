@@ -208,13 +208,8 @@ def with_theory(dims: Sequence[int], network: "Network", X_size: Any, measured: 
     start = float(measured.dZ[-1])
     # In float64, whose range holds what has left the range of float32.
     with jax.enable_x64(True):
-        expected = expected_sizes(
-            dims,
-            np.asarray(measured.W, float) / roots,
-            network,
-            X_size=float(X_size),
-            dZL_size=start if math.isfinite(start) else 1.0,
-        )
+        expect = jax.jit(lambda stds, X, dZL: expected_sizes(dims, stds, network, X_size=X, dZL_size=dZL))
+        expected = expect(np.asarray(measured.W, float) / roots, float(X_size), start if math.isfinite(start) else 1.0)
     return Profile(np.asarray(X_size), measured, jax.tree.map(np.asarray, expected))
 
 

@@ -49,7 +49,7 @@ def test_the_default_run_tells_faces_from_other_things(tmp_path, capsys):
     }
 
 
-def test_overwrite_replaces_a_run(tmp_path, capsys):
+def test_overwrite_replaces_a_run(tmp_path, capsys, bare):
     out = tmp_path / "run"
     images, labels = drawn_images(40)
     data = write_npz(tmp_path / "a.npz", X=images, Y=labels)

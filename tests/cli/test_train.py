@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from jaxnet import load_model, read_image, training
-from jaxnet.cli import main
+from jaxnet.cli import main, train
 from jaxnet.feedback import RULES
 from jaxnet.runs import folder as run_folder
 
@@ -285,7 +285,7 @@ def test_overwrite_takes_nothing_that_is_not_a_runs(tmp_path, data, capsys, bare
     assert "is a folder, where a file is to be written" in capsys.readouterr().err
 
 
-def test_reduced_inputs_are_told_and_can_be_declined(tmp_path, data, capsys, monkeypatch):
+def test_reduced_inputs_are_told_and_can_be_declined(tmp_path, data, capsys, monkeypatch, bare):
     monkeypatch.setattr("jaxnet.training.in_memory.pays", lambda *_: True)
     arguments = ["train", data, "--layers", 3, "--num-iterations", 20, "--optimizer", "sgd", "--batch-size", "all"]
     assert typed(*arguments, "--out", tmp_path / "a") == 0
@@ -325,7 +325,8 @@ def test_every_rule_trains_and_is_recorded_if_asked(tmp_path, data, capsys, monk
     assert load_model(out / "model.safetensors").network.feedback is RULES["backprop"]()
 
 
-def test_backpropagation_leaves_no_alignment_behind(tmp_path, data, capsys):
+def test_backpropagation_leaves_no_alignment_behind(tmp_path, data, capsys, monkeypatch):
+    monkeypatch.setattr(train, "_check", lambda *_: None)
     arguments = ["train", data, "--layers", 3, "--num-iterations", 2, "--out", tmp_path / "run"]
     assert typed(*arguments, "--feedback", "uniform_sign") == 0
     assert (tmp_path / "run" / "alignment.csv").exists() and (tmp_path / "run" / "alignment.png").exists()
@@ -334,7 +335,8 @@ def test_backpropagation_leaves_no_alignment_behind(tmp_path, data, capsys):
     assert not list((tmp_path / "run").glob("alignment*")) and "alignment" not in capsys.readouterr().out
 
 
-def test_a_sign_activation_trains_without_a_check(tmp_path, data, capsys):
+def test_a_sign_activation_trains_without_a_check(tmp_path, data, capsys, monkeypatch):
+    monkeypatch.setattr(run_folder, "draw", lambda *_: [])
     out = tmp_path / "run"
     arguments = ["--layers", 6, "--hidden", "sign", "--num-iterations", 200, "--learning-rate", 0.05, "--out", out]
     assert typed("train", data, *arguments) == 0

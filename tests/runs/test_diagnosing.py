@@ -31,8 +31,8 @@ def watched(data, **chosen):
     run = runs.prepare(load_dataset(data, test_fraction=0.25, seed=1), settings)
     history, watch, seen = runs.History(), runs.Watch(run), []
     parameters = runs.execute(run, history, [lambda progress: seen.append(watch.new_symptoms(history)) or None])
-    predicted = run_folder.test_probabilities(run, parameters).argmax(axis=0)
-    return history, seen, watch.diagnosis(history, parameters, predicted)
+    outputs = run_folder.test_probabilities(run, parameters)
+    return history, seen, watch.diagnosis(history, parameters, outputs)
 
 
 def test_a_healthy_run_has_no_symptom(data):

@@ -4,6 +4,7 @@ import argparse
 import errno
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -148,21 +149,42 @@ def interrupted_run(tmp_path, monkeypatch, *options, data=None, shape=(6, 5, 3))
     return data, out
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
-    data, out = interrupted_run(tmp_path, monkeypatch)
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory):
+    """A run of the default options that was ended early, and its data: for the tests that change neither."""
+    with pytest.MonkeyPatch.context() as patch:
+        return interrupted_run(tmp_path_factory.mktemp("first"), patch)
+
+
+@pytest.fixture
+def ended(first_run, tmp_path):
+    """The data of that run, and a copy of its folder, to go on in."""
+    data, out = first_run
+    return data, shutil.copytree(out, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def whole(first_run, tmp_path_factory):
+    """The folder of the same run, not ended early; it has its report, and the check of its gradient."""
+    data, out = first_run[0], tmp_path_factory.mktemp("whole") / "run"
+    assert typed("train", data, "--layers", 3, "--num-iterations", 500, "--out", out) == 0
+    return out
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, capsys, monkeypatch, whole):
+    _, out = interrupted_run(tmp_path, monkeypatch)
     said = capsys.readouterr().err
     assert "interrupted; the model of 300 steps is in" in said and f"jaxnet train --resume --out {out}" in said
     assert typed("train", "--resume", "--out", out) == 0
     assert "after 300 steps" in capsys.readouterr().out
-    assert typed("train", data, "--layers", 3, "--num-iterations", 500, "--out", tmp_path / "whole") == 0
-    for name, value in load_file(tmp_path / "whole" / "model.safetensors").items():
+    for name, value in load_file(whole / "model.safetensors").items():
         np.testing.assert_array_equal(load_file(out / "model.safetensors")[name], value)
     capsys.readouterr()
     assert typed("train", "--resume", "--out", out) == 0
     assert "all its 500 steps are made" in capsys.readouterr().out
 
 
-def test_early_stopping_goes_on_with_its_patience_and_its_best(tmp_path, capsys, monkeypatch):
+def test_early_stopping_goes_on_with_its_patience_and_its_best(tmp_path, capsys, monkeypatch, bare):
     options = ["--early-stopping", 2, "--learning-rate", 0.05, "--validation-fraction", 0.3]
     data, out = interrupted_run(tmp_path, monkeypatch, *options)
     assert typed("train", "--resume", "--out", out) == 0
@@ -173,7 +195,7 @@ def test_early_stopping_goes_on_with_its_patience_and_its_best(tmp_path, capsys,
 
 
 @pytest.mark.parametrize("kind", ["an npz file", "a table"])
-def test_a_regression_goes_on_in_the_same_units(tmp_path, capsys, monkeypatch, kind):
+def test_a_regression_goes_on_in_the_same_units(tmp_path, capsys, monkeypatch, bare, kind):
     options = ["--batch-size", 7, "--optimizer", "momentum", "--early-stopping", 50]
     if kind == "a table":
         data, options = write_csv(tmp_path / "a.csv"), [*options, "--label", "price", "--categories", "rooms"]
@@ -202,7 +224,7 @@ def test_augmentation_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch, opti
 
 
 @pytest.mark.parametrize("rule", ["weight_mirror", "direct_random_target"])
-def test_a_rule_goes_on_with_its_feedback_and_its_alignment(tmp_path, monkeypatch, rule):
+def test_a_rule_goes_on_with_its_feedback_and_its_alignment(tmp_path, monkeypatch, bare, rule):
     """The mirror's B has changed in every step; the angles of targets to what is in W are no numbers, and kept."""
     options = ["--feedback", rule, "--batch-size", 7, "--record-every", 40]
     data, out = interrupted_run(tmp_path, monkeypatch, *options)
@@ -225,14 +247,14 @@ def test_a_rule_goes_on_with_its_feedback_and_its_alignment(tmp_path, monkeypatc
         (["--overwrite"], "expected no --config and no --overwrite"),
     ],
 )
-def test_other_settings_are_told(tmp_path, capsys, monkeypatch, arguments, message):
-    _, out = interrupted_run(tmp_path, monkeypatch)
+def test_other_settings_are_told(ended, capsys, arguments, message):
+    _, out = ended
     capsys.readouterr()
     assert typed("train", "--resume", "--out", out, *arguments) == 2
     assert message.format(out=out) in capsys.readouterr().err
 
 
-def test_class_weights_go_on_with_the_run(tmp_path, capsys, monkeypatch):
+def test_class_weights_go_on_with_the_run(tmp_path, capsys, monkeypatch, bare):
     _, out = interrupted_run(tmp_path, monkeypatch, "--class-weight", "1=2", "0=0.25")
     whole = tmp_path / "whole"
     assert typed("train", tmp_path / "a.npz", "--config", out / "settings.toml", "--out", whole) == 0
@@ -243,12 +265,12 @@ def test_class_weights_go_on_with_the_run(tmp_path, capsys, monkeypatch):
     assert "--class-weight is balanced, but the run in" in capsys.readouterr().err
 
 
-def test_the_same_settings_typed_again_are_no_difference(tmp_path, capsys, monkeypatch):
-    data, out = interrupted_run(tmp_path, monkeypatch)
+def test_the_same_settings_typed_again_are_no_difference(ended, bare):
+    data, out = ended
     assert typed("train", data, "--layers", 3, "--num-iterations", 500, "--out", out, "--resume") == 0
 
 
-def test_other_data_is_told(tmp_path, capsys, monkeypatch):
+def test_other_data_is_told(tmp_path, capsys, monkeypatch, bare):
     data, out = interrupted_run(tmp_path, monkeypatch)
     images, labels = drawn_images(40, seed=1)
     write_npz(data, X=images, Y=labels)
@@ -265,26 +287,26 @@ def test_nothing_to_resume(tmp_path, capsys, monkeypatch):
     assert "has no settings.toml" in capsys.readouterr().err
 
 
-def test_a_settings_file_without_its_table_is_told(tmp_path, capsys, monkeypatch):
-    _, out = interrupted_run(tmp_path, monkeypatch)
+def test_a_settings_file_without_its_table_is_told(ended, capsys):
+    _, out = ended
     content = (out / "settings.toml").read_text()
     (out / "settings.toml").write_text("run = 3\n" + content[: content.index("[run]")])
     assert typed("train", "--resume", "--out", out) == 2
     assert "it has no table [run]" in capsys.readouterr().err
 
 
-def test_settings_that_were_edited_are_told(tmp_path, capsys, monkeypatch):
-    _, out = interrupted_run(tmp_path, monkeypatch)
+def test_settings_that_were_edited_are_told(ended, capsys):
+    _, out = ended
     content = (out / "settings.toml").read_text()
     (out / "settings.toml").write_text(content.replace("seed = 1", "seed = 2"))
     assert typed("train", "--resume", "--out", out) == 2
     assert "settings.toml was edited since the run was started" in capsys.readouterr().err
 
 
-def test_two_processes_do_not_train_in_one_folder(tmp_path, capsys, monkeypatch):
+def test_two_processes_do_not_train_in_one_folder(ended, capsys, bare):
     from jaxnet.runs.folder import locked
 
-    data, out = interrupted_run(tmp_path, monkeypatch)
+    data, out = ended
     with locked(out):
         assert typed("train", "--resume", "--out", out) == 2
         assert typed("train", data, "--overwrite", "--out", out) == 2
@@ -292,9 +314,8 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path, capsys, monkeypatch)
     assert typed("train", "--resume", "--out", out) == 0
 
 
-def test_ctrl_c_where_the_step_has_its_checkpoint_is_no_error(tmp_path, capsys, monkeypatch):
-
-    _, out = interrupted_run(tmp_path, monkeypatch)
+def test_ctrl_c_where_the_step_has_its_checkpoint_is_no_error(ended, capsys, monkeypatch, bare):
+    _, out = ended
 
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -365,7 +386,7 @@ def test_a_signal_while_the_report_is_made_keeps_the_model(tmp_path, capsys, mon
 
 
 @pytest.mark.parametrize("damaged", [1, 9])
-def test_damaged_checkpoints_are_named_and_the_end_is_the_same(tmp_path, capsys, monkeypatch, bare, damaged):
+def test_damaged_checkpoints_are_named_and_the_end_is_the_same(tmp_path, capsys, monkeypatch, bare, whole, damaged):
     data, out = interrupted_run(tmp_path, monkeypatch, "--checkpoint-every", 0)
     checkpoints = sorted((out / "checkpoints").iterdir())
     assert [path.name for path in checkpoints] == [f"{n}.safetensors" for n in (100, 200, 300)]
@@ -378,15 +399,14 @@ def test_damaged_checkpoints_are_named_and_the_end_is_the_same(tmp_path, capsys,
     captured = capsys.readouterr()
     assert captured.err.count("jaxnet: a checkpoint is left out: ") == min(damaged, 3)
     assert f"after {200 if damaged == 1 else 0} steps" in captured.out
-    assert typed("train", data, "--layers", 3, "--num-iterations", 500, "--out", tmp_path / "whole") == 0
     for name in ("model.safetensors", "history.csv"):
-        assert (tmp_path / "whole" / name).read_bytes() == (out / name).read_bytes()
+        assert (whole / name).read_bytes() == (out / name).read_bytes()
     # What was set aside is of the run, and goes with it.
     assert typed("train", data, "--layers", 3, "--num-iterations", 1, "--out", out, "--overwrite") == 0
     assert [path.name for path in (out / "checkpoints").iterdir()] == ["1.safetensors"]
 
 
-def test_data_that_was_moved_is_found_where_it_is_said_to_be(tmp_path, capsys, monkeypatch, bare):
+def test_data_that_was_moved_is_found_where_it_is_said_to_be(tmp_path, capsys, monkeypatch, bare, whole):
     data, out = interrupted_run(tmp_path, monkeypatch)
     (tmp_path / "elsewhere").mkdir()
     moved = data.rename(tmp_path / "elsewhere" / "b.npz")
@@ -399,8 +419,7 @@ def test_data_that_was_moved_is_found_where_it_is_said_to_be(tmp_path, capsys, m
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert typed("train", "b.npz", "--resume", "--out", out) == 0
     assert f'data = "{moved}"' in (out / "settings.toml").read_text()
-    assert typed("train", moved, "--layers", 3, "--num-iterations", 500, "--out", tmp_path / "whole") == 0
-    assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+    assert (whole / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
 
 
 def test_a_run_without_options_goes_on_with_its_choices(tmp_path, capsys, monkeypatch, bare):
@@ -436,8 +455,8 @@ def test_a_run_without_options_goes_on_with_its_choices(tmp_path, capsys, monkey
     assert [int(row.split(",")[0]) for row in rows] == [100, 200, 260]
 
 
-def test_a_run_of_an_older_jaxnet_is_not_resumed(tmp_path, capsys, monkeypatch, bare):
-    _, out = interrupted_run(tmp_path, monkeypatch)
+def test_a_run_of_an_older_jaxnet_is_not_resumed(ended, capsys):
+    _, out = ended
     facts = read_run(out)
     runs_settings = Settings(**settings_of(argparse.Namespace(), out / "settings.toml"))
     write_settings(out, runs_settings, {name: facts[name] for name in facts if name not in ("chunk", "chosen")})
