@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..text import printable
+from .models import load_exactly
 from .options import DONE
 from .output import add_output, check_output
 
@@ -16,7 +17,7 @@ def add(commands: Any) -> None:
         "average",
         help="make one model of several, whose answers are averaged",
         description="Writes a model whose outputs, before sigmoid or softmax, are the mean of those of the models: "
-        "networks of one kind that were trained on the same examples with different --seed err less together.",
+        "networks of one kind that were trained with different --seed err less together.",
     )
     parser.set_defaults(command=run)
     parser.add_argument(
@@ -27,14 +28,18 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Writes the average and prints what it is."""
-    from ..model import average, described, load_model, save_model
+    import jax
+
+    from ..model import average, described, save_model
 
     if len(options.models) < 2:
         raise InputError(f"there is only {options.models[0]} to average; expected two models or more")
     check_output(options.out, options.overwrite)
-    model = average([load_model(path) for path in options.models])
-    save_model(options.out, model)
-    settings, _ = described(model)
+    models = [load_exactly(path) for path in options.models]
+    with jax.enable_x64(True):
+        model = average(models)
+        save_model(options.out, model)
+        settings, _ = described(model)
     print(f"saved    {printable(str(options.out))}, the average of {len(options.models)} models")
     print(f"network  {'-'.join(map(str, settings['layer_dims']))}, {settings['hidden']}, {settings['loss']}")
     return DONE

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..text import printable
+from .models import load_exactly
 from .options import DONE
 from .output import add_output, check_output
 
@@ -37,9 +38,9 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Writes the file and prints how to use it."""
-    from ..model import about_onnx, about_torch, check_onnx, load_model, save_npz, save_onnx, save_torch
+    from ..model import about_onnx, about_torch, check_onnx, save_npz, save_onnx, save_torch
 
-    model, out = load_model(options.model), str(options.out)
+    model, out = load_exactly(options.model), str(options.out)
     check_output(options.out, options.overwrite)
     if options.to == "npz":
         if options.fold or options.channels_first:

@@ -104,7 +104,9 @@ def _labelled(data: str, subject: Subject, dims: tuple[int, ...], options: argpa
 
     from ..data import load_dataset, targets
 
-    dataset = load_dataset(Path(data), test_fraction=0.25, seed=options.seed)
+    is_regression = subject.model is not None and not subject.model.classes
+    regression = True if is_regression else None
+    dataset = load_dataset(Path(data), test_fraction=0.25, seed=options.seed, regression=regression)
     n_x, outputs = math.prod(dataset.input_shape), len(targets(dataset.train.labels[:1], dataset.classes))
     kinds = f"{len(dataset.classes)} classes" if dataset.classes else "regression targets as labels"
     taken = _pixels(subject, dims)

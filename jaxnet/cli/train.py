@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..text import printable_lines
 from .image_bar import image_bar
+from .models import load_exactly
 from .options import DONE, FAILED, STRAIGHT_THROUGH, TRACKERS, from_zero
 from .stopping import Stop
 from .train_options import add_settings, settings_of, typed
@@ -91,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     _set_precision(chosen.get("dtype"))
     initial = None
     if "init_from" in chosen:
-        initial = _initial(Path(chosen["init_from"]))
+        initial = load_exactly(Path(chosen["init_from"]))
         chosen = _network_of(initial) | chosen
     settings = runs.Settings(**chosen)
     dataset = _load(settings, options.stop)
@@ -191,16 +192,6 @@ def _check_longer(run: "Run", before: int, folder: Path) -> None:
             f"the run in {folder} is of {before} steps, on whose number every learning rate of --schedule cosine "
             f"depends; start another run from its model: --init-from {folder}"
         )
-
-
-def _initial(path: Path) -> "Model":
-    """The model of --init-from in its own precision, so that none is lost in silence."""
-    import jax
-
-    from ..model import load_model
-
-    with jax.enable_x64(True):
-        return load_model(path)
 
 
 def _network_of(model: "Model") -> dict[str, Any]:

@@ -94,7 +94,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         choices=FEEDBACKS,
         metavar="RULE",
     )
-    option("keep-prob", "dropout keeps hidden units with this probability (default: 1)", type=probability, metavar="P")
+    option(
+        "keep-prob",
+        "dropout keeps hidden units with this probability (default: 1, or 0.5 for small tables)",
+        type=probability,
+        metavar="P",
+    )
     option("input-keep-prob", "and inputs with this one (default: 1)", type=probability, metavar="P")
     option(
         "augment",

@@ -98,7 +98,11 @@ def load_npz(path: Path, *, test_fraction: float | None, seed: int, regression: 
     try:
         return _dataset(description, images, labels, tested, names, test_fraction, seed)
     except InputError as error:
-        if labels.dtype.kind not in "iuf" or not any(words in str(error) for words in NO_CLASSES):
+        if (
+            regression is False
+            or labels.dtype.kind not in "iuf"
+            or not any(words in str(error) for words in NO_CLASSES)
+        ):
             raise
         raise InputError(f"{error}; or --loss squared_error, which takes labels as regression targets") from error
 

@@ -10,6 +10,7 @@ NORMAL_975 = 1.959963984540054  # of the normal distribution's mass, 95 % lies b
 # Of what training accuracy gained over guessing, less than this share reaches the test: most of it was learnt by heart.
 # The course's own cat network, trained to 0.99 and tested at 0.76, keeps two thirds.
 CARRIED_OVER = 1 / 2
+LEARNED = 0.01  # R^2 on the training examples, from which a regression has learned something
 
 
 def wilson_interval(successes: float, trials: float) -> tuple[float, float]:
@@ -71,3 +72,17 @@ def overfitting(trained: Accuracy, tested: Accuracy) -> Symptom | None:
     if trained.is_guessing or tested.high - tested.guessing >= CARRIED_OVER * (trained.value - trained.guessing):
         return None
     return Symptom("overfitting", tested.value, trained.value, interval=(tested.low, tested.high))
+
+
+def no_better_than_mean(train_r2: float, test_r2: float) -> Symptom | None:
+    """R^2 <= 0 on the test examples: their mean predicts them as well. Where training's is too, more steps may help."""
+    if not test_r2 <= 0:
+        return None
+    return Symptom("mean", test_r2, 0.0, remedies=() if train_r2 > LEARNED else (Remedy("longer"),))
+
+
+def overfitted_regression(train_r2: float, test_r2: float) -> Symptom | None:
+    """Less than `CARRIED_OVER` of the training examples' R^2 holds for the test."""
+    if not (train_r2 > LEARNED and test_r2 < CARRIED_OVER * train_r2):
+        return None
+    return Symptom("overfitting", test_r2, train_r2)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .accuracy import guessing, overfitting
+from .accuracy import LEARNED, guessing, no_better_than_mean, overfitted_regression, overfitting
 from .costs import entropy, falling, rose
 from .layers import dead
 from .remedies import with_remedies
@@ -60,6 +60,7 @@ class Evidence(NamedTuple):
     trained: Accuracy | None = None  # the accuracy on the training examples, all of which count alike
     tested: Accuracy | None = None  # likewise, on the test examples
     weighted: Accuracy | None = None  # the same with the weights of their classes, if they have any
+    r2: tuple[float, float] | None = None  # of a regression, on the training and the test examples
     can_improve: bool = True  # whether more steps may help: not where the watched cost has risen since
     is_suspect: bool = False  # whether the errors are to be measured in any case
     measured: Callable[[], Symptom | None] | None = None  # measures the errors, which takes a while: see `vanishing`
@@ -70,7 +71,12 @@ def diagnosis_of(seen: Evidence, setup: Setup) -> Diagnosis:
     judged = seen.tested if seen.weighted is None else seen.weighted
     steps = np.arange(seen.first_step, seen.first_step + len(seen.costs))
     stands = None
-    if seen.constant is not None and (seen.trained is None or seen.trained.is_guessing or seen.has_weights):
+    has_learned = seen.r2 is not None and seen.r2[0] > LEARNED  # dropout can hold the costs of a step above that
+    if (
+        seen.constant is not None
+        and not has_learned
+        and (seen.trained is None or seen.trained.is_guessing or seen.has_weights)
+    ):
         stands = entropy(seen.costs, seen.constant, seen.penalty, seen.first_step)
         stands = stands._replace(code="constant") if stands is not None and not seen.has_classes else stands
     is_mastered = seen.trained is not None and seen.trained.value > MASTERED
@@ -80,11 +86,13 @@ def diagnosis_of(seen: Evidence, setup: Setup) -> Diagnosis:
         gone = seen.measured()
     found = [
         None if judged is None else guessing(judged, seen.trained),
+        None if seen.r2 is None else no_better_than_mean(*seen.r2),
         rose(seen.costs, steps),
         are_dead,
         gone,
         stands,
         None if seen.trained is None or seen.tested is None else overfitting(seen.trained, seen.tested),
+        None if seen.r2 is None else overfitted_regression(*seen.r2),
         falling(seen.costs, seen.constant) if seen.can_improve and not is_mastered else None,
     ]
     return Diagnosis(with_remedies([symptom for symptom in found if symptom is not None], setup), judged)

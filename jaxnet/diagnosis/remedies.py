@@ -15,7 +15,7 @@ def with_remedies(symptoms: Sequence[Symptom], setup: Setup) -> tuple[Symptom, .
     causes = codes & {"rose", "dead", "vanishing"}
     kept = []
     for symptom in symptoms:
-        is_explained = (symptom.code == "guessing" and len(codes) > 1) or (
+        is_explained = (symptom.code in ("guessing", "mean") and len(codes) > 1) or (
             symptom.code in ("entropy", "constant") and causes
         )
         remedies = () if is_explained else symptom.remedies or _remedies(symptom, setup)
@@ -50,6 +50,8 @@ def _remedies(symptom: Symptom, setup: Setup) -> tuple[Remedy, ...]:
             return _against_overfitting(setup)
         case "falling":
             return _more_steps(setup)
+        case "mean":
+            return (Remedy("examples"),)
         case "guessing":
             balance = symptom.reference >= IMBALANCED and setup.class_weight is False
             return (Remedy("class_weight", "balanced"),) if balance else (Remedy("examples"),)
@@ -58,7 +60,11 @@ def _remedies(symptom: Symptom, setup: Setup) -> tuple[Remedy, ...]:
 def _to_move(setup: Setup, standardise: list[Remedy]) -> tuple[Remedy, ...]:
     """Where signals arrive and nothing is learnt, steps are too small, or the inputs far from 0."""
     rate = Remedy("larger_rate") if setup.learning_rate is None else _rate(setup.learning_rate * 10)
-    adam = [Remedy("optimizer", "adam")] if setup.optimizer in ("sgd", "momentum") else []
+    adam = (
+        [Remedy("optimizer", "adamw" if setup.weight_decay else "adam")]
+        if setup.optimizer in ("sgd", "momentum")
+        else []
+    )
     return tuple([*standardise, *adam, rate][:2])
 
 

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 
-Code: TypeAlias = Literal["guessing", "rose", "dead", "vanishing", "entropy", "constant", "overfitting", "falling"]
+Code: TypeAlias = Literal[
+    "guessing", "mean", "rose", "dead", "vanishing", "entropy", "constant", "overfitting", "falling"
+]
 
 
 class Remedy(NamedTuple):
@@ -20,12 +22,13 @@ class Symptom(NamedTuple):
     | code          | value                                      | reference                              |
     |---------------|--------------------------------------------|----------------------------------------|
     | `guessing`    | test accuracy                              | accuracy of the best constant answer   |
+    | `mean`        | R^2 of a regression on the test examples   | 0, that of always predicting their mean |
     | `rose`        | largest cost                               | smallest cost before it                |
     | `dead`        | share of the layer's units                 | 1                                      |
     | `vanishing`   | size of dZ_1                               | size of dZ_L                           |
     | `entropy`     | cost at the end, without the L2 penalty    | the entropy of the labels              |
     | `constant`    | the same of a squared error                | cost of the labels' mean               |
-    | `overfitting` | test accuracy                              | training accuracy                      |
+    | `overfitting` | test accuracy or R^2                       | training accuracy or R^2               |
     | `falling`     | cost at the end                            | cost a tenth of the run before the end |
     """
 

@@ -69,6 +69,8 @@ def symptom_text(symptom: Symptom) -> str:
     match code:
         case "guessing":
             return tested_text(Accuracy(value, reference, *(interval or (0.0, 1.0))))
+        case "mean":
+            return f"test R² {value:.3f} is no better than always predicting the mean of the labels"
         case "rose":
             return f"the cost rose from {reference:.3g} to {value:.3g}, at step {step}"
         case "dead":

@@ -151,7 +151,8 @@ def _wandb(folder: Path, settings: Mapping[str, Any]) -> Tracker:
         raise InputError(
             f"wandb cannot start: {_line(error)}; log in, or set WANDB_MODE=offline to write to {folder}"
         ) from error
-    return Tracker(lambda steps, values: run.log(values, step=steps), close=lambda failed: run.finish(int(failed)))
+    write = _guarded("wandb", lambda steps, values: run.log(values, step=steps))
+    return Tracker(write, close=lambda failed: run.finish(int(failed)))
 
 
 def _mlflow(folder: Path, settings: Mapping[str, Any]) -> Tracker:
@@ -164,9 +165,21 @@ def _mlflow(folder: Path, settings: Mapping[str, Any]) -> Tracker:
     except Exception as error:  # its own, its server's, or the network's
         raise InputError(f"mlflow cannot start: {_line(error)}; MLFLOW_TRACKING_URI says where it writes to") from error
     return Tracker(
-        lambda steps, values: mlflow.log_metrics(values, step=steps),
+        _guarded("mlflow", lambda steps, values: mlflow.log_metrics(values, step=steps)),
         close=lambda failed: mlflow.end_run("FAILED" if failed else "FINISHED"),
     )
+
+
+def _guarded(name: str, write: Callable[[int, Any], Any]) -> Callable[[int, Any], Any]:
+    """The same; its failure is an `InputError`, for which the command keeps the model."""
+
+    def guarded(steps: int, values: Any) -> None:
+        try:
+            write(steps, values)
+        except Exception as error:  # its own, its service's, or the network's
+            raise InputError(f"the tracker {name} failed: {_line(error)}; go on with --resume, without it") from error
+
+    return guarded
 
 
 def _line(error: Exception) -> str:

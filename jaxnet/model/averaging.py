@@ -22,8 +22,8 @@ def average(models: Sequence[Model]) -> Model:
     outputs are the mean. Several networks that differ in their seed err in different places, so that the average errs
     less.
 
-    Raises `InputError` for models whose activation, loss, number of layers, preprocessing, input shape or classes
-    differ.
+    Where inputs were standardised over different examples, the first layers are changed to take those of the first
+    model. Raises `InputError` for models whose activation, loss, number of layers, inputs or classes differ.
 
     Example:
         >>> models = [
@@ -45,11 +45,31 @@ def average(models: Sequence[Model]) -> Model:
         _check_alike(models[0], model, k)
     dtype = jnp.result_type(*(value.dtype for model in models for value in model.parameters.values()))
     # In float64, so that nothing overflows and rounding is once.
-    of_all = [{name: np.asarray(value, np.float64) for name, value in model.parameters.items()} for model in models]
+    of_all = [_for_inputs_of(models[0], model) for model in models]
     together = _side_by_side(of_all, len(layer_dims(models[0].parameters)) - 1)
     return models[0]._replace(
         parameters=FrozenDict({name: jax.device_put(value.astype(dtype)) for name, value in together.items()})
     )
+
+
+def _for_inputs_of(first: Model, model: Model) -> dict[str, np.ndarray]:
+    """The parameters of the same network for inputs standardised as those of `first` are, in float64.
+
+    x_k = (std_1 / std_k) x_1 + (mean_1 - mean_k) / std_k, which goes into W_1 and b_1.
+    """
+    parameters = {name: np.asarray(value, np.float64) for name, value in model.parameters.items()}
+    (mean_1, std_1), (mean, std) = _statistics(first), _statistics(model)
+    W1 = parameters["W1"]
+    return parameters | {"W1": W1 * (std_1 / std).T, "b1": parameters["b1"] + W1 @ ((mean_1 - mean) / std)}
+
+
+def _statistics(model: Model) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and the standard deviation of every input, `(n_x, 1)`."""
+    n_x = model.parameters["W1"].shape[1]
+    mean, std = model.preprocessing.mean, model.preprocessing.std
+    if mean is None or std is None:
+        return np.zeros((n_x, 1)), np.ones((n_x, 1))
+    return np.asarray(mean, np.float64), np.asarray(std, np.float64)
 
 
 def _side_by_side(of_all: Sequence[Mapping[str, np.ndarray]], L: int) -> dict[str, np.ndarray]:
@@ -69,18 +89,12 @@ def _side_by_side(of_all: Sequence[Mapping[str, np.ndarray]], L: int) -> dict[st
 
 def _check_alike(first: Model, other: Model, k: int) -> None:
     """Raises `InputError`, naming what differs, unless the models take and return the same."""
-    (settings, arrays), (its_settings, its_arrays) = described(first), described(other)
+    (settings, _), (its_settings, _) = described(first), described(other)
 
     def compare(name: str, one: Any, another: Any) -> None:
         if one != another:
             raise InputError(f"model 1 has {name} {one!s:.99}, and model {k} {another!s:.99}; expected the same")
 
-    for name in ("hidden", "loss", "input_shape", "classes", "scale", "features"):
+    for name in ("hidden", "loss", "input_shape", "classes", "scale", "features", "table", "exact_decoding"):
         compare(name, settings.get(name), its_settings.get(name))
     compare("the number of layers", len(settings["layer_dims"]) - 1, len(its_settings["layer_dims"]) - 1)
-    for name in ("input_mean", "input_std"):
-        if not np.array_equal(arrays.get(name, ()), its_arrays.get(name, ())):
-            raise InputError(
-                f"model 1 and model {k} have different {name}, as they were fitted to different examples; expected the "
-                "same preprocessing: train them with the same training examples"
-            )

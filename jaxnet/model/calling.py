@@ -34,6 +34,7 @@ def input_rows(inputs: Any, input_shape: tuple[int, ...], table: Table | None) -
     """
     if are_arrays(inputs):
         rows, one = array_rows(inputs, input_shape)
+        check_floats(rows, table)
         return InputRows(rows, [f"example {i}" for i in range(len(rows))], one)
     one, ignored = False, ()
     if isinstance(inputs, str | os.PathLike) and isinstance(os.fspath(inputs), str):
@@ -43,6 +44,12 @@ def input_rows(inputs: Any, input_shape: tuple[int, ...], table: Table | None) -
     else:
         raise InputError(f"{_trained('the model', input_shape, table)}; expected that or an array, got {inputs!r:.60}")
     return InputRows(rows, [f"row {i}" for i in range(1, len(rows) + 1)], one, ignored)
+
+
+def check_floats(rows: np.ndarray, table: Table | None) -> None:
+    """Raises `InputError` for uint8, which is taken for pixels, where the model was trained on a table."""
+    if table is not None and rows.dtype == np.uint8:
+        raise InputError("the array is uint8, but the model was trained on a table; expected floats")
 
 
 def file_rows(

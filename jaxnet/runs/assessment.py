@@ -9,7 +9,7 @@ import numpy as np
 
 from ..data import Dataset, Examples, Images, array_rows
 from ..errors import InputError
-from ..model import Model
+from ..model import Model, check_floats
 from ..parameters import layer_dims
 from .classification import Evaluation
 from .labelled import class_indices, load_for, part_of, target_rows
@@ -50,6 +50,7 @@ def evaluate(
     if part is not None:
         raise InputError(f"part is {part!r:.60}, but an array has no parts; expected a path, or no part")
     rows, _ = array_rows(data, model.input_shape)
+    check_floats(rows, model.table)
     if model.classes:
         numbers = class_indices(labels, model.classes, len(rows))
     else:

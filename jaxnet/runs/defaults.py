@@ -54,6 +54,7 @@ def facts_of(dataset: Dataset, settings: Settings) -> Facts:
     reach, stays = float(np.abs(X).sum(axis=0, dtype=np.float64).mean()), is_resident(rows, "float32")
     if settings.features is not None:
         n_x = hog_of(dataset.input_shape).size
+        reach = n_x / 8  # blocks of 36 numbers, each of length 1: between 1 and 6 a block
     return Facts(m, n_x, len(dataset.classes), reach, is_scaled, is_course, stays, dataset.table is not None)
 
 
@@ -96,7 +97,7 @@ def _from_sizes(facts: Facts, typed: Mapping[str, Any]) -> dict[str, Any]:
         "schedule": schedule,
         "batch_size": batch_size,
     }
-    if is_small_table and typed.get("layers") != ():
+    if is_small_table and "layers" not in typed:
         found["keep_prob"] = TABLE_KEEP_PROB
     if is_free and batch_size == "all":
         found["num_iterations"] = ITERATIONS

@@ -30,8 +30,9 @@ from ..parameters import layer_dims
 from ..regularization import l2_cost
 from ..signals import root_mean_square, signal_sizes
 from ..types import Parameters
-from .evaluation import SIGNALS_SAMPLE, sample
+from .evaluation import SIGNALS_SAMPLE, sample, sample_size
 from .history import History, Row
+from .report import fit_of
 from .run import Run
 from .settings import Settings
 
@@ -93,7 +94,10 @@ class Watch:
         run = self._run
         rows = history.rows[: history.best_row() + 1] if history.best_parameters is not None else history.rows
         last = rows[-1]
-        accuracies = self._accuracies(last, outputs.argmax(axis=0)) if run.dataset.classes else {"has_classes": False}
+        if run.dataset.classes:
+            scores = self._accuracies(last, outputs.argmax(axis=0))
+        else:
+            scores = {"has_classes": False, "r2": (last.train_accuracy, self._test_r2(outputs))}
         seen = Evidence(
             history.costs[: last.iteration],
             constant=self._constant,
@@ -105,22 +109,28 @@ class Watch:
             is_suspect=is_suspect(last.gradient_norms),
             measured=(lambda: self._measured(parameters)) if self._can_vanish else None,
         )
-        return diagnosis_of(seen._replace(**accuracies), self._setup)
+        return diagnosis_of(seen._replace(**scores), self._setup)
 
     def _accuracies(self, last: Row, predicted: np.ndarray) -> dict[str, Any]:
         """The accuracies beside guessing; `predicted` are the classes of the test examples."""
         run, test = self._run, self._run.dataset.test.labels
         counts = np.bincount(run.train.labels, minlength=len(run.dataset.classes))
-        m = int(counts.sum())
+        m = sample_size(run.train, run.watched, run.dtype)  # so many are measured
+        measured = np.bincount(sample(run.train, m).labels, minlength=len(counts))
         found = {
             "trained": Accuracy(
-                last.train_accuracy, float(counts.max() / m), *wilson_interval(last.train_accuracy * m, m)
+                last.train_accuracy, float(measured.max() / m), *wilson_interval(last.train_accuracy * m, m)
             ),
             "tested": compared_with_guessing(predicted, test, counts),
         }
         if run.by_class is not None:
             found["weighted"] = compared_with_guessing(predicted, test, counts, run.by_class)
         return found
+
+    def _test_r2(self, outputs: np.ndarray) -> float:
+        """The mean over the outputs, as the command prints it."""
+        labels = self._run.dataset.test.labels
+        return float(np.mean([fit_of(labels[:, k], column.astype(float)).r2 for k, column in enumerate(outputs)]))
 
     def _can_improve(self, rows: list[Row]) -> bool:
         """Whether more steps may be of use to the watched examples: their cost is the smallest so far."""
@@ -156,7 +166,7 @@ class Watch:
     def _measured(self, parameters: Parameters) -> Symptom | None:
         run = self._run
         some = sample(run.train, SIGNALS_SAMPLE)
-        X = run.preprocessing.columns(some.rows[:], run.dtype)
+        X = run.all_columns(some.rows[:], run.dtype)
         Y = targets(some.labels, run.dataset.classes, run.dtype)
         sizes = jax.device_get(_signal_sizes(X, Y, parameters, run.network.by_backprop))
         return vanishing(sizes, float(root_mean_square(X)), layer_dims(parameters), run.network, self._setup)

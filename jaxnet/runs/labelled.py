@@ -98,6 +98,14 @@ def class_indices(labels: Any, classes: Sequence[str], m: int) -> Int[np.ndarray
         return np.array([classes.index(name) for name in values.tolist()])
     if values.dtype.kind not in "biuf":
         raise InputError(f"labels are {values.dtype}; {expected}")
+    names = {int(name): i for i, name in enumerate(classes) if name.isdecimal() and str(int(name)) == name}
+    if len(names) == len(classes) and any(name != i for name, i in names.items()):  # classes 1, 2, 3: not indices
+        unknown = [value for value in values.tolist() if value not in names]
+        if unknown:
+            raise InputError(
+                f"the label {unknown[0]} is unknown to the model; expected {m} of {', '.join(classes)!s:.300}"
+            )
+        return np.array([names[value] for value in values.tolist()])
     numbers = np.flatnonzero([not (0 <= value < len(classes) and value == int(value)) for value in values.tolist()])
     if len(numbers):
         raise InputError(f"the label {values[numbers[0]]} is not the index of a class, from 0; {expected}")

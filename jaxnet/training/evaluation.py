@@ -23,9 +23,11 @@ def cost_and_score(
     some: Iterable[Block], parameters: Parameters, network: Network, by_class: ByClass = None
 ) -> tuple[float, float]:
     """The mean of the losses, and the share of right decisions, or R^2, the mean over the outputs."""
-    cost, tally, m = 0.0, np.zeros(()), 0
+    cost, tally, m, shift = 0.0, np.zeros(()), 0, None
     for X, Y in some:
-        losses, counted = _sums(X, Y, parameters, network, by_class)
+        if shift is None:  # near the mean, so that the variance is not lost in the difference of large sums
+            shift = np.asarray(np.mean(np.asarray(Y, np.float64), axis=1, keepdims=True), Y.dtype)
+        losses, counted = _sums(X, Y, parameters, network, by_class, shift)
         cost, tally, m = cost + float(losses), tally + np.asarray(counted, float), m + Y.shape[1]
     if tally.ndim == 0:
         return cost / m, float(tally / m)
@@ -36,13 +38,17 @@ def cost_and_score(
 
 @jax.jit
 def _sums(
-    X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network, by_class: ByClass
+    X: jax.Array, Y: jax.Array, parameters: Parameters, network: Network, by_class: ByClass, shift: AnyArray
 ) -> tuple[jax.Array, jax.Array]:
-    """The sum of the losses, and the number of right decisions; of a regression the sums that R^2 is made of."""
+    """The sum of the losses, and the number of right decisions; of a regression the sums that R^2 is made of.
+
+    These are sums of labels less `shift`, `(n_L, 1)`.
+    """
     AL, caches = L_model_forward(X, parameters, network)
     losses = jnp.sum(weighted(network.loss.value(caches[-1].Z, Y), weights_by_class(Y, by_class)))
     if network.loss == squared_error:
-        return losses, jnp.stack([jnp.sum((AL - Y) ** 2, axis=1), jnp.sum(Y, axis=1), jnp.sum(Y**2, axis=1)])
+        moved = Y - shift
+        return losses, jnp.stack([jnp.sum((AL - Y) ** 2, axis=1), jnp.sum(moved, axis=1), jnp.sum(moved**2, axis=1)])
     return losses, jnp.sum(decided_rightly(AL, Y))
 
 

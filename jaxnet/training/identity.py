@@ -78,7 +78,16 @@ def _optimizer(first: TrainState, config: StepConfig) -> str:
 def _program(step: Callable, *arguments: Any) -> str:
     program = jax.make_jaxpr(step)(*arguments)
     text = re.sub(r"0x[0-9a-f]+", "", str(program))  # where functions lie in memory
-    return _digest([np.frombuffer(text.encode(), np.uint8), *program.consts])
+    return _digest([np.frombuffer(text.encode(), np.uint8), *_constants(program)])
+
+
+def _constants(program: Any) -> list[Any]:
+    """The constants of a program and of those inside it: a text shows none of them."""
+    if isinstance(program, tuple | list):
+        return [constant for part in program for constant in _constants(part)]
+    equations = getattr(program, "eqns", ())  # of programs with constants and without
+    inner = [_constants(value) for equation in equations for value in equation.params.values()]
+    return [*getattr(program, "consts", ()), *(constant for found in inner for constant in found)]
 
 
 def _digest(leaves: list[Any]) -> str:

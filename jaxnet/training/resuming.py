@@ -68,6 +68,11 @@ class Resumable:
         self._checkpoints, self._identity, self._config, self._hooks = checkpoints, identity, config, hooks
         self._first, self._chunk, self._asked, self._last = first, chunk, num_iterations, num_iterations
         self._stateful = [hook for hook in hooks if isinstance(hook, StatefulHook)]
+        used = [type(hook).__name__ for hook in self._stateful if hook.saved()[1] is not None]
+        if used:  # whose state may be in other inputs than this run's
+            raise InputError(
+                f"the {used[0]} in on_chunk has seen another run; with checkpoints, make a new one for each run"
+            )
         self._costs: list[np.ndarray] = []  # of the chunks
         self._records: list[Recorded] = []
         self._saved_at = time.monotonic()

@@ -1,6 +1,7 @@
 """Validation data on the way: the right numbers, the best state, and an end in time."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import jaxnet
 from jaxnet import InputError, Network
 from jaxnet.hooks import Validation, log, validation as room
+from jaxnet.training import cost_and_score
 
 from ..drawn import assert_same, problem
 
@@ -45,6 +47,18 @@ def test_amounts_have_r2(default_promotion):
     error = np.asarray(jaxnet.predict(X, trained.parameters, network)) - Y
     want = np.mean(1 - (error**2).sum(axis=1) / ((Y - Y.mean(axis=1, keepdims=True)) ** 2).sum(axis=1))
     assert validation.accuracies[0] == pytest.approx(want, rel=1e-4)
+
+
+def test_r2_keeps_its_digits_far_from_0():
+    """Labels around 2000 that vary by 1, as years do: the sums of their squares have no digit left in float32."""
+    generator = np.random.default_rng(0)
+    Y = np.float32(generator.normal(2000, 1, (1, 400)))
+    predicted = Y + np.float32(generator.normal(0, 0.5, Y.shape))
+    parameters = {"W1": np.ones((1, 1), np.float32), "b1": np.zeros((1, 1), np.float32)}
+    blocks = [(jnp.asarray(predicted[:, part]), jnp.asarray(Y[:, part])) for part in (slice(0, 300), slice(300, 400))]
+    _, found = cost_and_score(blocks, parameters, jaxnet.Network("relu", "squared_error"))
+    Y, predicted = Y.astype(float), predicted.astype(float)
+    assert found == pytest.approx(1 - np.mean((Y - predicted) ** 2) / Y.var(), abs=1e-4)
 
 
 def test_reduced_inputs_change_nothing(monkeypatch):

@@ -14,11 +14,8 @@ from jaxnet import (
     load_model,
     save_model,
 )
-from jaxnet.data import Preprocessing
+from jaxnet.data import Column, Preprocessing, Table
 from jaxnet.errors import InputError
-
-
-STATISTICS = np.ones((4, 1), np.float32)
 
 
 def drawn(dims=(4, 3, 1), seed=0, network=None, shape=(2, 2), preprocessing=None, dtype="float32", classes=None):
@@ -26,6 +23,11 @@ def drawn(dims=(4, 3, 1), seed=0, network=None, shape=(2, 2), preprocessing=None
     parameters |= {name: value + seed + 1 for name, value in parameters.items() if name.startswith("b")}
     classes = classes or tuple("abcdef"[: max(2, dims[-1])])
     return Model(parameters, network or Network(), shape, classes, preprocessing or Preprocessing())
+
+
+def of_table(label):
+    columns = tuple(Column(name) for name in "abcd")
+    return drawn(network=Network("relu", "squared_error"), shape=(4,))._replace(classes=(), table=Table(columns, (label,)))
 
 
 def logits(model, X):
@@ -62,6 +64,19 @@ def test_it_is_saved_as_any_model(tmp_path):
         assert value.dtype == np.float32
 
 
+@pytest.mark.parametrize("plain", [None, 0, 1])
+def test_inputs_may_be_standardised_over_different_examples(x64, plain):
+    """As runs are whose seeds hold out other rows: the answers are the mean for the same rows."""
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(7, 4))
+    fitted = [generator.uniform(1, 3, (2, 4, 1)).astype("float32") for _ in range(3)]
+    kinds = [Preprocessing() if k == plain else Preprocessing(1 / 255, *fitted[k]) for k in range(3)]
+    models = [drawn((4, 3, 1), k, shape=(4,), preprocessing=kind, dtype="float64") for k, kind in enumerate(kinds)]
+    together = average(models)
+    answers = [logits(model, model.preprocessing.columns(rows, "float64")) for model in [together, *models]]
+    np.testing.assert_allclose(answers[0], np.mean(answers[1:], axis=0), rtol=1e-6)
+
+
 def test_probabilities_are_the_geometric_mean():
     models, X = [drawn(seed=k) for k in range(2)], np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
     p, q, both = (np.asarray(L_model_forward(X, m.parameters, m.network)[0]) for m in (*models, average(models)))
@@ -85,10 +100,8 @@ def test_probabilities_are_the_geometric_mean():
         ([drawn(), drawn(), drawn(shape=(4,))], r"model 1 has input_shape \[2, 2\], and model 3 \[4\]"),
         ([drawn(), drawn(classes=("b", "a"))], "model 1 has classes .'a', 'b'., and model 2 .'b', 'a'."),
         ([drawn(), drawn(preprocessing=Preprocessing(0.5))], "model 1 has scale .*, and model 2 0.5"),
-        (
-            [drawn(), drawn(preprocessing=Preprocessing(1 / 255, STATISTICS, STATISTICS))],
-            "model 1 and model 2 have different input_mean, as they were fitted to different examples",
-        ),
+        ([drawn(), drawn()._replace(exact_decoding=True)], "model 1 has exact_decoding None, and model 2 True"),
+        ([of_table("price"), of_table("rent")], "model 1 has table .*price.*, and model 2 .*rent"),
     ],
 )
 def test_models_of_different_kinds_are_refused(models, message, no_shape_checks):

@@ -340,3 +340,23 @@ def test_a_row_whose_outputs_are_not_finite_is_named():
     broken = flats(parameters=flats().parameters | {"W1": np.float32([[2e30, 0, 0]])})
     with pytest.raises(InputError, match="row 2: the network's outputs are not finite"):
         broken({"age": [0, 1e30], "city": ["Rome", "Rome"]})
+
+
+def test_bytes_are_no_row_of_a_table(no_shape_checks):
+    """They would be taken for pixels, and scaled."""
+    table = Table((Column("a"), Column("b")), ("price",))
+    parameters = {"W1": np.ones((1, 2), np.float32), "b1": np.zeros((1, 1), np.float32)}
+    model = Model(parameters, Network("relu", "squared_error"), (2,), (), table=table)
+    assert model(np.float32([[100], [50]]))[0].values == {"price": 150.0}
+    for use in (model, lambda X: evaluate(model, X, [1.5])):
+        with pytest.raises(InputError, match="the array is uint8, but the model was trained on a table"):
+            use(np.uint8([[100], [50]]))
+
+
+@pytest.mark.parametrize("labels", [["3", "1"], [3, 1], np.array([3.0, 1.0])])
+def test_labels_of_numbered_classes_are_their_names(labels):
+    parameters = {"W1": np.float32([[0], [0], [1]]), "b1": np.float32([[0.5], [0], [0]])}
+    model = Model(parameters, Network("relu", "softmax_cross_entropy"), (1,), ("1", "2", "3"))
+    assert evaluate(model, np.float32([[2, -2]]), labels).accuracy == 1
+    with pytest.raises(InputError, match="the label 0 is unknown to the model"):
+        evaluate(model, np.float32([[2, -2]]), [0, 1])

@@ -8,7 +8,7 @@ import pytest
 from jaxnet import runs
 from jaxnet.cli import main
 from jaxnet.data import load_dataset
-from jaxnet.diagnosis import Setup
+from jaxnet.diagnosis import Evidence, Setup, command, diagnosis_of
 from jaxnet.runs import folder as run_folder
 from jaxnet.runs.folder import read_history
 
@@ -110,3 +110,21 @@ def test_a_history_that_was_written_says_what_was_wrong(tmp_path):
     found = runs.row_symptoms(columns, Setup(learning_rate=0.1))
     assert [(symptom.code, symptom.step) for symptom in found] == [("rose", 200), ("dead", 200)]
     assert runs.row_symptoms({"iteration": np.ones(0), "cost": np.ones(0)}, Setup()) == ()
+
+
+def test_errors_of_features_are_measured(tmp_path):
+    """The rows of such a run are features already; they once were made again, of features."""
+    images, labels = drawn_images(40, (20, 8))
+    data = write_npz(tmp_path / "a.npz", X=images, Y=labels)
+    settings = runs.Settings(data=str(data), features="hog", layers=(4,), num_iterations=200)
+    run = runs.prepare(load_dataset(data, test_fraction=0.25, seed=1), settings)
+    assert runs.Watch(run)._measured(run.first.parameters) is None
+
+
+@pytest.mark.parametrize(
+    "r2, codes", [((0.9, 0.8), []), ((0.9, 0.2), ["overfitting"]), ((0.9, -0.5), ["mean", "overfitting"]), ((0.0, -0.1), ["mean"])]
+)
+def test_a_regression_is_judged_by_its_r2(r2, codes):
+    found = diagnosis_of(Evidence(np.ones(3), has_classes=False, r2=r2), Setup())
+    assert [symptom.code for symptom in found.symptoms] == codes
+    assert all("R²" in line or "far above" in line or "nothing wrong" in line for line in found.lines(command))

@@ -8,12 +8,14 @@ import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 import jaxnet
 from jaxnet import Checkpoints, InputError, Network
+from jaxnet.training.identity import _program
 
 from ..drawn import assert_same, problem
 
@@ -333,3 +335,23 @@ def test_a_script_killed_repeatedly_ends_with_the_same_bits(tmp_path, kind):
     assert len(ends[0].files) > 8
     for key in ends[0].files:
         np.testing.assert_array_equal(ends[0][key], ends[1][key])
+
+
+def test_constants_inside_a_program_are_part_of_it():
+    """A compiled schedule hides its rates from the text of the program around it."""
+
+    def rated(rates):
+        rates = jnp.array(rates)
+        return _program(lambda step: jax.jit(lambda i: rates[i])(step), jax.ShapeDtypeStruct((), jnp.int32))
+
+    assert rated([0.1, 0.2]) == rated([0.1, 0.2]) != rated([0.9, 0.8])
+
+
+def test_a_hook_of_another_run_is_refused_with_checkpoints(tmp_path):
+    X, Y, parameters = problem([4, 3, 1], 12, dtype=np.float32)
+    validation = jaxnet.hooks.Validation(X, Y)
+    trained = jaxnet.train(X, Y, parameters, num_iterations=2, on_chunk=validation)
+    with pytest.raises(InputError, match="the Validation in on_chunk has seen another run; .* make a new one"):
+        jaxnet.train(
+            X, Y, trained.state, num_iterations=4, on_chunk=validation, checkpoints=jaxnet.Checkpoints(tmp_path)
+        )
