@@ -325,7 +325,7 @@ def _whole_labels(description: str, labels: np.ndarray, m: int) -> Int[np.ndarra
         if not (np.isin(labels, (0, 1)).all() and (labels.sum(axis=0) == 1).all()):
             raise InputError(f"{description}: Y has shape {labels.shape} but its columns are not one-hot")
         return np.argmax(labels, axis=0)
-    if labels.size != m or labels.ndim > 2:
+    if labels.shape not in ((m,), (1, m), (m, 1)):
         raise InputError(
             f"{description}: {m} examples, but labels of shape {labels.shape}; expected ({m},), one per column of X"
         )

@@ -9,11 +9,10 @@ from jaxtyping import Float
 
 from ..errors import InputError
 from ..storage import check_fits, listed
-from .tables import Cells, as_numbers, as_texts, is_text
+from .tables import MOST_COLUMNS, Cells, as_numbers, as_texts, is_text
 
 
 MOST_CATEGORIES = 256  # of one column, each of which is an input
-MOST_COLUMNS = 2**16
 SMALLEST = 1e-30  # standard deviation of a column, near the end of float32
 DIGITS_LOST = 1e-3  # of a column's standard deviation, that float32 may round away
 
@@ -103,6 +102,11 @@ def fit_table(
     twice = [name for name in labels if name in drop or labels.count(name) > 1]
     if twice:
         raise InputError(f"{path}: the label {twice[0]} is named twice, or to be dropped too; expected one of these")
+    unclear = [name for name in categories if name in drop]
+    if unclear:
+        raise InputError(
+            f"{path}: the column {unclear[0]} is named for --categories and for --drop; expected one of these"
+        )
     used = [name for name in cells if name not in drop]
     check_complete(path, {name: cells[name] for name in used}, droppable=True)
     columns, constant = [], []

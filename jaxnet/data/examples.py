@@ -157,7 +157,8 @@ def regression_targets(description: str, labels: Any, m: int) -> Float[np.ndarra
     """
     if labels.dtype.kind not in "biuf":
         raise InputError(f"{description}: labels are {labels.dtype}; expected numbers")
-    if labels.size == 0 or labels.ndim not in (1, 2) or (labels.shape[-1] != m and labels.size != m):
+    is_shaped = labels.shape in ((m,), (m, 1)) or (labels.ndim == 2 and labels.shape[1] == m)
+    if labels.size == 0 or not is_shaped:
         raise InputError(
             f"{description}: {m} examples, but labels of shape {labels.shape}; expected ({m},) or (n_L, {m}), one per "
             "column of X"

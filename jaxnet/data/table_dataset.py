@@ -42,7 +42,8 @@ def load_table(
         test_fraction: The share of the rows, or of each class, that is held out, between 0 and 1.
         seed: Determines which.
         regression: Whether the labels are regression targets. Default: None, by the rule above.
-        categories: Columns of numbers that name categories, such as codes. Default: none.
+        categories: Columns of numbers that name categories, such as codes; a label among them is of classes. Default:
+            none.
         drop: Columns to leave out, such as identifiers. Default: none.
 
     Raises:
@@ -63,7 +64,8 @@ def load_table(
     if not labels:
         raise InputError(f"{path} is a table: name the column to predict, --label; it has {listed(list(cells))}")
     table, notes = fit_table(path, cells, labels, categories, drop)
-    values, classes, note = _labels(path, {name: cells[name] for name in labels}, regression)
+    is_category = any(name in categories for name in labels)
+    values, classes, note = _labels(path, {name: cells[name] for name in labels}, regression, is_category)
     rows = encoded(path, cells, table)
     examples = Examples(rows, values, _row_names(len(rows)))
     try:
@@ -133,15 +135,20 @@ def load_table_as(
     return Dataset(printable(str(path)), train, test, tuple(classes), shape, fingerprint, table=table)
 
 
-def _labels(path: Path, cells: Mapping[str, Cells], regression: bool | None) -> Labels:
+def _labels(path: Path, cells: Mapping[str, Cells], regression: bool | None, is_category: bool) -> Labels:
     """What is to be predicted; its classes, or none."""
     name, column = next(iter(cells.items()))
+    if is_category and regression:
+        raise InputError(
+            f"{path}: a label, {listed(list(cells))}, is named for --categories, but --loss squared_error takes labels "
+            "as regression targets; expected one of these"
+        )
     if len(cells) > 1:
-        if regression is False:
+        if regression is False or is_category:
             raise InputError(f"{path}: there are {len(cells)} labels, {listed(list(cells))}; expected one of classes")
         note = f"{listed(list(cells))}: regression targets, predicted by squared error"
         return _regression_targets(path, cells), (), note
-    if is_text(column) and not regression:
+    if is_category or (is_text(column) and not regression):
         return _classes(path, name, column, f"{name}: {{}} classes")
     found = np.unique(as_numbers(path, name, column))
     is_whole = bool((found == np.round(found)).all())

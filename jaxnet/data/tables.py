@@ -17,12 +17,16 @@ from ..storage import check_fits, listed, open_file, refuse
 
 TABLES = (".csv", ".tsv", ".parquet")
 MISSING = ("", "na", "n/a", "#n/a", "<na>", "nan", "null")  # in any case of letters
+BOOLEANS = ("false", "true")  # in any case of letters, which Arrow and pandas choose differently
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 WHOLE = r"^[+-]?[0-9]+$"
 LARGEST_WHOLE = 2**53  # beyond, float64 cannot tell one whole number from the next
+MOST_COLUMNS = 2**16
 LARGEST = 1e30  # differences and squares of larger ones would come near the end of float32
 MAPPING = "the table"  # in messages on columns that are not in a file
 BYTES_PER_CELL = 16  # what a cell takes while it is read: a code or a number, and a copy
+BYTES_PER_BYTE = 8  # of CSV: a digit and its comma become a text with its offset, and a float64
+INDEX = r"__index_level_\d+__"  # pandas' names for the columns of an index without a name
 
 
 class Cells(NamedTuple):
@@ -47,17 +51,12 @@ def read_cells(path: Path) -> dict[str, Cells]:
     """The columns of a .csv, .tsv or .parquet file by name, in the file's order.
 
     Names and texts lose the blanks around them. Raises `InputError` for a file that is not such a table, is not UTF-8,
-    has a name twice, has rows of different lengths, or has no rows.
+    has a name twice or too many, has rows of different lengths, or has no rows.
     """
     _check_installed()
     kind = "a Parquet table" if path.suffix.lower() == ".parquet" else "a CSV table in UTF-8"
     try:
-        table = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
-        names = [name.strip() for name in table.column_names]
-        _check_names(path, names)
-        if table.num_rows == 0:
-            raise InputError(f"{path} has the columns {listed(names)}, but no rows; expected a table of examples")
-        return {name: _cells(path, name, column) for name, column in zip(names, table.columns, strict=True)}
+        return _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
     except InputError:
         raise
     except Exception as error:  # damaged files can fail in any way
@@ -133,8 +132,7 @@ def as_numbers(path: Path | str, name: str, cells: Cells, hint: str = "correct i
             f"{path}: row {row + 1} of column {name} is {cells.texts[cells.codes[row]]!r:.60}, and {others:,} rows "
             f"have numbers there; expected numbers only: {hint}"
         )
-    _check_range(path, name, cells.numbers, ~(np.abs(cells.numbers) <= LARGEST), "numbers of at most 1e30")
-    _check_counted(path, name, cells)
+    _check_numbers(path, name, cells.numbers, np.full(len(cells.numbers), cells.counted))
     return cells.numbers
 
 
@@ -149,23 +147,32 @@ def is_text(cells: Cells) -> bool:
 
 
 def as_texts(path: Path | str, name: str, cells: Cells) -> Cells:
-    """The column as texts: numbers by their size, 1 and 1.0 being the same, and words by their letters.
+    """The column as texts: numbers by their size, and beside words, all by their letters.
 
-    Raises `InputError` for whole numbers that float64 cannot tell apart.
+    Numbers that are the same are one text, 01 and 1.0 being 1, whatever else the column has. Raises `InputError` for
+    numbers out of range, and for whole ones that float64 cannot tell apart.
     """
     if cells.numbers is not None:
-        _check_counted(path, name, cells)
+        _check_numbers(path, name, cells.numbers, np.full(len(cells.numbers), cells.counted))
         found, places = np.unique(cells.numbers, return_inverse=True)
-        texts = tuple(str(int(x)) if x == np.round(x) else repr(float(x)) for x in found)
-        return Cells(None, texts, places.reshape(-1))
-    order = sorted(range(len(cells.texts)), key=lambda i: cells.texts[i])
-    return Cells(None, tuple(cells.texts[i] for i in order), np.argsort(order)[cells.codes])
+        return Cells(None, tuple(map(_number_text, found)), places.reshape(-1))
+    numbers = np.array([float(text) if is_number(text) else 0.0 for text in cells.texts] + [0.0])  # and for -1
+    counted = np.array([re.match(WHOLE, text) is not None for text in cells.texts] + [False])
+    _check_numbers(path, name, numbers[cells.codes], counted[cells.codes])
+    texts = [_number_text(x) if is_number(text) else text for x, text in zip(numbers, cells.texts, strict=False)]
+    places = {text: i for i, text in enumerate(sorted(set(texts)))}
+    return Cells(None, tuple(places), np.array([*map(places.__getitem__, texts), -1])[cells.codes])
 
 
-def _check_counted(path: Path | str, name: str, cells: Cells) -> None:
-    if cells.counted and cells.numbers is not None:
-        expected = "whole numbers of at most 2^53; is it an identifier? leave it out, --drop"
-        _check_range(path, name, cells.numbers, np.abs(cells.numbers) > LARGEST_WHOLE, expected)
+def _number_text(x: float) -> str:
+    return str(int(x)) if x == np.round(x) else repr(float(x))
+
+
+def _check_numbers(path: Path | str, name: str, numbers: np.ndarray, counted: Bool[np.ndarray, " m"]) -> None:
+    """Raises `InputError` for numbers out of range, and for large ones that were written as whole (`counted`)."""
+    _check_range(path, name, numbers, ~(np.abs(numbers) <= LARGEST), "numbers of at most 1e30")
+    expected = "whole numbers of at most 2^53; is it an identifier? leave it out, --drop"
+    _check_range(path, name, numbers, counted & (np.abs(numbers) > LARGEST_WHOLE), expected)
 
 
 def _check_range(path: Path | str, name: str, numbers: np.ndarray, outside: np.ndarray, expected: str) -> None:
@@ -175,64 +182,107 @@ def _check_range(path: Path | str, name: str, numbers: np.ndarray, outside: np.n
 
 
 def _check_names(path: Path | str, names: Sequence[str]) -> None:
+    if len(names) > MOST_COLUMNS:
+        raise InputError(f"{path} has {len(names):,} columns; expected at most {MOST_COLUMNS:,}")
     for name, times in Counter(names).items():
-        if not name or not name.isprintable():
-            index = "; was it written with an index? pandas leaves it out with index=False" if not name else ""
+        is_index = re.fullmatch(INDEX, name) is not None
+        if not name or not name.isprintable() or is_index:
+            index = "; was it written with an index? pandas leaves it out with index=False" * (is_index or not name)
             raise InputError(f"{path}: a column has the name {name!r:.60}; expected a header of printable names{index}")
         if times > 1:
             raise InputError(f"{path} has {times} columns of the name {name:.60}; expected one of each")
 
 
-def _read_csv(path: Path) -> Any:
+def _check_rows(path: Path, names: Sequence[str], m: int) -> None:
+    if m == 0:
+        raise InputError(f"{path} has the columns {listed(names)}, but no rows; expected a table of examples")
+
+
+def _read_csv(path: Path) -> dict[str, Cells]:
     """All columns as text, so that what a cell means does not depend on the cells before it."""
     import pyarrow as pa
     from pyarrow import csv
 
     open_file(path).close()
     size = os.path.getsize(path)
-    check_fits(path, "the table", 2 * size)
+    check_fits(path, "the table", BYTES_PER_BYTE * size)
     if not size:
         raise InputError(f"{path} is empty; expected a header of column names, and rows")
     parse = csv.ParseOptions(delimiter="\t" if path.suffix.lower() == ".tsv" else ",", newlines_in_values=True)
     read = csv.ReadOptions(use_threads=False)  # errors then name the row
     with csv.open_csv(path, read_options=read, parse_options=parse) as reader:
-        names = reader.schema.names
-    convert = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
-    return csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
+        header = reader.schema.names
+    names = [name.strip() for name in header]
+    _check_names(path, names)
+    convert = csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False)
+    table = csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
+    _check_rows(path, names, table.num_rows)
+    return {name: _cells(path, name, column) for name, column in zip(names, table.columns, strict=True)}
 
 
-def _read_parquet(path: Path) -> Any:
-    """Texts stay dictionaries: a small file may repeat a long one a million times."""
-    import pyarrow as pa
+def _read_parquet(path: Path) -> dict[str, Cells]:
+    """Texts stay dictionaries: a small file may repeat a long one a million times. Other types are not read."""
     from pyarrow import parquet
 
     with open_file(path) as file:
         with parquet.ParquetFile(file) as opened:
-            shape, schema = (opened.metadata.num_rows, opened.metadata.num_columns), opened.schema_arrow
-        check_fits(path, f"{shape[0]:,} rows of {shape[1]:,} columns", shape[0] * shape[1] * BYTES_PER_CELL)
+            metadata, schema = opened.metadata, opened.schema_arrow
+        names, m = [name.strip() for name in schema.names], metadata.num_rows
+        _check_names(path, names)
+        _check_rows(path, names, m)
+        stored = sum(max(0, metadata.row_group(i).total_byte_size) for i in range(metadata.num_row_groups))
+        declared = max(m * len(names) * BYTES_PER_CELL, stored)
+        check_fits(path, f"{m:,} rows of {len(names):,} columns", declared)
         file.seek(0)
-        texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
-        with parquet.ParquetFile(file, read_dictionary=texts) as opened:
-            return opened.read(use_threads=False)
+        with parquet.ParquetFile(file, read_dictionary=[f.name for f in schema if _is_string(f.type)]) as opened:
+            table = opened.read(columns=[f.name for f in schema if _is_read(f.type)], use_threads=False)
+    return {
+        name: _cells(path, name, table.column(field.name))
+        if _is_read(field.type)
+        else _unread(path, name, field.type, m)
+        for name, field in zip(names, schema, strict=True)
+    }
+
+
+def _is_string(kind: Any) -> bool:
+    from pyarrow import types
+
+    return types.is_string(kind) or types.is_large_string(kind)
+
+
+def _is_number(kind: Any) -> bool:
+    from pyarrow import types
+
+    return types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+
+
+def _is_read(kind: Any) -> bool:
+    """Whether columns of Arrow's type are numbers, true and false, or text."""
+    from pyarrow import types
+
+    is_words = _is_string(kind) or (types.is_dictionary(kind) and _is_string(kind.value_type))
+    return is_words or _is_number(kind) or types.is_boolean(kind) or types.is_null(kind)
+
+
+def _unread(path: Path | str, name: str, kind: Any, m: int) -> Cells:
+    problem = f"{path}: column {name} is {kind!s:.60}; expected numbers, true and false, or text"
+    return Cells(None, ("",), np.zeros(m, int), problem)
 
 
 def _cells(path: Path | str, name: str, column: Any) -> Cells:
     import pyarrow as pa
 
-    types, kind = pa.types, column.type
-    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
+    kind = column.type
+    if not _is_read(kind):
+        return _unread(path, name, kind, len(column))
+    if _is_number(kind):
         numbers = column.cast(pa.float64(), safe=False).to_numpy().astype(float)
-        return Cells(numbers, counted=types.is_integer(kind))
-    if types.is_boolean(kind) or types.is_null(kind):
-        column = column.cast(pa.string())
-    elif types.is_dictionary(kind) and (types.is_string(kind.value_type) or types.is_large_string(kind.value_type)):
+        return Cells(numbers, counted=pa.types.is_integer(kind))
+    if pa.types.is_dictionary(kind):
         column = column.unify_dictionaries().combine_chunks()
         column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
         return _of_words(column.indices.fill_null(-1).to_numpy(zero_copy_only=False), column.dictionary)
-    elif not types.is_string(kind) and not types.is_large_string(kind):
-        problem = f"{path}: column {name} is {kind!s:.60}; expected numbers, true and false, or text"
-        return Cells(None, ("",), np.zeros(len(column), int), problem)
-    return _of_words(None, column.fill_null(""))
+    return _of_words(None, column.cast(pa.string()).fill_null(""))
 
 
 def _of_words(codes: np.ndarray | None, words: Any) -> Cells:
@@ -241,8 +291,13 @@ def _of_words(codes: np.ndarray | None, words: Any) -> Cells:
     from pyarrow import compute as module
 
     compute: Any = module  # whose functions are made when it is imported
+    if codes is not None:  # a dictionary may have words that no row has
+        used = np.unique(codes[codes >= 0])
+        codes, words = np.where(codes < 0, -1, np.searchsorted(used, codes)), words.take(pa.array(used))
     words = compute.utf8_trim_whitespace(words.cast(pa.string()).fill_null(""))
-    lacks = compute.is_in(compute.utf8_lower(words), value_set=pa.array(MISSING))
+    lower = compute.utf8_lower(words)
+    words = compute.if_else(compute.is_in(lower, value_set=pa.array(BOOLEANS)), lower, words)
+    lacks = compute.is_in(lower, value_set=pa.array(MISSING))
     numeric = compute.match_substring_regex(words, NUMBER)
     if compute.all(compute.or_(lacks, numeric)).as_py() and compute.any(numeric).as_py():
         numbers = compute.cast(compute.if_else(lacks, None, words), pa.float64()).to_numpy(zero_copy_only=False)
@@ -261,7 +316,7 @@ def _different(codes: np.ndarray, words: list[str]) -> Cells:
     """The texts that rows have, each once, and -1 for those that mean a missing value."""
     places: dict[str, int] = {}
     new = np.full(len(words) + 1, -1)  # at its last entry is the place of -1
-    for code in np.unique(codes[codes >= 0]).tolist():
-        if words[code].lower() not in MISSING:
-            new[code] = places.setdefault(words[code], len(places))
+    for code, word in enumerate(words):
+        if word.lower() not in MISSING:
+            new[code] = places.setdefault(word, len(places))
     return Cells(None, tuple(places), new[codes])

@@ -99,6 +99,52 @@ def test_numbers_as_categories_dropped_and_constant_columns(tmp_path):
     assert dataset.fingerprint != plain.fingerprint and plain.table.inputs == ("code", "id", "age")
 
 
+@pytest.mark.parametrize(
+    "values, categories, asked, want",
+    [
+        (["01", "1", "x", "2.50"], ("1", "2.5", "x"), ["01", "01", "01"], [0, 0, 0]),
+        (["01", "1", "x", "2.50"], ("1", "2.5", "x"), ["x", "2.5", "1.0"], [2, 1, 0]),
+        (["01", "1", "2.50", "-0"], ("0", "1", "2.5"), ["+1", "25e-1", "0"], [1, 2, 0]),
+        (["TRUE", "false", "True", "FALSE"], ("false", "true"), ["true", "true"], [1, 1]),
+        (["True", "False", "unknown", "x"], ("false", "true", "unknown", "x"), ["TRUE", "true"], [1, 1]),
+    ],
+)
+def test_a_category_does_not_depend_on_other_rows(tmp_path, values, categories, asked, want):
+    rows = [{"c": values[i % 4], "y": i / 3} for i in range(24)]
+    table = load(write_csv(tmp_path / "a.csv", rows, only=("c", "y")), "y", categories=["c"]).table
+    assert table.columns == (Column("c", categories),)
+    (tmp_path / "new.csv").write_text("\n".join(["c", *asked]))
+    np.testing.assert_array_equal(read_rows(tmp_path / "new.csv", table)[0], np.eye(len(categories))[want])
+
+
+def test_booleans_are_the_same_in_csv_and_parquet(tmp_path):
+    path = write_parquet(tmp_path / "a.parquet", old=[True, False] * 8, y=np.arange(16) / 3)
+    table = load(path, "y").table
+    (tmp_path / "new.csv").write_text("old\nTrue\nFALSE\n")
+    np.testing.assert_array_equal(read_rows(tmp_path / "new.csv", table)[0], [[0, 1], [1, 0]])
+
+
+@pytest.mark.parametrize(
+    "codes, words, column",
+    [([0, 1], ["1", "2", "a"], Column("c")), ([1, 2], ["1", "a", "b", ""], Column("c", ("a", "b")))],
+)
+def test_unused_words_of_a_dictionary_count_nothing(tmp_path, codes, words, column):
+    c = pa.DictionaryArray.from_arrays(pa.array(codes * 8), words)
+    assert load(write_parquet(tmp_path / "a.parquet", c=c, y=np.arange(16) / 3), "y").table.columns == (column,)
+
+
+@pytest.mark.parametrize("label, classes", [("code", 30), ("mixed", 2)])
+def test_a_label_among_the_categories_is_of_classes(tmp_path, label, classes):
+    rows = [row | {"code": i % 30, "mixed": ("01", "x")[i % 2]} for i, row in enumerate(drawn_rows(90))]
+    path = write_csv(tmp_path / "a.csv", rows, only=("age", label))
+    dataset = load(path, label, categories=[label])
+    assert len(dataset.classes) == classes and f"{label}: {classes} classes" in dataset.notes[0]
+    names = [dataset.classes[k] for k in labelled_rows(path, dataset.table, dataset.classes).labels]
+    assert names == [str(row[label]).removeprefix("0") or "0" for row in rows]
+    with pytest.raises(InputError, match=f"a label, {label}, is named for --categories, but --loss squared_error"):
+        load(path, label, categories=[label], regression=True)
+
+
 def test_a_category_of_the_test_part_alone_is_reported(tmp_path):
     rows = [row | {"city": "Bern" if i else "Oslo"} for i, row in enumerate(drawn_rows())]
     path = write_csv(tmp_path / "a.csv", rows)
@@ -189,6 +235,36 @@ BAD = {
         "has no column 'town' for --categories; it has rooms",
     ),
     "a dropped column that is not there": (PLAIN, {"drop": ["id"]}, "has no column 'id' for --drop; it has rooms"),
+    "a category that is dropped": (
+        PLAIN,
+        {"categories": ["rooms"], "drop": ["rooms"]},
+        "the column rooms is named for --categories and for --drop; expected one of these",
+    ),
+    "several labels, one of classes": (
+        PLAIN,
+        {"labels": ["price", "rooms"], "categories": ["rooms"]},
+        "there are 2 labels, price, rooms; expected one of classes",
+    ),
+    "a category beyond 2^53": (
+        changed(4, city=2**53 + 2),
+        {"categories": ["city"]},
+        "row 4 of column city is 9.0072e+15; expected whole numbers of at most 2^53",
+    ),
+    "a category beyond 1e30": (
+        changed(4, rooms="1e999"),
+        {"categories": ["rooms"]},
+        "row 4 of column rooms is inf; expected numbers of at most 1e30",
+    ),
+    "a class beyond 1e30": (
+        changed(4, city="1e999"),
+        {"labels": ["city"], "categories": ["city"]},
+        "row 4 of column city is inf; expected numbers of at most 1e30",
+    ),
+    "too many columns": (
+        ",".join(f"c{i}" for i in range(2**16 + 1)) + "\n",
+        {},
+        "a.csv has 65,537 columns; expected at most 65,536",
+    ),
     "nothing but the label": (PLAIN, {"drop": ["rooms", "city", "age"]}, "beside the label, none that varies"),
     "text among numbers": (
         changed(7, age="old"),
@@ -311,6 +387,13 @@ PARQUET = {
     ),
     "a list": ({"parts": [[1], [2, 3]]}, "column parts is list<"),
     "bytes": ({"raw": [b"a", b"b"]}, "column raw is binary; expected numbers"),
+    "an index of pandas": (
+        {"__index_level_0__": [0, 1]},
+        "a column has the name '__index_level_0__'; expected a header of printable names; was it written with an "
+        "index? pandas leaves it out with index=False",
+    ),
+    "too many columns": ({f"x{i}": [1, 2] for i in range(9)}, "a.parquet has 10 columns; expected at most 9"),
+    "an infinite category": ({"c": [1.0, float("inf")]}, "row 2 of column c is inf; expected numbers of at most 1e30"),
     "nulls of numbers": ({"x": [1.0, None]}, "missing values in x (1, the first in row 2)"),
     "nulls of text": ({"x": [None, "a"]}, "missing values in x (1, the first in row 1)"),
     "NaN": ({"x": [1.0, float("nan")]}, "missing values in x (1, the first in row 2)"),
@@ -323,11 +406,12 @@ PARQUET = {
 
 
 @pytest.mark.parametrize("name", PARQUET)
-def test_a_bad_parquet_table_is_refused(tmp_path, name):
+def test_a_bad_parquet_table_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("jaxnet.data.tables.MOST_COLUMNS", 9)
     columns, message = PARQUET[name]
     path = write_parquet(tmp_path / "a.parquet", y=[0.5, 1.5], **columns)
     with pytest.raises(InputError) as caught:
-        load(path, "y")
+        load(path, "y", categories=["c"] if "c" in columns else [])
     assert message in str(caught.value)
 
 
@@ -342,11 +426,16 @@ def test_damaged_and_oversized_parquet_tables_are_refused(tmp_path, monkeypatch)
     monkeypatch.setattr("jaxnet.storage.untrusted.memory", lambda: 1000)
     with pytest.raises(InputError, match="64 rows of 2 columns would take"):
         load(path, "y")
+    monkeypatch.setattr("jaxnet.storage.untrusted.memory", lambda: 50_000)
+    assert load(path, "y").train.rows.shape == (48, 2)
+    write_parquet(path, y=np.arange(64) / 3, x=[f"{i}" * 999 for i in range(64)])  # each text is stored
+    with pytest.raises(InputError, match="64 rows of 2 columns would take"):
+        load(path, "y")
 
 
 def test_a_table_larger_than_memory_is_refused(tmp_path, monkeypatch):
     path = write_csv(tmp_path / "a.csv")
-    monkeypatch.setattr("jaxnet.storage.untrusted.memory", lambda: 3 * path.stat().st_size)
+    monkeypatch.setattr("jaxnet.storage.untrusted.memory", lambda: 15 * path.stat().st_size)
     with pytest.raises(InputError, match="the table would take"):
         load(path, "price")
 

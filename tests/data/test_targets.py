@@ -35,6 +35,11 @@ def test_several_outputs_and_parts_of_their_own(tmp_path):
     np.testing.assert_array_equal(targets(dataset.train.labels, ()), np.float32([Y, 2 * Y]))
 
 
+@pytest.mark.parametrize("Y", [CLASSES, CLASSES[None], CLASSES[:, None], np.eye(2)[:, CLASSES]])
+def test_classes_have_one_of_four_shapes(tmp_path, Y):
+    assert load(tmp_path, X=X, Y=Y).fingerprint == load(tmp_path, X=X, Y=CLASSES).fingerprint
+
+
 def test_whole_numbers_are_classes_unless_otherwise_said(tmp_path):
     assert load(tmp_path, X=X, Y=CLASSES * 1.0).classes == ("0", "1")
     assert load(tmp_path, X=X, Y=CLASSES, regression=True).train.labels.shape == (15, 1)
@@ -71,6 +76,16 @@ BAD = {
         {"X": X, "Y": np.stack([Y, Y]).T},
         {},
         "20 examples, but labels of shape (20, 2); expected (20,) or (n_L, 20)",
+    ),
+    "as many targets in another shape": (
+        {"X": X, "Y": Y.reshape(10, 2)},
+        {},
+        "20 examples, but labels of shape (10, 2); expected (20,) or (n_L, 20)",
+    ),
+    "as many classes in another shape": (
+        {"X": X, "Y": CLASSES.reshape(10, 2)},
+        {},
+        "20 examples, but labels of shape (10, 2); expected (20,), one per",
     ),
     "too few labels": ({"X": X, "Y": Y[:9]}, {}, "20 examples, but labels of shape (9,)"),
     "NaN": (
