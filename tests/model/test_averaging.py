@@ -27,7 +27,9 @@ def drawn(dims=(4, 3, 1), seed=0, network=None, shape=(2, 2), preprocessing=None
 
 def of_table(label):
     columns = tuple(Column(name) for name in "abcd")
-    return drawn(network=Network("relu", "squared_error"), shape=(4,))._replace(classes=(), table=Table(columns, (label,)))
+    return drawn(network=Network("relu", "squared_error"), shape=(4,))._replace(
+        classes=(), table=Table(columns, (label,))
+    )
 
 
 def logits(model, X):

@@ -18,6 +18,7 @@ from jaxnet import (
     Network,
     Prediction,
     Preprocessing,
+    evaluate,
     initialize_parameters_deep,
     save_model,
 )

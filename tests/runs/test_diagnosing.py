@@ -122,7 +122,8 @@ def test_errors_of_features_are_measured(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "r2, codes", [((0.9, 0.8), []), ((0.9, 0.2), ["overfitting"]), ((0.9, -0.5), ["mean", "overfitting"]), ((0.0, -0.1), ["mean"])]
+    "r2, codes",
+    [((0.9, 0.8), []), ((0.9, 0.2), ["overfitting"]), ((0.9, -0.5), ["mean", "overfitting"]), ((0.0, -0.1), ["mean"])],
 )
 def test_a_regression_is_judged_by_its_r2(r2, codes):
     found = diagnosis_of(Evidence(np.ones(3), has_classes=False, r2=r2), Setup())
