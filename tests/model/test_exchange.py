@@ -14,7 +14,7 @@ from jaxnet.data.preprocessing import Preprocessing
 from jaxnet.errors import InputError
 from jaxnet.model import about_torch, load_torch, save_npz, save_torch, to_torch
 
-from .test_model import drawn_featured_model
+from .test_file import drawn_featured_model
 
 
 SHAPE = (2, 3, 3)  # small, and of different height, width and number of channels
