@@ -24,8 +24,8 @@ from jaxnet.data import load_dataset
 
 
 FEATURES = (
-    "--features hog --augment --layers 512 --keep-prob 0.5 --input-keep-prob 0.5 --optimizer adamw --schedule cosine "
-    "--batch-size 64 --epochs 60"
+    "--features hog --augment --layers 512 --keep-prob 0.5 --input-keep-prob 0.5 --optimizer adamw "
+    "--learning-rate 0.001 --schedule cosine --batch-size 64 --epochs 60"
 )
 PIXELS = (
     "--augment --standardise --layers 256 --keep-prob 0.5 --optimizer momentum --learning-rate 0.003 --schedule cosine "

@@ -1,6 +1,6 @@
 """What `jaxnet train DATA` reaches with no option, beside scikit-learn's MLPClassifier with none on the same split.
 
-    python examples/first_numbers.py [MNIST]
+    python examples/first_numbers.py [MNIST] [--seeds 3]
 
 MNIST is a folder with its idx files; the other data come with scikit-learn and scikit-image, and what is not there is
 left out. Every seed divides the data anew, MNIST apart, and draws new weights. Accuracy on the test examples:

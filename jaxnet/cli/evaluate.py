@@ -94,7 +94,7 @@ def _data(options: argparse.Namespace, model: "Model") -> tuple["Dataset", dict[
 
 
 def _run_of(path: Path) -> tuple["Settings", str] | None:
-    """The settings of the run that a model is of, and the fingerprint of its data; None where there is no run."""
+    """The settings of the run that a model is of, and the fingerprint of its data; None outside the folder of a run."""
     from .. import runs
 
     folder = path if path.is_dir() else path.parent

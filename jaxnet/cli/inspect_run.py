@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def training_of(path: Path, activation: str, dims: tuple[int, ...]) -> "tuple[Setup | None, tuple[Symptom, ...]]":
     """How the model at `path` was trained, and what was wrong with that, from the files beside it.
 
-    None and nothing where there are no such files, or those of another network: a model may have been moved.
+    (None, ()) without such files, and beside those of another network: a model may have been moved.
     """
     from ..runs import FILE, Settings, row_symptoms, setup_of
     from ..runs.folder import read_history

@@ -14,16 +14,15 @@ from .models import load_exactly
 from .options import DONE, FAILED, STRAIGHT_THROUGH, TRACKERS, from_zero
 from .stopping import Stop
 from .train_options import add_settings, settings_of, typed
+from .train_text import angles_text, print_plan, print_scores, say
 
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ..crosscheck import Report
     from ..data import Dataset
     from ..hooks import Tracker
     from ..model import Model
-    from ..runs import History, Row, Run, Settings
+    from ..runs import History, Run, Settings
     from ..training import Checkpoints, Hook, Progress
     from ..types import Parameters
 
@@ -102,12 +101,12 @@ def run(options: argparse.Namespace) -> int:
         settings = replace(settings, data=os.path.abspath(settings.data))
     run = _prepare(dataset, settings, initial, options.stop)
     folder = run_folder.open_folder(options.out, options.overwrite)
-    with run_folder.locked(folder), runs.Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
+    with run_folder.locked(folder), _checkpoints(folder, options) as checkpoints:
         run_folder.remove_checkpoints(folder)
         facts = {"fingerprint": dataset.fingerprint, "steps": run.num_iterations, "chunk": run.chunk}
         facts |= {"chosen": list(found)} | run_folder.keep_initial(folder, initial)
         runs.write_settings(folder, settings, facts)
-        _print_plan(run, facts)
+        print_plan(run, facts)
         return _train_and_write(run, runs.History(), folder, checkpoints, facts, options)
 
 
@@ -124,7 +123,7 @@ def _resume(options: argparse.Namespace) -> int:
     finished = facts.pop("finished", None)
     done = f"finished  {folder}: all its {finished} steps are made; --num-iterations N or --epochs N makes more"
     if finished is not None and (settings.num_iterations, settings.epochs) == (before.num_iterations, before.epochs):
-        _say(done)
+        say(done)
         return DONE
     if finished is not None and finished < facts["steps"]:
         raise InputError(
@@ -141,17 +140,24 @@ def _resume(options: argparse.Namespace) -> int:
     run = _prepare(dataset, settings, run_folder.read_initial(folder, facts), options.stop, facts["chunk"])
     _check_longer(run, facts["steps"], folder)
     if finished is not None and run.num_iterations == facts["steps"]:  # in other words
-        _say(done)
+        say(done)
         return DONE
-    with run_folder.locked(folder), runs.Checkpoints(folder / run_folder.CHECKPOINTS) as checkpoints:
+    with run_folder.locked(folder), _checkpoints(folder, options) as checkpoints:
         run, history = runs.restore(checkpoints, run, _warn)
         if settings != before:
             facts["steps"] = run.num_iterations
             facts["chosen"] = [name for name in facts["chosen"] if getattr(settings, name) == getattr(before, name)]
             runs.write_settings(folder, settings, facts)
-        _print_plan(run, facts)
-        _say(f"resumed   {folder} after {history.steps} steps")
+        print_plan(run, facts)
+        say(f"resumed   {folder} after {history.steps} steps")
         return _train_and_write(run, history, folder, checkpoints, facts, options)
+
+
+def _checkpoints(folder: Path, options: argparse.Namespace) -> "Checkpoints":
+    from .. import runs
+    from ..runs import folder as run_folder
+
+    return runs.Checkpoints(folder / run_folder.CHECKPOINTS, seconds=options.checkpoint_every)
 
 
 def _load_again(settings: "Settings", fingerprint: str, folder: Path, stop: Stop) -> "Dataset":
@@ -248,8 +254,8 @@ def _train_and_write(
         run_folder.write(folder, run, runs.kept(run, history), history)
         runs.save(checkpoints, run, history)
         checkpoints.wait()
-        said = f"{options.stop.name}; the model of {history.steps} steps is in {folder}"
-        _warn(f"{said}\n        to go on: jaxnet train --resume --out {folder}")
+        text = f"{options.stop.name}; the model of {history.steps} steps is in {folder}"
+        _warn(f"{text}\n        to go on: jaxnet train --resume --out {folder}")
         return options.stop.exit_code
 
 
@@ -280,10 +286,10 @@ def _test_and_write(
     if run.settings.early_stopping is not None:
         print(f"kept      the parameters of step {row.iteration}, where the validation cost was smallest")
     print(f"cost      {row.cost:.6f}")
-    _print_scores(run, row, probabilities)
+    print_scores(run, row, probabilities)
     print("verdict   " + "\n          ".join(verdicts))
     if history.alignment and run.settings.layers:
-        print(f"angles    {_angles(history.alignment[-1])}")
+        print(f"angles    {angles_text(history.alignment[-1])}")
     if report is None:
         print("check     none: a straight-through backward is not a derivative, and autodiff's is 0")
     else:
@@ -291,55 +297,14 @@ def _test_and_write(
         print(f"check     L_model_backward {verdict} jax.grad, in float64 on some of the training examples")
         if verbose or not report.agrees:
             print("\n".join(f"          {line}" for line in [report.reason, *table.splitlines()]))
-    _say(f"saved     {folder}: {', '.join([*written, *drawn])}")
+    say(f"saved     {folder}: {', '.join([*written, *drawn])}")
     if not drawn:
         print("          (for a report and figures of the run: pip install 'jaxnet[demo]')")
     return DONE if report is None or report.agrees else FAILED
 
 
-def _print_scores(run: "Run", row: "Row", outputs: "np.ndarray") -> None:
-    """How good the predictions are; `outputs` are those for the test examples."""
-    from .. import runs
-    from ..runs.report import fit_of
-
-    labels, m = run.dataset.test.labels, len(run.train.labels)
-    measured = runs.sample_size(run.train, run.watched, run.dtype)
-    sample = "" if measured == m else f" (on {measured} of {m})"
-    watched = "" if run.watched_name == "test" else f", {run.watched_name} {row.watched_accuracy:.4f}"
-    if run.target_scale is None:
-        test = float((outputs.argmax(axis=0) == labels).mean())
-        print(f"accuracy  train {row.train_accuracy:.4f}{sample}{watched}, test {test:.4f}")
-        return
-    fits = [fit_of(labels[:, k], column.astype(float)) for k, column in enumerate(outputs)]
-    test = sum(fit.r2 for fit in fits) / len(fits)
-    print(f"R^2       train {row.train_accuracy:.4f}{sample}{watched}, test {test:.4f}")
-    for name, fit in zip(run.outputs, fits, strict=True):
-        _say(f"RMSE      {fit.rmse:.4g} in {name} over the test examples; always their mean: {fit.spread:.4g}")
-
-
 def _warn(text: str) -> None:
     print(printable_lines(f"jaxnet: {text}"), file=sys.stderr)
-
-
-def _option(name: str, value: Any) -> str:
-    """As it would be typed."""
-    option = name.replace("_", "-")
-    if isinstance(value, bool):
-        return f"--{'' if value else 'no-'}{option}"
-    return f"--{option} {' '.join(map(str, value)) if isinstance(value, tuple) else value}"
-
-
-def _say(text: str) -> None:
-    """Prints names that the user chose: what a terminal would act on is written out."""
-    print(printable_lines(text))
-
-
-def _angles(row: dict[str, float]) -> str:
-    """The angles of the errors that reach the hidden layers; of many, those of the first and the last layers."""
-    said = [f"dZ{l} {row[f'angle_dZ_{l}']:.0f}" for l in range(1, len(row)) if f"angle_dZ_{l}" in row]
-    if len(said) > 6:
-        said = [*said[:3], "...", *said[-2:]]
-    return f"{', '.join(said)} degrees from backpropagation's, before step {row['iteration']}"
 
 
 def _load(settings: "Settings", stop: Stop) -> "Dataset":
@@ -370,56 +335,6 @@ def _prepare(
         return runs.prepare(dataset, settings, initial, chunk, show)
 
 
-def _print_plan(run: "Run", facts: dict[str, Any]) -> None:
-    from ..losses import binary_cross_entropy, softmax_cross_entropy, squared_error
-    from ..parameters import layer_dims
-    from ..text import printable
-
-    dataset, settings, dims = run.dataset, run.settings, layer_dims(run.first.parameters)
-    m, held_out = len(run.train.labels), len(dataset.test.labels)
-    shape = "x".join(map(str, dataset.input_shape))
-    heads = {binary_cross_entropy: "sigmoid", softmax_cross_entropy: "softmax", squared_error: "linear"}
-    head, predicted = heads[run.network.loss], ", ".join(dataset.classes or run.outputs)
-    size = sum(value.size for value in run.first.parameters.values())
-    watched = "" if run.watched_name == "test" else f"{len(run.watched.labels)} to watch, "
-    _say(f"data      {dataset.description}")
-    _say(f"          {m} to train on, {watched}{held_out} to test on, of shape {shape}: {predicted}")
-    for note in dataset.notes:
-        _say(f"          {note}")
-    if settings.features is not None:
-        print(f"features  {settings.features}, {dims[0]:,} for each image in the place of its pixels")
-    if settings.augment:
-        print(f"augment   {_augmentation(run)}")
-    print(f"network   {'-'.join(map(str, dims))}, {settings.hidden}, {head} output, {size:,} parameters")
-    if run.by_class is not None:
-        by_name = zip(map(printable, dataset.classes), run.by_class, strict=True)
-        weights = ", ".join(f"{name} {weight:.6g}" for name, weight in by_name)
-        print(f"weights   {weights}: times the loss of each example of the class, in all costs")
-    if run.target_scale is not None:
-        print("          labels standardised while it is trained; its predictions are in their own units")
-    batch = f"batches of {run.batch_size}" if run.batch_size else f"all {m} examples"
-    method = "gradient descent" if settings.optimizer == "sgd" else settings.optimizer
-    if settings.feedback != "backprop":
-        print(f"feedback  {settings.feedback.replace('_', ' ')}, recorded every {settings.recorded_every} steps")
-    if run.basis.size is not None:
-        print(f"          inputs reduced {dims[0]} -> {run.basis.size}, lossless")
-    schedule = "" if settings.schedule == "constant" else f", {settings.schedule} schedule"
-    steps = f"{run.num_iterations} steps of {method}"
-    print(f"training  {steps}, learning rate {settings.first_rate}, {batch}{schedule}")
-    chosen = [_option(name, getattr(settings, name)) for name in facts["chosen"]]
-    if chosen:
-        print(f"chosen    for these data, as it was not typed: {' '.join(chosen)}")
-
-
-def _augmentation(run: "Run") -> str:
-    if run.seen.views > 1:
-        return f"features of {run.seen.views} views of each image, mirrored or moved, of which every step draws one"
-    how = ["mirrored"] if run.settings.flip else []
-    shift = getattr(run.config.augment, "shift", 0)
-    how += [f"moved by up to {shift} pixel{'s' if shift > 1 else ''}"] if shift else []
-    return f"images are {' and '.join(how)} at random, anew in every step"
-
-
 def _train_with_progress(
     run: "Run", history: "History", folder: Path, checkpoints: "Checkpoints", options: argparse.Namespace
 ) -> "Parameters":
@@ -442,14 +357,14 @@ def _train_with_progress(
 
         def show(progress: "Progress") -> None:
             options.stop.check()
-            said = f"step {progress.iteration}/{run.num_iterations}, cost {progress.costs[-1]:.4f}"
-            bar.set_description(said, refresh=False)
+            text = f"step {progress.iteration}/{run.num_iterations}, cost {progress.costs[-1]:.4f}"
+            bar.set_description(text, refresh=False)
             bar.update(progress.iteration * batch - bar.n)
             for symptom in watch.new_symptoms(history):
                 tqdm.write(f"jaxnet: {symptom_line(symptom, command)}", file=sys.stderr)
 
         hooks: list[Hook] = [show, *(_logging(tracker, run, history) for tracker in opened)]
-        return runs.execute(run, history, hooks, checkpoints, options.checkpoint_every)
+        return runs.execute(run, history, hooks, checkpoints)
 
 
 def _logging(tracker: "Tracker", run: "Run", history: "History") -> "Hook":

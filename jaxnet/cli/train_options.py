@@ -46,11 +46,22 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "the course's FILE.h5; an .npz file of X and Y; a folder with MNIST's idx files; a .csv, .tsv or .parquet "
         "table, with --label; without it: 200 photographs, face or not, that come with scikit-image",
     )
-    group = parser.add_argument_group("data")
+    _add_data(_adder(parser, "data"))
+    _add_network(_adder(parser, "network"))
+    _add_training(_adder(parser, "training"))
+
+
+def _adder(parser: argparse.ArgumentParser, name: str) -> Callable[..., None]:
+    """Adds options to a group of this name."""
+    group = parser.add_argument_group(name)
 
     def option(name: str, help: str, **how: Any) -> None:
         group.add_argument(f"--{name}", default=argparse.SUPPRESS, help=help, **how)
 
+    return option
+
+
+def _add_data(option: Callable[..., None]) -> None:
     option("size", "height and width that images are resized to (default: 64)", type=positive_int, metavar="N")
     option("grey", "images in grey", action=argparse.BooleanOptionalAction)
     option(
@@ -78,7 +89,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         f"subtract each input's mean and divide by its standard deviation, of the training examples {CHOSEN}",
         action=argparse.BooleanOptionalAction,
     )
-    group = parser.add_argument_group("network")
+
+
+def _add_network(option: Callable[..., None]) -> None:
     option("layers", f"units of the hidden layers {CHOSEN}", nargs="*", type=_units, metavar="N")
     option("hidden", "activation of the hidden layers (default: relu)", choices=ACTIVATIONS + STRAIGHT_THROUGH)
     option("init", "initialisation of the first weights (default: he)", choices=INITS)
@@ -108,7 +121,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
     )
     option("flip", "with --augment: mirror images (default: yes)", action=argparse.BooleanOptionalAction)
-    group = parser.add_argument_group("training")
+
+
+def _add_training(option: Callable[..., None]) -> None:
     option("optimizer", CHOSEN, choices=OPTIMIZERS)
     option("learning-rate", CHOSEN, type=positive_float, metavar="A")
     option("schedule", f"of the learning rate {CHOSEN}", choices=SCHEDULES)

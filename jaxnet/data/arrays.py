@@ -12,13 +12,12 @@ from jaxtyping import Int, Shaped, UInt8
 from ..errors import InputError
 from ..storage import check_fits, listed, open_file, read_npz, refuse
 from ..text import printable
-from .examples import Dataset, Examples, fingerprint_of, held_out, regression_targets
+from .examples import Dataset, Examples, NotClasses, fingerprint_of, held_out, regression_targets
 from .hdf5 import read_h5
+from .tables import LARGEST_WHOLE
 
 
 WHOLE, PARTS = ("x", "y"), ("train_x", "train_y", "test_x", "test_y")
-LARGEST_LABEL = 2**53  # beyond, float64 cannot tell one whole number from the next
-NO_CLASSES = ("whole numbers", "one-hot", "has 1 example", "among the training")  # in errors: perhaps a regression
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
@@ -66,8 +65,7 @@ def load_npz(path: Path, *, test_fraction: float | None, seed: int, regression: 
 
     Images are uint8, (m, height, width) or (m, height, width, 3). X of floats is (n_x, m), one column per example.
     Whole numbers in Y are classes, and floats with fractions regression targets, (m,) or (n_L, m), unless `regression`
-    says otherwise. Where there are no test arrays, `test_fraction` of each class, or of all, is held out, drawn from
-    `seed`.
+    says otherwise. Without test arrays, `test_fraction` of each class, or of all, is held out, drawn from `seed`.
 
     Example:
         >>> import pathlib
@@ -97,12 +95,8 @@ def load_npz(path: Path, *, test_fraction: float | None, seed: int, regression: 
         return _regression(description, images, labels, tested, test_fraction, seed)
     try:
         return _dataset(description, images, labels, tested, names, test_fraction, seed)
-    except InputError as error:
-        if (
-            regression is False
-            or labels.dtype.kind not in "iuf"
-            or not any(words in str(error) for words in NO_CLASSES)
-        ):
+    except NotClasses as error:
+        if regression is False or labels.dtype.kind == "b":
             raise
         raise InputError(f"{error}; or --loss squared_error, which takes labels as regression targets") from error
 
@@ -215,7 +209,7 @@ def _dataset(
     test_labels = _whole_labels(f"{description} (test)", test[1], len(test_rows))
     if not np.isin(test_labels, found).all():
         stranger = test_labels[~np.isin(test_labels, found)][0]
-        raise InputError(
+        raise NotClasses(
             f"{description}: the test label {stranger} is not among the training labels {found.tolist()!s:.99}"
         )
     return _with_fingerprint(
@@ -323,16 +317,16 @@ def _whole_labels(description: str, labels: np.ndarray, m: int) -> Int[np.ndarra
         raise InputError(f"{description}: labels are {labels.dtype}; expected whole numbers, one per class")
     if labels.ndim == 2 and labels.shape[1] == m and labels.shape[0] > 1:  # one-hot columns
         if not (np.isin(labels, (0, 1)).all() and (labels.sum(axis=0) == 1).all()):
-            raise InputError(f"{description}: Y has shape {labels.shape} but its columns are not one-hot")
+            raise NotClasses(f"{description}: Y has shape {labels.shape} but its columns are not one-hot")
         return np.argmax(labels, axis=0)
     if labels.shape not in ((m,), (1, m), (m, 1)):
         raise InputError(
             f"{description}: {m} examples, but labels of shape {labels.shape}; expected ({m},), one per column of X"
         )
     if not np.isfinite(labels).all() or not (labels == np.round(labels)).all():
-        raise InputError(f"{description}: labels of dtype {labels.dtype} are not whole numbers; expected one per class")
+        raise NotClasses(f"{description}: labels of dtype {labels.dtype} are not whole numbers; expected one per class")
     lowest, highest = float(labels.min()), float(labels.max())
-    if max(-lowest, highest) > LARGEST_LABEL:
+    if max(-lowest, highest) > LARGEST_WHOLE:
         raise InputError(f"{description}: labels lie between {lowest:g} and {highest:g}; expected at most 2^53")
     return labels.reshape(m).astype(int)
 
@@ -348,7 +342,7 @@ def _with_held_out_test(
     try:
         is_test = held_out(examples.labels, classes, test_fraction, seed)
     except InputError as error:
-        raise InputError(f"{description}: {error}") from error
+        raise type(error)(f"{description}: {error}") from error
     return _with_fingerprint(description, examples.take(~is_test), examples.take(is_test), classes, input_shape)
 
 

@@ -15,9 +15,11 @@ from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from ..errors import InputError
 from ..storage import open_file
 from .encoding import Table
+from .tables import LARGEST
 
 
-LARGEST_TARGET = 1e30  # the weights that predict larger ones would come near the end of float32
+class NotClasses(InputError):
+    """Labels that cannot be classes, and so may be regression targets."""
 
 
 class MappedRows:
@@ -164,8 +166,8 @@ def regression_targets(description: str, labels: Any, m: int) -> Float[np.ndarra
             "column of X"
         )
     values = np.asarray(labels, np.float64).reshape(-1, m).T
-    if not np.isfinite(values).all() or np.abs(values).max() > LARGEST_TARGET:
-        count = np.count_nonzero(~(np.abs(values) <= LARGEST_TARGET))
+    if not np.isfinite(values).all() or np.abs(values).max() > LARGEST:
+        count = np.count_nonzero(~(np.abs(values) <= LARGEST))
         raise InputError(f"{description}: {count} labels are NaN, infinite or beyond 1e30; expected finite numbers")
     return np.ascontiguousarray(values)
 
@@ -193,7 +195,7 @@ def held_out(
     for name, places in (groups or {"the data": np.arange(len(labels))}).items():
         members = generator.permutation(places)
         if len(members) < 2:
-            raise InputError(
+            raise (NotClasses if classes else InputError)(
                 f"{name} has {len(members)} example{'' if len(members) else 's'}; expected at least two, one to "
                 "train on and one to test on"
             )

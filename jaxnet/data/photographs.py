@@ -35,7 +35,7 @@ def load_photographs(
 
     Args:
         folder: One subfolder per class, names such as cat.0.jpg, or folders train and test of either.
-        test_fraction: The share of each class that is held out where there is no test folder, between 0 and 1, or None.
+        test_fraction: The share of each class that is held out without a test folder, between 0 and 1, or None.
         seed: Determines which examples are held out.
         size: The height and width to resize to, in pixels.
         grey: Whether images are converted to grey.

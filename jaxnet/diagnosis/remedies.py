@@ -60,12 +60,9 @@ def _remedies(symptom: Symptom, setup: Setup) -> tuple[Remedy, ...]:
 def _to_move(setup: Setup, standardise: list[Remedy]) -> tuple[Remedy, ...]:
     """Where signals arrive and nothing is learnt, steps are too small, or the inputs far from 0."""
     rate = Remedy("larger_rate") if setup.learning_rate is None else _rate(setup.learning_rate * 10)
-    adam = (
-        [Remedy("optimizer", "adamw" if setup.weight_decay else "adam")]
-        if setup.optimizer in ("sgd", "momentum")
-        else []
-    )
-    return tuple([*standardise, *adam, rate][:2])
+    adam = Remedy("optimizer", "adamw" if setup.weight_decay else "adam")  # adam has no decay of its own
+    others = [adam] if setup.optimizer in ("sgd", "momentum") else []
+    return tuple([*standardise, *others, rate][:2])
 
 
 def _against_overfitting(setup: Setup) -> tuple[Remedy, ...]:

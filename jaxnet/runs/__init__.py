@@ -19,7 +19,7 @@ from .labelled import (
     load_for as load_for,
     part_of as part_of,
 )
-from .regression import RegressionEvaluation as RegressionEvaluation
+from .regression import RegressionEvaluation as RegressionEvaluation, test_fit as test_fit
 from .resume import restore as restore, save as save
 from .run import Run as Run, prepare as prepare
 from .settings import (

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 
 from ..text import printable
 from .report.metrics import (
+    MOST_CLASSES,
     brier_score,
     confusion_matrix,
     cross_entropy,
@@ -18,7 +19,6 @@ from .report.metrics import (
 )
 
 
-MOST_CLASSES = 20  # whose confusion is a table that can be read
 PAIRS = 10
 
 

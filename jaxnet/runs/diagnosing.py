@@ -32,7 +32,7 @@ from ..signals import root_mean_square, signal_sizes
 from ..types import Parameters
 from .evaluation import SIGNALS_SAMPLE, sample, sample_size
 from .history import History, Row
-from .report import fit_of
+from .regression import test_fit
 from .run import Run
 from .settings import Settings
 
@@ -97,7 +97,7 @@ class Watch:
         if run.dataset.classes:
             scores = self._accuracies(last, outputs.argmax(axis=0))
         else:
-            scores = {"has_classes": False, "r2": (last.train_accuracy, self._test_r2(outputs))}
+            scores = {"has_classes": False, "r2": (last.train_accuracy, test_fit(run, outputs).r2)}
         seen = Evidence(
             history.costs[: last.iteration],
             constant=self._constant,
@@ -126,11 +126,6 @@ class Watch:
         if run.by_class is not None:
             found["weighted"] = compared_with_guessing(predicted, test, counts, run.by_class)
         return found
-
-    def _test_r2(self, outputs: np.ndarray) -> float:
-        """The mean over the outputs, as the command prints it."""
-        labels = self._run.dataset.test.labels
-        return float(np.mean([fit_of(labels[:, k], column.astype(float)).r2 for k, column in enumerate(outputs)]))
 
     def _can_improve(self, rows: list[Row]) -> bool:
         """Whether more steps may be of use to the watched examples: their cost is the smallest so far."""

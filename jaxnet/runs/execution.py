@@ -22,20 +22,19 @@ def execute(
     history: History,
     on_chunk: Sequence[Hook] = (),
     checkpoints: Checkpoints | None = None,
-    seconds: float = 10.0,
 ) -> Parameters:
     """Trains, from where `history` stands, and returns the parameters to keep: the best, or the last.
 
     After every chunk of steps `history` grows, also that of a run that fails, and each of `on_chunk` is called. A
-    checkpoint is made where `seconds` have passed since the last one, after the last step, and where a longer run goes
-    on from.
+    checkpoint is made where `checkpoints.seconds` have passed since the last one, after the last step, and where a
+    longer run goes on from.
     """
     state = first_state(run) if history.state is None else history.state
     if run.settings.early_stopping is not None and history.best_parameters is None:
         history.best_parameters = state.parameters
     hooks = [_recording(run, history), *on_chunk]
     if checkpoints is not None:
-        hooks.append(_saving(checkpoints, run, history, seconds))
+        hooks.append(_saving(checkpoints, run, history))
     hooks.append(lambda progress: is_over(history, run.settings))
     if not is_over(history, run.settings):
         run_steps(
@@ -73,8 +72,8 @@ def _recording(run: Run, history: History) -> Hook:
     return record
 
 
-def _saving(checkpoints: Checkpoints, run: Run, history: History, seconds: float) -> Hook:
-    """A checkpoint when `seconds` have passed since the last one, and after the last step.
+def _saving(checkpoints: Checkpoints, run: Run, history: History) -> Hook:
+    """A checkpoint when `checkpoints.seconds` have passed since the last one, and after the last step.
 
     And before the last chunk, where a longer run would not pass through this one's end: see `restore`.
     """
@@ -84,7 +83,7 @@ def _saving(checkpoints: Checkpoints, run: Run, history: History, seconds: float
         nonlocal saved_at
         left = run.num_iterations - progress.iteration
         is_last = left == 0 or (left <= run.chunk and not ends_row(run.num_iterations))
-        if is_last or is_over(history, run.settings) or time.monotonic() - saved_at >= seconds:
+        if is_last or is_over(history, run.settings) or time.monotonic() - saved_at >= checkpoints.seconds:
             save(checkpoints, run, history)
             saved_at = time.monotonic()
 

@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from ..text import printable
 from .report.metrics import Fit, fit_of
+from .run import Run
 
 
 class RegressionEvaluation(NamedTuple):
@@ -75,6 +76,12 @@ class RegressionEvaluation(NamedTuple):
             for name, fit in self.fits.items()
         ]
         return "\n".join(map(printable, lines))
+
+
+def test_fit(run: Run, outputs: Float[np.ndarray, "n_L m"]) -> RegressionEvaluation:
+    """How good a run's outputs for its test examples are."""
+    test = run.dataset.test
+    return RegressionEvaluation("its test examples", run.outputs, test.labels.T, outputs.astype(float))
 
 
 def _finite(numbers: dict[str, float]) -> dict[str, float | None]:

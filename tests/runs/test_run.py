@@ -122,9 +122,9 @@ def test_a_restored_history_goes_on_to_the_same_bits(tmp_path, dtype, monkeypatc
     whole, part = runs.History(), runs.History()
     want = runs.execute(run, whole)
 
-    with Checkpoints(tmp_path / "c") as checkpoints:
+    with Checkpoints(tmp_path / "c", seconds=0) as checkpoints:
         with pytest.raises(KeyboardInterrupt):
-            runs.execute(run, part, [interrupt_at(60)], checkpoints, seconds=0)
+            runs.execute(run, part, [interrupt_at(60)], checkpoints)
         runs.save(checkpoints, run, part)
         checkpoints.wait()
     with Checkpoints(tmp_path / "c") as checkpoints:
@@ -185,9 +185,9 @@ def test_a_run_in_reduced_inputs_is_the_same_run(tmp_path, monkeypatch):
 def test_a_reduced_run_goes_on_to_the_same_bits(tmp_path, monkeypatch, elsewhere):
     run, whole, part = reduced_run(tmp_path, monkeypatch), runs.History(), runs.History()
     want = runs.execute(run, whole)
-    with Checkpoints(tmp_path / "c") as checkpoints:
+    with Checkpoints(tmp_path / "c", seconds=0) as checkpoints:
         with pytest.raises(KeyboardInterrupt):
-            runs.execute(run, part, [interrupt_at(60)], checkpoints, seconds=0)
+            runs.execute(run, part, [interrupt_at(60)], checkpoints)
         runs.save(checkpoints, run, part)
     if elsewhere:  # the other machine's basis
         flip = np.where(np.arange(run.basis.size) % 3, 1, -1).astype(np.float32)[None]
@@ -227,8 +227,8 @@ def test_the_last_whole_chunk_is_kept_to_continue_from(tmp_path, monkeypatch):
     short, long = (runs.prepare(dataset, dataclasses.replace(settings, num_iterations=n)) for n in (50, 90))
     whole, part = runs.History(), runs.History()
     want = runs.execute(long, whole)
-    with Checkpoints(tmp_path / "c") as checkpoints:
-        runs.execute(short, part, (), checkpoints, seconds=1e9)
+    with Checkpoints(tmp_path / "c", seconds=1e9) as checkpoints:
+        runs.execute(short, part, (), checkpoints)
         runs.save(checkpoints, short, part)  # of 50 steps: the last chunk is half one, and is made anew as a whole
     with Checkpoints(tmp_path / "c") as checkpoints:
         _, again = runs.restore(checkpoints, long, pytest.fail)

@@ -9,6 +9,9 @@ from jaxtyping import Bool, Float, Int
 from ...diagnosis import wilson_interval as wilson_interval
 
 
+MOST_CLASSES = 20  # whose confusion is a table that can be read
+
+
 class Roc(NamedTuple):
     """The receiver operating characteristic: both rates for every threshold, from none called positive to all."""
 

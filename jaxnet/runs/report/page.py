@@ -8,6 +8,7 @@ import numpy as np
 
 from . import figures
 from .metrics import (
+    MOST_CLASSES,
     Roc,
     confusion_matrix,
     cross_entropy,
@@ -24,7 +25,6 @@ from .regression import number, regression_sections
 
 MOST_MISTAKES = 60
 MOST_UNITS = 100
-MOST_CLASSES = 20  # whose confusion is a table that can be read
 MOST_CURVES = 6
 PHOTOGRAPH, WEIGHTS = 96, 32  # pixels, the larger side
 LONGEST_ROW = 1024  # of a heat map of W1
