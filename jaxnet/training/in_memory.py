@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.core import Tracer
 
 from ..checks import as_targets, check_tree
 from ..errors import InputError
 from ..feedback import Feedback, backprop, initialize_feedback
 from ..network import COURSE, Network, outputs_like
-from ..optimizer import GRADIENT_DESCENT, as_the_optimizer_takes
+from ..optimizer import GRADIENT_DESCENT, NOT_TRACED, as_the_optimizer_takes
 from ..parameters import FrozenDict, layer_dims
 from ..programs import let_go
 from ..types import AnyArray, Inputs, Labels, Parameters, PRNGKeyArray
@@ -63,6 +64,12 @@ def train(
     bit, or, in reduced inputs, to within rounding. With `checkpoints` a script that is started again goes on by itself,
     to the same bits in both cases.
 
+    What is compiled is one program for each chunk length. Numbers are its arguments: the learning rate and the other
+    numbers of an optimizer, `lambd` and the probabilities. So `optax.sgd(0.1)` and then `optax.sgd(0.2)` compile once.
+    What compiles anew are other shapes, functions (network, kind of optimizer), dtypes and batch sizes; a penalty or
+    dropout where there was none; an exponent or a divisor, such as the length of a schedule; and every optimizer object
+    that evaluates the cost, such as a line search.
+
     Where the examples have fewer directions than inputs, the same steps are made in as many inputs as there are
     directions, if that pays and is proven, from the optimizer's own program, to be exact for all steps and values: see
     `input_basis` and `rotation`.
@@ -111,6 +118,7 @@ def train(
         >>> int(longer.state.step), len(longer.costs)
         (300, 100)
     """
+    _check_not_traced((X, Y, state, key, lambd, keep_prob, input_keep_prob, sample_weight))
     let_go()
     if isinstance(state, Trained):
         raise InputError("state is of type Trained; expected parameters or a TrainState: pass its .state")
@@ -155,6 +163,13 @@ def train(
     feed = resident(begin.X, labels, batch_size, key)
     with checkpoints:
         return run.whole(_steps(feed, begin, config, run.num_iterations, key, chunk, [run.after_chunk], bar))
+
+
+def _check_not_traced(arguments: Any) -> None:
+    """Raises `InputError` inside jit, and where an argument is a value that JAX is tracing."""
+    leaves = [*jax.tree.leaves(arguments), jnp.negative(0)]  # which jit traces, as it does all that is computed in it
+    if any(isinstance(leaf, Tracer) for leaf in leaves):
+        raise InputError(f"an argument is a value that JAX is tracing, or all are; {NOT_TRACED}")
 
 
 def _steps(

@@ -1,7 +1,7 @@
 """The one loop of training: chunks of steps, each one compiled `lax.scan`, and what is called after each."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
 from typing import NamedTuple, TypeAlias
 
@@ -10,14 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from ..arguments import is_exactly
 from ..diagnosis import Diagnosis, Evidence, Setup, diagnosis_of
 from ..errors import InputError
 from ..network import COURSE, Network
-from ..optimizer import GRADIENT_DESCENT
+from ..optimizer import GRADIENT_DESCENT, HoistedOptimizer, with_numbers_as_arguments
 from ..parameters import layer_dims
 from ..regularization import dropout_masks
 from ..signals import Alignment, alignment
-from ..types import AnyArray, Masks, Parameters, PRNGKeyArray
+from ..types import AnyArray, Masks, Number, Parameters, PRNGKeyArray
 from ..update import TrainState, update
 from .augmentation import Augmentation, Views
 from .batches import Feed
@@ -31,20 +32,48 @@ from .trace import Recorded, joined, recorded
 DROPOUT, FIRST_FEEDBACK, FEEDBACK, AUGMENT = 2**32 - 1, 2**32 - 2, 2**32 - 3, 2**32 - 4
 
 
-@jax.tree_util.register_static
+NUMBERS = {"l2": 0.0, "keep_prob": 1.0, "input_keep_prob": 1.0}  # and the value that stands for none of it
+
+
+@jax.tree_util.register_pytree_node_class
 @dataclass(frozen=True)
 class StepConfig:
-    """What all steps of a run have in common. A value without arrays, which JAX sees as static."""
+    """What all steps of a run have in common. A pytree of its numbers, of which a compiled step is a function.
+
+    A penalty of 0.0 and probabilities of 1.0 belong to the program: then nothing is added, and nothing dropped.
+    """
 
     optimizer: optax.GradientTransformation = GRADIENT_DESCENT
     network: Network = COURSE
-    l2: float = 0.0
-    keep_prob: float = 1.0
-    input_keep_prob: float = 1.0
+    l2: Number = 0.0
+    keep_prob: Number = 1.0
+    input_keep_prob: Number = 1.0
     dtype: str | None = None
     record_every: int | None = None
     weighted: bool = False  # the last entry of every row of labels is the weight of the example: see `with_weights`
     augment: Augmentation | Views | None = None
+
+    def tree_flatten(self):
+        """The numbers, and the rest, by which JAX knows the program."""
+        numbers = {name: getattr(self, name) for name in NUMBERS}
+        numbers = {name: value for name, value in numbers.items() if not _is_static(value, NUMBERS[name])}
+        if isinstance(self.optimizer, HoistedOptimizer):
+            numbers["optimizer"] = self.optimizer
+        rest = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in numbers}
+        return tuple(numbers.values()), (tuple(numbers), tuple(rest.items()))
+
+    @classmethod
+    def tree_unflatten(cls, static, numbers):
+        """The config of these numbers."""
+        names, rest = static
+        config = object.__new__(cls)  # JAX puts all kinds of things in the place of numbers
+        for name, value in [*rest, *zip(names, numbers, strict=True)]:
+            object.__setattr__(config, name, value)
+        return config
+
+
+def _is_static(value, none: float) -> bool:
+    return isinstance(value, float) and value == none
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +138,8 @@ def run_steps(
     True. Raises `NotFiniteError`, with parameters in all inputs, where a cost or a parameter is not finite.
     """
     start, state = int(state.step), before_steps(state, config.optimizer)
+    optimizer = with_numbers_as_arguments(config.optimizer, state.parameters, state.opt_state)
+    config = replace(config, optimizer=optimizer)
     first, previous = state, None
     costs, records = [], []
     for begin in range(start, num_iterations, chunk):
@@ -236,7 +267,7 @@ def _masks(
     iteration: jax.Array, X: AnyArray, parameters: Parameters, key: PRNGKeyArray | None, config: StepConfig
 ) -> Masks:
     keep, input_keep = config.keep_prob, config.input_keep_prob
-    if key is None or keep == input_keep == 1:
+    if key is None or (is_exactly(keep, 1) and is_exactly(input_keep, 1)):
         return None
     key = jax.random.fold_in(jax.random.fold_in(key, DROPOUT), iteration)
     return dropout_masks(layer_dims(parameters), X.shape[1], keep, key=key, input_keep_prob=input_keep, dtype=X.dtype)
