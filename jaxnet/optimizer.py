@@ -122,6 +122,8 @@ def with_numbers_as_arguments(
     Itself where that cannot be, since it evaluates the cost, as a line search does. Raises `InputError` for a learning
     rate that is being traced.
     """
+    if isinstance(optimizer, HoistedOptimizer):
+        return optimizer
     leaves, structure = jax.tree.flatten((parameters, opt_state, parameters))
     shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
     return _hoisted(optimizer, structure, shapes, jax.config.read("jax_enable_x64")) or optimizer

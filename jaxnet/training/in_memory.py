@@ -118,13 +118,13 @@ def train(
         >>> int(longer.state.step), len(longer.costs)
         (300, 100)
     """
-    _check_not_traced((X, Y, state, key, lambd, keep_prob, input_keep_prob, sample_weight))
+    check_not_traced((X, Y, state, key, lambd, keep_prob, input_keep_prob, sample_weight))
     let_go()
     if isinstance(state, Trained):
         raise InputError("state is of type Trained; expected parameters or a TrainState: pass its .state")
     state = state if isinstance(state, TrainState) else TrainState(state)
     check_state(state)
-    hooks, bar = _as_hooks(on_chunk), bar_of(progress)
+    hooks, bar = as_hooks(on_chunk), bar_of(progress)
     if checkpoints is not None and not isinstance(checkpoints, Checkpoints):
         raise InputError(f'checkpoints is {checkpoints!r:.60}; expected jaxnet.Checkpoints("run") or None')
     check_data(X, Y, state.parameters, network)
@@ -142,7 +142,7 @@ def train(
     check_augmentation(augment, X.shape[0], key)
     if record_every is not None and not (isinstance(record_every, int) and record_every >= 1):
         raise InputError(f"record_every is {record_every!r}; expected a number of steps, or None to record nothing")
-    state = _complete(state, optimizer, network, key)
+    state = complete(state, optimizer, network, key)
     Y = as_targets(Y, outputs_like(X, state.parameters, n_L), network.loss)
     weight = example_weights(Y, network.loss.output, sample_weight, class_weight)
     keep, input_keep = float(keep_prob), float(input_keep_prob)
@@ -165,7 +165,7 @@ def train(
         return run.whole(_steps(feed, begin, config, run.num_iterations, key, chunk, [run.after_chunk], bar))
 
 
-def _check_not_traced(arguments: Any) -> None:
+def check_not_traced(arguments: Any) -> None:
     """Raises `InputError` inside jit, and where an argument is a value that JAX is tracing."""
     leaves = [*jax.tree.leaves(arguments), jnp.negative(0)]  # which jit traces, as it does all that is computed in it
     if any(isinstance(leaf, Tracer) for leaf in leaves):
@@ -196,7 +196,7 @@ def _steps(
         )
 
 
-def _as_hooks(on_chunk: Hook | Sequence[Hook]) -> Sequence[Hook]:
+def as_hooks(on_chunk: Hook | Sequence[Hook]) -> Sequence[Hook]:
     """Raises `InputError` for what is neither a callable nor a sequence of callables."""
     hooks = (on_chunk,) if callable(on_chunk) else on_chunk
     if not isinstance(hooks, Sequence) or not all(map(callable, hooks)):
@@ -206,7 +206,7 @@ def _as_hooks(on_chunk: Hook | Sequence[Hook]) -> Sequence[Hook]:
     return hooks
 
 
-def _complete(
+def complete(
     state: TrainState, optimizer: optax.GradientTransformation, network: Network, key: PRNGKeyArray | None
 ) -> TrainState:
     """The state with arrays of JAX, in the kind of mapping that the optimizer takes, and with feedback weights."""
