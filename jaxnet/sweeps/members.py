@@ -18,8 +18,8 @@ from ..parameters import initialize_parameters_deep
 from ..training import (
     ALL_INPUTS,
     Augmentation,
-    Feed,
     InputBasis,
+    Order,
     StepConfig,
     as_rows,
     before_steps,
@@ -28,8 +28,8 @@ from ..training import (
     check_regularization,
     check_schedule,
     complete,
-    feed_of_rows,
     in_fewest_inputs,
+    order_of,
     with_weights,
 )
 from ..types import AnyArray, Inputs, Labels, PRNGKeyArray
@@ -55,9 +55,9 @@ class Member(NamedTuple):
     basis: InputBasis = ALL_INPUTS
 
     @property
-    def feed(self) -> Feed:
-        """Its examples, step by step."""
-        return feed_of_rows(self.rows, self.Y_rows, self.batch_size, self.key)
+    def order(self) -> Order | None:
+        """Which examples are in which step."""
+        return order_of(len(self.rows), self.batch_size, self.key)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..training import NUMBERS, NotFiniteError, Segment, Steps, blame, run_chunk
+from ..training import NUMBERS, NotFiniteError, Segment, Steps, blame, feed_of_rows, run_chunk
 from ..update import TrainState
 from .members import Member
 
@@ -26,7 +26,8 @@ class Alone:
 
     def __init__(self, member: Member, stopped: dict[int, Stopped]):
         self._basis, self._chunk = member.basis, (0, 0)
-        self._steps = Steps(member.feed, member.state, member.config, member.key, member.basis)
+        feed = feed_of_rows(member.rows, member.Y_rows, member.order)
+        self._steps = Steps(feed, member.state, member.config, member.key, member.basis)
         self.stopped = stopped
 
     def launch(self, begin: int, length: int) -> None:
@@ -60,7 +61,7 @@ class Together:
     def __init__(self, members: Sequence[Member], stopped: dict[int, Stopped]):
         self._members, self.stopped = members, stopped
         self._axes = axes_of(members)
-        self._feeds = [member.feed for member in (members if self._axes.key == 0 else members[:1])]
+        self._orders = [member.order for member in (members if self._axes.key == 0 else members[:1])]
         arguments = [arguments_of(member, members) for member in members]
         self._arguments = Arguments(*map(_joined, zip(*arguments, strict=True), self._axes))
         self._chunk = int(members[0].state.step), 0
@@ -68,8 +69,10 @@ class Together:
 
     def launch(self, begin: int, length: int) -> None:
         """Begins a chunk of steps, and returns while they are made."""
-        fed = [next(iter(feed(begin, length)))[2] for feed in self._feeds]
-        given = self._arguments._replace(batches=_joined(fed, self._axes.key), step=jnp.asarray(begin, jnp.int32))
+        batches = [None if order is None else order(begin, length) for order in self._orders]
+        given = self._arguments._replace(
+            batches=_joined(batches, self._axes.batches), step=jnp.asarray(begin, jnp.int32)
+        )
         self._given, self._chunk = given, (begin, length)
         self._made = program(given, self._axes, length)(*given)
 

@@ -3,9 +3,11 @@
 from .augmentation import Augmentation as Augmentation, Views as Views
 from .batches import (
     Feed as Feed,
+    Order as Order,
     as_rows as as_rows,
     batch_indices as batch_indices,
     feed_of_rows as feed_of_rows,
+    order_of as order_of,
     resident as resident,
     with_weights as with_weights,
 )

@@ -14,6 +14,7 @@ from ..types import AnyArray, PRNGKeyArray
 # (start, length) -> segments of those steps: examples and labels as rows, and which of them are in each step; or None,
 # and all are in every step.
 Feed = Callable[[int, int], Iterable[tuple[AnyArray, AnyArray, jax.Array | None]]]
+Order = Callable[[int, int], np.ndarray]  # (start, length) -> the examples of each of those steps
 
 
 def with_weights(Y: Float[np.ndarray, "n_L m"], weight: AnyArray | None) -> Float[np.ndarray, "_ m"]:
@@ -23,7 +24,7 @@ def with_weights(Y: Float[np.ndarray, "n_L m"], weight: AnyArray | None) -> Floa
 
 def resident(X: AnyArray, Y: AnyArray, batch_size: int | None, key: PRNGKeyArray | None) -> Feed:
     """The feed of columns that stay where they are."""
-    return feed_of_rows(*as_rows(X, Y), batch_size, key)
+    return feed_of_rows(*as_rows(X, Y), order_of(X.shape[1], batch_size, key))
 
 
 def as_rows(X: AnyArray, Y: AnyArray) -> tuple[jax.Array, jax.Array]:
@@ -32,16 +33,19 @@ def as_rows(X: AnyArray, Y: AnyArray) -> tuple[jax.Array, jax.Array]:
     return jax.device_put((X.T, Y.T))
 
 
-def feed_of_rows(rows: jax.Array, Y_rows: jax.Array, batch_size: int | None, key: PRNGKeyArray | None) -> Feed:
+def feed_of_rows(rows: jax.Array, Y_rows: jax.Array, order: Order | None) -> Feed:
     """The feed of rows that are on the device."""
-    if batch_size is None or key is None:
+    if order is None:
         return lambda start, length: [(rows, Y_rows, None)]
-    order = lru_cache(maxsize=1)(_order.__wrapped__)  # of many feeds at once, each needs its own
+    return lambda start, length: [(rows, Y_rows, jnp.asarray(order(start, length)))]
 
-    def feed(start, length):
-        return [(rows, Y_rows, jnp.asarray(batch_indices(key, len(rows), batch_size, start, length, order)))]
 
-    return feed
+def order_of(m: int, batch_size: int | None, key: PRNGKeyArray | None) -> Order | None:
+    """The order of m examples in minibatches, `batch_indices`; None for all of them in every step."""
+    if batch_size is None or key is None:
+        return None
+    epoch = lru_cache(maxsize=1)(_order.__wrapped__)  # of many runs at once, each needs its own
+    return lambda start, length: batch_indices(key, m, batch_size, start, length, epoch)
 
 
 # By NumPy: to permute 60,000 examples, 1.4 ms; JAX sorts, for 37 ms. Kept, since an epoch is many chunks of steps long.
@@ -51,7 +55,7 @@ def _order(seed: tuple[int, ...], epoch: int, m: int) -> Int[np.ndarray, " m"]:
 
 
 def batch_indices(
-    key: PRNGKeyArray, m: int, batch_size: int, start: int, length: int, order: Callable[..., np.ndarray] = _order
+    key: PRNGKeyArray, m: int, batch_size: int, start: int, length: int, epoch: Callable[..., np.ndarray] = _order
 ) -> Int[np.ndarray, "length batch_size"]:
     """The examples of the steps start, ..., start + length - 1: a function of the step alone.
 
@@ -60,6 +64,6 @@ def batch_indices(
     per_epoch = m // batch_size
     epochs = range(start // per_epoch, (start + length - 1) // per_epoch + 1)
     seed = tuple(np.asarray(jax.random.key_data(key)).tolist())
-    orders = [order(seed, epoch, m)[: per_epoch * batch_size] for epoch in epochs]
+    orders = [epoch(seed, number, m)[: per_epoch * batch_size] for number in epochs]
     first = start - epochs[0] * per_epoch
     return np.concatenate(orders).reshape(-1, batch_size)[first : first + length]
