@@ -33,7 +33,7 @@ class TracedConstantError(Exception):
 
 
 @jax.tree_util.register_static
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Program:
     """A program without its numbers, equal to any other with the same text, constants and structure of results."""
 
@@ -46,6 +46,9 @@ class Program:
 
     def __hash__(self) -> int:
         return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"Program({self.digest})"
 
     def __call__(self, numbers: dict[str, Any], *arguments: Any) -> Any:
         """What the function returns, with these numbers in the place of its own."""

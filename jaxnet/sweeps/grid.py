@@ -1,6 +1,7 @@
 """The runs of a sweep, as the settings of each: every combination of the values that are given, or a list of them."""
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,11 @@ def runs_of(given: Settings, some: Sequence[Mapping[str, Any]] | None, seeds: It
         for values in itertools.product(*names.values()):
             runs += [{**dict(zip(names, values, strict=True)), SEED: seed} for seed in seeds]
     return runs
+
+
+def without_addresses(text: str) -> str:
+    """A text in which functions are not known by where they lie in memory, which another process has elsewhere."""
+    return re.sub(r" at 0x[0-9a-f]+", "", text)
 
 
 def _as_seeds(seeds: Iterable[int]) -> list[int]:

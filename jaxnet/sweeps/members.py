@@ -12,6 +12,7 @@ import optax
 from ..arguments import check_number
 from ..checks import as_targets
 from ..errors import InputError
+from ..hoisting import digest_of
 from ..network import Network, outputs_like
 from ..optimizer import with_numbers_as_arguments
 from ..parameters import initialize_parameters_deep
@@ -35,7 +36,7 @@ from ..training import (
 from ..types import AnyArray, Inputs, Labels, PRNGKeyArray
 from ..update import TrainState
 from ..weighting import ClassWeight, SampleWeight, example_weights
-from .grid import SEED, Settings
+from .grid import SEED, Settings, without_addresses
 
 
 OF_A_RUN = "layer_dims", "hidden", "loss", "feedback", "init", "lambd", "keep_prob", "input_keep_prob", "batch_size"
@@ -53,6 +54,13 @@ class Member(NamedTuple):
     Y_rows: jax.Array
     batch_size: int | None
     basis: InputBasis = ALL_INPUTS
+
+    @property
+    def identity(self) -> str:
+        """A short name for the functions, the numbers and the key of its steps, the same in every process."""
+        text = without_addresses(str(jax.tree.structure(self.config)))
+        numbers = [np.asarray(number) for number in jax.tree.leaves(self.config)]
+        return digest_of([np.frombuffer(text.encode(), np.uint8), *numbers, self.key])
 
     @property
     def order(self) -> Order | None:
@@ -103,10 +111,8 @@ class Task:
         X, first, basis = self._inputs(first, config, settings["batch_size"])
         first = before_steps(first, optimizer)
         hoisted = with_numbers_as_arguments(optimizer, first.parameters, first.opt_state)
-        rows, Y_rows = self._rows(X, labels)
-        return Member(
-            network, replace(config, optimizer=hoisted), first, key, rows, Y_rows, settings["batch_size"], basis
-        )
+        config = replace(config, optimizer=hoisted)
+        return Member(network, config, first, key, self._rows(X), self._rows(labels), settings["batch_size"], basis)
 
     def _once(self, name: str, what: Any, make: Callable[[], Any]) -> Any:
         """What runs have in common, made for the first of them."""
@@ -154,8 +160,8 @@ class Task:
         before = self._once("reduced", X.shape, lambda: X)
         return before if np.array_equal(before, X) else X, first, basis
 
-    def _rows(self, X: AnyArray, labels: np.ndarray) -> tuple[jax.Array, jax.Array]:
-        return self._once("rows", (id(X), id(labels)), lambda: (X, as_rows(X, labels)))[1]
+    def _rows(self, columns: AnyArray) -> jax.Array:
+        return self._once("rows", id(columns), lambda: (columns, as_rows(columns)))[1]
 
 
 def make_optimizer(optimizer: Any, numbers: Mapping[str, Any]) -> optax.GradientTransformation:

@@ -85,6 +85,7 @@ class Running:
         K = len(self._runs)
         return Swept(
             tuple(self._runs),
+            tuple(member.identity for member in self._members),
             tuple(member.network for member in self._members),
             np.concatenate(costs, axis=1) if costs else np.empty((K, 0)),
             tuple(stopped_at.get(i) for i in range(K)),

@@ -13,13 +13,10 @@ from ..programs import let_go
 from ..training import Augmentation, as_hooks, bar_of, check_not_traced, chunks, shown
 from ..types import AnyArray, Inputs, Labels, PRNGKeyArray
 from ..weighting import ClassWeight, SampleWeight
-from .grid import Settings, runs_of
+from .grid import Settings, runs_of, without_addresses
 from .members import Member, Task
 from .running import Running
 from .swept import Examples, Swept, sample_of
-
-
-OPEN = "hidden", "loss", "feedback", "batch_size"  # for which None has a meaning
 
 
 def sweep(
@@ -113,15 +110,14 @@ def sweep(
     check_count("num_iterations", num_iterations, 0)
     check_count("chunk", chunk)
     hooks, bar = as_hooks(on_chunk), bar_of(progress)
-    given = {"layer_dims": layer_dims, "optimizer": optimizer, "learning_rate": learning_rate}
+    given = {"layer_dims": layer_dims, "optimizer": optimizer}
+    given |= {} if learning_rate is None else {"learning_rate": learning_rate}
     given |= {"hidden": hidden, "loss": loss, "feedback": feedback, "init": init, "lambd": lambd}
     given |= {"keep_prob": keep_prob, "input_keep_prob": input_keep_prob, "batch_size": batch_size, **hyperparameters}
-    runs = runs_of({name: value for name, value in given.items() if value is not None or name in OPEN}, settings, seeds)
-    made = _steps_of(start, runs, num_iterations)
+    runs = runs_of(given, settings, seeds)
+    made = _steps_of(start, num_iterations)
     task = Task(X, Y, network, num_iterations, chunk, key, augment, dtype, sample_weight, class_weight, reduce_inputs)
-    members = [
-        task.member(run, None if start is None else start.states[i]._replace(step=made)) for i, run in enumerate(runs)
-    ]
+    members = _members(task, runs, start, made)
     examples = {"": sample_of(X, Y)}
     for name, X_, Y_ in (("validation", X_validation, Y_validation), ("test", X_test, Y_test)):
         if X_ is not None or Y_ is not None:
@@ -133,14 +129,12 @@ def sweep(
     return running.swept(num_iterations)
 
 
-def _steps_of(start: Swept | None, runs: Sequence[Settings], num_iterations: int) -> int:
-    """How many steps have been made. Raises `InputError` for a start of other runs, or of more steps."""
+def _steps_of(start: Swept | None, num_iterations: int) -> int:
+    """How many steps have been made. Raises `InputError` for more than there are to be."""
     if start is None:
         return 0
     if not isinstance(start, Swept):
         raise InputError(f"start is of type {type(start).__name__}; expected what a sweep returned, or None")
-    if repr(list(start.settings)) != repr(list(runs)):
-        raise InputError("start is of runs with other settings or seeds; expected the same, in the same order")
     made = start.costs.shape[1]
     if num_iterations < made:
         raise InputError(
@@ -148,6 +142,19 @@ def _steps_of(start: Swept | None, runs: Sequence[Settings], num_iterations: int
             "be at the end"
         )
     return made
+
+
+def _members(task: Task, runs: Sequence[Settings], start: Swept | None, made: int) -> list[Member]:
+    """The runs, from where they stand. Raises `InputError` for a start of others."""
+    if start is None:
+        return [task.member(run, None) for run in runs]
+    texts = [without_addresses(repr(list(given))) for given in (start.settings, runs)]
+    if texts[0] == texts[1]:
+        states = (state._replace(step=made) for state in start.states)
+        members = [task.member(run, state) for run, state in zip(runs, states, strict=True)]
+        if [member.identity for member in members] == list(start.identities):
+            return members
+    raise InputError("start is of runs with other settings or seeds; expected the same, in the same order")
 
 
 def _examples(name: str, X: AnyArray | None, Y: AnyArray | None, members: Sequence[Member]) -> Examples:

@@ -45,6 +45,9 @@ class Lazily(Sequence):
             return [self._entry(k) for k in range(self._n)[i]]
         return self._entry(range(self._n)[i])
 
+    def __reduce__(self):
+        return list, (list(self),)
+
 
 @dataclass(frozen=True, eq=False)
 class Examples:
@@ -117,6 +120,7 @@ class Swept(Sequence):
     """
 
     settings: tuple[Settings, ...]
+    identities: tuple[str, ...]  # of the functions, the numbers and the keys of their steps
     networks: tuple[Network, ...]
     costs: np.ndarray
     stopped_at: tuple[int | None, ...]

@@ -24,13 +24,13 @@ def with_weights(Y: Float[np.ndarray, "n_L m"], weight: AnyArray | None) -> Floa
 
 def resident(X: AnyArray, Y: AnyArray, batch_size: int | None, key: PRNGKeyArray | None) -> Feed:
     """The feed of columns that stay where they are."""
-    return feed_of_rows(*as_rows(X, Y), order_of(X.shape[1], batch_size, key))
+    return feed_of_rows(as_rows(X), as_rows(Y), order_of(X.shape[1], batch_size, key))
 
 
-def as_rows(X: AnyArray, Y: AnyArray) -> tuple[jax.Array, jax.Array]:
-    """Examples and labels on the device, an example a row."""
+def as_rows(columns: AnyArray) -> jax.Array:
+    """Examples or labels on the device, an example a row."""
     # A row of memory is fast to gather, and W1 X and dZ1 X^T are matrix products without a transpose.
-    return jax.device_put((X.T, Y.T))
+    return jax.device_put(columns.T)
 
 
 def feed_of_rows(rows: jax.Array, Y_rows: jax.Array, order: Order | None) -> Feed:

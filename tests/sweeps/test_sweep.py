@@ -1,5 +1,7 @@
 """`sweep`: each run is that of `train`, and none is touched by the others."""
 
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -128,14 +130,10 @@ def test_runs_are_those_in_float64_too(x64):
 def test_runs_in_reduced_inputs_are_those_of_train():
     X, Y = data(n_x=3000, m=4)
     settings = {"optimizer": optax.sgd, "learning_rate": [0.01, 0.02], "num_iterations": 10**6, "chunk": 5}
-    found = []
-
-    def stop(progress):
-        found.append(progress.swept)
-        return True
-
-    swept = jaxnet.sweep(X, Y, (3000, 300, 1), seeds=range(2), on_chunk=stop, **settings)
+    together._compiled.cache_clear()
+    swept = jaxnet.sweep(X, Y, (3000, 300, 1), seeds=range(2), on_chunk=lambda progress: True, **settings)
     assert swept.ended_early and swept.states[0].parameters["W1"].shape == (300, 3000)
+    assert together._compiled.cache_info().currsize == 1
     run = swept[3]
     want = trained(X, Y, run.settings, optax.sgd(0.02), run.network, num_iterations=5, reduce_inputs=False)
     np.testing.assert_allclose(run.costs, want.costs, rtol=2e-5)
@@ -190,7 +188,7 @@ def test_a_single_run_that_diverges_is_frozen_too():
 def test_two_halves_are_one_whole_to_the_bit(memory_limit):
     options = {"rates": (0.01, 50.0, 0.02), "memory_limit": memory_limit, "batch_size": 6}
     whole, half = diverging(20, **options), diverging(12, **options)
-    rest = diverging(20, start=half, **options)
+    rest = diverging(20, start=pickle.loads(pickle.dumps(half)), **options)
     np.testing.assert_array_equal(rest.costs, whole.costs)
     np.testing.assert_array_equal(half.costs, whole.costs[:, :12])
     assert rest.stopped_at == whole.stopped_at and half[1].state.step == 12
@@ -300,6 +298,7 @@ BAD = {
     "other test data": ({"X_test": np.ones((5, 2)), "Y_test": np.ones(2)}, "test data: layer 1: W1 takes 6 inputs"),
     "no memory": ({"memory_limit": 0}, "memory_limit is 0; expected a number of bytes above 0"),
     "no start": ({"start": 3}, "start is of type int; expected what a sweep returned"),
+    "no penalty": ({"lambd": None}, "lambd is None; expected a number from 0"),
     "no key": ({"key": 3}, "key is 3; expected a random key of JAX"),
     "no network": ({"network": "relu"}, "network is 'relu'; expected a `Network`"),
     "no chunk": ({"chunk": 0}, "chunk is 0; expected a whole number from 1"),
@@ -326,6 +325,9 @@ def test_a_start_of_other_runs_is_refused():
     start = jaxnet.sweep(X, Y, dims(), seeds=range(2), num_iterations=4, **options)
     with pytest.raises(InputError, match="start is of runs with other settings or seeds"):
         jaxnet.sweep(X, Y, dims(), seeds=range(3), num_iterations=6, start=start, **options)
+    for change in ({"learning_rate": optax.constant_schedule(0.1)}, {"key": jax.random.key(0)}, {"hidden": "tanh"}):
+        with pytest.raises(InputError, match="start is of runs with other settings or seeds"):
+            jaxnet.sweep(X, Y, dims(), seeds=range(2), num_iterations=6, start=start, **options | change)
     with pytest.raises(InputError, match="num_iterations is 3, but the runs have made 4 steps"):
         jaxnet.sweep(X, Y, dims(), seeds=range(2), num_iterations=3, start=start, **options)
 
