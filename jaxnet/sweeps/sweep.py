@@ -60,8 +60,8 @@ def sweep(
     Run i is `train(X, Y, initialize_parameters_deep(layer_dims, key=jax.random.key(seed), init=init),
     key=jax.random.key(seed), ...)` with its settings, up to rounding: the steps of all runs are made by one program,
     `train`'s own, mapped over their states and numbers. What changes a shape or a function, such as the sizes of
-    layers, the activation, the loss, the rule, the kind of optimizer or the batch size, is a program of its own. A run
-    that stops being finite is frozen at its last useful state and reported; the others do not notice.
+    layers, the activation, the loss, the rule, the kind of optimizer or the batch size, is a program of its own: see
+    `train` for what else is. A run that stops being finite is frozen at its last useful state and reported; the others do not notice.
 
     Args:
         X: Inputs, `(n_x, m)` finite floats, one column per example.
