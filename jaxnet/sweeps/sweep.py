@@ -1,6 +1,7 @@
 """`sweep`: many networks, trained at once."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import optax
@@ -10,12 +11,13 @@ from ..checks import check_array
 from ..errors import InputError
 from ..network import COURSE, Network, check_network
 from ..programs import let_go
-from ..training import Augmentation, as_hooks, bar_of, check_not_traced, chunks, shown
+from ..training import Augmentation, Checkpoints, as_hooks, bar_of, check_not_traced, chunks, shown
 from ..types import AnyArray, Inputs, Labels, PRNGKeyArray
 from ..weighting import ClassWeight, SampleWeight
 from .grid import Settings, runs_of, without_addresses
 from .members import Member, Task
 from .running import Running
+from .saving import Saving
 from .swept import Examples, Swept, sample_of
 
 
@@ -51,6 +53,7 @@ def sweep(
     chunk: int = 100,
     on_chunk: Any = (),
     start: Swept | None = None,
+    checkpoints: Checkpoints | None = None,
     memory_limit: float | None = None,
     progress: bool = False,
     **hyperparameters: Any,
@@ -87,6 +90,8 @@ def sweep(
         on_chunk: As in `train`, called with a `SweepProgress`.
         start: What a sweep of the same settings returned: it goes on from there, with the same `chunk` and
             `memory_limit` to the same bits, or, in reduced inputs, to within rounding.
+        checkpoints: A folder, `jaxnet.Checkpoints("sweep")`. Where it holds checkpoints of this sweep already, it goes
+            on from the newest, as from `start`, and returns what it would have returned.
         memory_limit: Bytes that the states of the runs and the program may take; the runs are made in parts that fit,
             which changes nothing but rounding. Default: half of the memory that is free.
         progress: Whether to show a bar, with the smallest cost.
@@ -116,18 +121,26 @@ def sweep(
     given |= {"hidden": hidden, "loss": loss, "feedback": feedback, "init": init, "lambd": lambd}
     given |= {"keep_prob": keep_prob, "input_keep_prob": input_keep_prob, "batch_size": batch_size, **hyperparameters}
     runs = runs_of(given, settings, seeds)
-    made = _steps_of(start, num_iterations)
     task = Task(X, Y, network, num_iterations, chunk, key, augment, dtype, sample_weight, class_weight, reduce_inputs)
+    savings = []
+    if checkpoints is not None:
+        if start is not None:
+            raise InputError("start and checkpoints are given; expected one of both, from which the sweep goes on")
+        savings = [Saving(checkpoints, runs, _members(task, runs, None, 0), X, chunk, num_iterations)]
+        start = savings[0].latest()
+    made = _steps_of(start, num_iterations)
     members = _members(task, runs, start, made)
     examples = {"": sample_of(X, Y)}
-    for name, X_, Y_ in (("validation", X_validation, Y_validation), ("test", X_test, Y_test)):
-        if X_ is not None or Y_ is not None:
-            examples[name] = _examples(name, X_, Y_, members)
+    examples |= _examples("validation", X_validation, Y_validation, members)
+    examples |= _examples("test", X_test, Y_test, members)
     running = Running(runs, members, examples, start, min(chunk, max(1, num_iterations - made)), memory_limit)
-    with shown(bar, made, num_iterations) as bars:
-        for _ in chunks(running.advance, made, num_iterations, chunk, [*bars, *hooks]):
+    with shown(bar, made, num_iterations) as bars, checkpoints or nullcontext():
+        for _ in chunks(running.advance, made, num_iterations, chunk, [*bars, *hooks, *savings]):
             pass
-    return running.swept(num_iterations)
+        swept = running.swept(num_iterations)
+        for saving in savings:
+            saving.save(swept)
+    return swept
 
 
 def _steps_of(start: Swept | None, num_iterations: int) -> int:
@@ -158,8 +171,10 @@ def _members(task: Task, runs: Sequence[Settings], start: Swept | None, made: in
     raise InputError("start is of runs with other settings or seeds; expected the same, in the same order")
 
 
-def _examples(name: str, X: AnyArray | None, Y: AnyArray | None, members: Sequence[Member]) -> Examples:
-    """Raises `InputError` for data that do not fit the runs."""
+def _examples(name: str, X: AnyArray | None, Y: AnyArray | None, members: Sequence[Member]) -> dict[str, Examples]:
+    """Those that are given, under their name. Raises `InputError` for data that do not fit the runs."""
+    if X is None and Y is None:
+        return {}
     if X is None or Y is None:
         raise InputError(f"one of X_{name} and Y_{name} is None; expected both or neither")
     check_array(f"X_{name}", X, ", (n_x, m)")
@@ -167,4 +182,4 @@ def _examples(name: str, X: AnyArray | None, Y: AnyArray | None, members: Sequen
     examples = Examples(X, Y)
     for member in {member.network: member for member in members}.values():
         examples.check(name, member.basis.expand(member.state).parameters, member.network)
-    return examples
+    return {name: examples}

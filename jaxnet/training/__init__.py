@@ -19,6 +19,7 @@ from .checkpoints import (
     Saved as Saved,
     in_basis as in_basis,
     portable as portable,
+    warn as warn,
 )
 from .config import NUMBERS as NUMBERS, StepConfig as StepConfig
 from .course import L_layer_model as L_layer_model
