@@ -83,7 +83,7 @@ def test_a_contender_that_fails_is_left_out_and_says_why():
 
 @pytest.mark.parametrize("batch_size", [None, 4])
 @pytest.mark.parametrize("name", [name for name in sweep.CONTENDERS if name not in ("jaxnet", "joblib")])
-def test_every_contender_of_a_sweep_trains_the_same_networks(name, batch_size, default_promotion, tmp_path):
+def test_contenders_of_a_sweep_train_the_same(name, batch_size, default_promotion, tmp_path):
     if name.startswith("torch"):
         pytest.importorskip("torch", reason="torch is not installed: pip install '.[bench]'")
     drawn = sweep.draw(sweep.Case((6, 5, 3), 12, batch_size, "softmax_cross_entropy"), 4)

@@ -66,7 +66,7 @@ def test_a_number_that_is_an_argument_is_the_same(name, default_promotion, monke
 
 
 @pytest.mark.parametrize("name", EVALUATING)
-def test_an_optimizer_that_evaluates_the_cost_trains_as_before(name, default_promotion):
+def test_an_optimizer_that_evaluates_the_cost_trains(name, default_promotion):
     rates = (0.1, 0.2)
     ends = [run(EVALUATING[name](rate)).costs[-1] for rate in rates]
     assert np.all(np.isfinite(ends)) and ends[0] != ends[1]
@@ -80,7 +80,7 @@ def test_penalty_and_dropout_are_arguments_too():
     assert not np.any(costs[0] == costs[1])
 
 
-def test_optimizers_that_differ_in_more_than_numbers_are_two(default_promotion):
+def test_optimizers_that_differ_in_more_are_two(default_promotion):
     makes = [optax.sgd, optax.adam, lambda rate: optax.sgd(rate, momentum=0.9), optax.sign_sgd]
     assert programs_of([lambda make=make: run(make(0.1)) for make in makes]) == 4
 
@@ -115,7 +115,7 @@ def test_constants_that_are_arrays_are_part_of_the_program():
         lambda x, unused: jax.pure_callback(np.sin, jax.ShapeDtypeStruct((), np.float32), x),
     ],
 )
-def test_what_cannot_be_known_by_its_text_is_not_hoisted(function):
+def test_what_a_text_does_not_show_is_not_hoisted(function):
     with pytest.raises(NotHoistedError):
         hoist(function, jnp.float32(1), unused=jnp.float32(2))
 
@@ -135,7 +135,7 @@ def test_what_cannot_be_known_by_its_text_is_not_hoisted(function):
         lambda X, Y, start: jax.grad(lambda start: jaxnet.train(X, Y, start, num_iterations=1).costs[0])(start),
     ],
 )
-def test_train_inside_a_transformation_is_one_clear_line(call, no_shape_checks):
+def test_train_inside_a_transformation_is_one_line(call, no_shape_checks):
     X, Y, start = problem([4, 3, 1], 6, dtype=np.float32)
     with pytest.raises(jaxnet.InputError, match="that JAX is tracing.*use jaxnet.sweep for many networks at once"):
         call(X, Y, start)

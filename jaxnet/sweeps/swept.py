@@ -13,7 +13,7 @@ from ..checks import as_targets
 from ..errors import InputError
 from ..feedback import RULES
 from ..losses import LOSSES
-from ..members import described
+from ..members import described, numbers_of
 from ..network import Network, outputs_like
 from ..parameters import layer_dims
 from ..training import Block, check_data, cost_and_score
@@ -222,5 +222,6 @@ def spread(values: Sequence[float]) -> tuple[float, float, float, float]:
 def _name(name: str, value: Any) -> Any:
     """A setting as a table shows it."""
     if name in KNOWN and not (value is None or isinstance(value, str)):
-        return described(value, KNOWN[name]).strip("'")
+        numbers = "" if value in KNOWN[name].values() else "".join(f", {number:g}" for number in numbers_of(value))
+        return described(value, KNOWN[name]).strip("'") + numbers
     return value.__name__ if callable(value) and hasattr(value, "__name__") else value

@@ -31,20 +31,20 @@ class Crash(Exception):
 
 
 @pytest.mark.parametrize("steps", [4, 8, 16])
-def test_a_sweep_that_was_ended_goes_on_to_the_same_bits(steps, tmp_path):
+def test_a_sweep_that_was_ended_goes_on_to_the_bit(steps, tmp_path):
     def crash(progress):
         if progress.iteration == steps + 4:
             raise Crash
 
-    whole, told = sweep(), []
+    whole, seen = sweep(), []
     with pytest.raises(Crash):
         sweep(Checkpoints(tmp_path, seconds=0), on_chunk=crash, num_iterations=24)
-    assert_equal(sweep(Checkpoints(tmp_path), on_chunk=told.append, num_iterations=18), whole)
-    assert told[0].iteration == min(steps + 4, 18)
-    assert_equal(sweep(Checkpoints(tmp_path), on_chunk=told.clear), whole)  # all is made
+    assert_equal(sweep(Checkpoints(tmp_path), on_chunk=seen.append, num_iterations=18), whole)
+    assert seen[0].iteration == min(steps + 4, 18)
+    assert_equal(sweep(Checkpoints(tmp_path), on_chunk=seen.clear), whole)  # all is made
 
 
-def test_a_longer_sweep_goes_on_from_the_end_of_a_chunk(tmp_path):
+def test_a_longer_sweep_goes_on_from_a_chunk_s_end(tmp_path):
     sweep(Checkpoints(tmp_path, seconds=1000))  # of 18 steps, the last two in a chunk of their own
     assert_equal(sweep(Checkpoints(tmp_path), 24), sweep(num_iterations=24))
 
@@ -78,7 +78,7 @@ def test_other_weights_of_the_examples_are_other_data(tmp_path):
         sweep(Checkpoints(tmp_path), sample_weight=np.full(20, 2.0))
 
 
-def test_checkpoints_of_other_data_or_of_train_are_refused(tmp_path):
+def test_checkpoints_of_other_data_are_refused(tmp_path):
     sweep(Checkpoints(tmp_path / "sweep"))
     with pytest.raises(InputError, match="not those of this sweep: other data"):
         jaxnet.sweep(

@@ -97,7 +97,7 @@ def test_one_key_gives_all_runs_one_order():
     np.testing.assert_allclose(swept.costs[1], want.costs, rtol=2e-5)
 
 
-def test_a_single_run_takes_the_path_of_train_to_the_bit():
+def test_a_single_run_takes_the_path_of_train():
     X, Y = data()
     swept = jaxnet.sweep(
         X, Y, dims(), seeds=[5], optimizer=optax.sgd, learning_rate=0.1, num_iterations=6, batch_size=4
@@ -107,7 +107,7 @@ def test_a_single_run_takes_the_path_of_train_to_the_bit():
     assert_same(swept.states[0], want.state)
 
 
-def test_an_optimizer_that_evaluates_the_cost_is_swept_by_seed():
+def test_an_optimizer_that_evaluates_the_cost_is_swept():
     def searching(learning_rate):
         return optax.chain(optax.sgd(learning_rate), optax.scale_by_backtracking_linesearch(3))
 
@@ -232,20 +232,20 @@ def test_all_parts_have_one_program(monkeypatch):
     np.testing.assert_allclose(found.costs[:6], whole.costs, rtol=2e-5)
 
 
-def test_progress_is_told_of_all_runs_after_every_chunk():
+def test_progress_has_all_runs_after_every_chunk():
     X, Y = data()
-    told = []
+    seen = []
 
     def see(progress):
-        told.append(progress)
+        seen.append(progress)
         return progress.iteration == 8
 
     options = {"seeds": range(2), "learning_rate": 0.01, "hidden": ["relu", "tanh"], "chunk": 4}
     swept = jaxnet.sweep(X, Y, dims(), num_iterations=20, on_chunk=[see], **options)
-    assert [(progress.iteration, progress.costs.shape) for progress in told] == [(4, (4, 4)), (8, (4, 4))]
+    assert [(progress.iteration, progress.costs.shape) for progress in seen] == [(4, (4, 4)), (8, (4, 4))]
     assert swept.ended_early and swept.costs.shape == (4, 8)
-    np.testing.assert_array_equal(np.concatenate([progress.costs for progress in told], axis=1), swept.costs)
-    first = told[0].swept  # as it was then, though it is asked for only now
+    np.testing.assert_array_equal(np.concatenate([progress.costs for progress in seen], axis=1), swept.costs)
+    first = seen[0].swept  # as it was then, though it is asked for only now
     assert first.costs.shape == (4, 4) and first.states[3].step == 4
     want = jaxnet.sweep(X, Y, dims(), num_iterations=4, **options)
     assert_same(list(first.states), list(want.states))
@@ -320,15 +320,15 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_mistakes_are_told_before_any_step(name, no_shape_checks):
+def test_mistakes_are_reported_before_any_step(name, no_shape_checks):
     change, message = BAD[name]
     X, Y = data()
-    told = []
+    seen = []
     given = {"layer_dims": dims(), "seeds": range(2), "num_iterations": 1, "learning_rate": 0.1}
-    given |= {"on_chunk": told.append} | change
+    given |= {"on_chunk": seen.append} | change
     with pytest.raises(InputError, match=message):
         jaxnet.sweep(X, Y, **given)
-    assert told == []
+    assert seen == []
 
 
 def test_a_start_of_other_runs_is_refused():
@@ -344,7 +344,7 @@ def test_a_start_of_other_runs_is_refused():
         jaxnet.sweep(X, Y, dims(), seeds=range(2), num_iterations=3, start=start, **options)
 
 
-def test_a_sweep_inside_a_transformation_is_one_clear_line(no_shape_checks):
+def test_a_sweep_inside_a_transformation_is_one_line(no_shape_checks):
     X, Y = data()
     with pytest.raises(InputError, match="is a value that JAX is tracing"):
         jax.jit(lambda X: jaxnet.sweep(X, Y, dims(), seeds=range(2), num_iterations=1).costs)(jnp.asarray(X))

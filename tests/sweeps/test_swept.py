@@ -73,6 +73,13 @@ def test_the_interval_is_students():
     assert np.isnan(spread([1.0])[1:]).all() and spread([1.0])[0] == 1.0 and np.isnan(spread([])).all()
 
 
+def test_rules_of_other_rates_have_other_names():
+    rules = ["kolen_pollack", jaxnet.feedback.kolen_pollack(decay=0.1), jaxnet.feedback.kolen_pollack(decay=0.3)]
+    options = {"seeds": [0], "optimizer": optax.sgd, "learning_rate": 0.1, "num_iterations": 0}
+    rows = jaxnet.sweep(X, Y, (4, 3, 1), feedback=rules, **options).table
+    assert [row["feedback"].rpartition(", ")[-1] for row in rows] == ["kolen_pollack", "0.1", "0.3"]
+
+
 def test_runs_are_a_sequence(swept):
     assert len(swept) == 8 and swept[-1].number == 7 and [run.number for run in swept[2:4]] == [2, 3]
     assert [run.number for run in swept] == list(range(8)) and len(swept.states[1:3]) == 2
