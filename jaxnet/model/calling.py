@@ -72,4 +72,6 @@ def file_rows(
 def _trained(name: str, input_shape: tuple[int, ...], table: Table | None) -> str:
     if table is not None:
         return f"{name} was trained on a table; expected a {', '.join(TABLES)} file with its columns"
+    if len(input_shape) > 1:
+        return f"{name} was trained on images of shape {input_shape}; expected a path of a whole data set"
     return f"{name} was trained on columns of {input_shape[0]} numbers, not on images; expected an .npz file of X"

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..data import Dataset, Examples, Images, array_rows
+from ..data import Dataset, Examples, Images
 from ..errors import InputError
-from ..model import Model, check_floats
+from ..model import Model, input_rows
 from ..parameters import layer_dims
 from .classification import Evaluation
 from .labelled import class_indices, load_for, part_of, target_rows
@@ -25,8 +25,8 @@ def evaluate(
     Args:
         model: A model of classes, or a regression.
         data: What `load_dataset` takes: a folder of images, an .h5 or .npz file, a folder of idx files or a table, with
-            its labels; or an array as `model(array)` takes.
-        labels: Of an array: names or indices of classes, one for each example, or one-hot columns. For a regression
+            its labels; or, as `model(...)` takes them, an array, or a mapping or data frame of a table's columns.
+        labels: Of anything but a path: names or indices of classes, one for each example, or one-hot columns. For a regression
             numbers, (m,) or (n_L, m).
         part: "test", "train" or "all". Default: the test part where the data have one, or else all.
 
@@ -48,14 +48,13 @@ def evaluate(
         examples, words = part_of(dataset, part)
         return evaluate_examples(model, dataset, examples, words)
     if part is not None:
-        raise InputError(f"part is {part!r:.60}, but an array has no parts; expected a path, or no part")
-    rows, _ = array_rows(data, model.input_shape)
-    check_floats(rows, model.table)
+        raise InputError(f"part is {part!r:.60}, but only a path has parts; expected a path, or no part")
+    rows = input_rows(data, model.input_shape, model.table).rows
     if model.classes:
         numbers = class_indices(labels, model.classes, len(rows))
     else:
         numbers = target_rows(labels, model.output_names, len(rows))
-    return _evaluation(model, Examples(rows, numbers), f"an array of {len(rows)}")
+    return _evaluation(model, Examples(rows, numbers), f"{len(rows)} in memory")
 
 
 def evaluate_examples(
