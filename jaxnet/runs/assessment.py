@@ -26,8 +26,8 @@ def evaluate(
         model: A model of classes, or a regression.
         data: What `load_dataset` takes: a folder of images, an .h5 or .npz file, a folder of idx files or a table, with
             its labels; or, as `model(...)` takes them, an array, or a mapping or data frame of a table's columns.
-        labels: Of anything but a path: names or indices of classes, one for each example, or one-hot columns. For a regression
-            numbers, (m,) or (n_L, m).
+        labels: Of anything but a path: names or indices of classes, one for each example, or one-hot columns. For a
+            regression numbers, (m,) or (n_L, m).
         part: "test", "train" or "all". Default: the test part where the data have one, or else all.
 
     Raises:
