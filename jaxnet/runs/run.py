@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from ..data import Dataset, Examples, Preprocessing, fit_preprocessing, held_out, hog_of, output_names
 from ..errors import InputError
-from ..model import Model
+from ..model import Model, TrainingData
 from ..network import Network
 from ..parameters import FrozenDict, initialize_parameters_deep
 from ..training import (
@@ -122,6 +122,7 @@ class Run:
             self.preprocessing,
             self.settings.exact_decoding,
             self.dataset.table,
+            (TrainingData(self.dataset.fingerprint, self.settings.test_fraction, self.settings.seed),),
         )
 
 
