@@ -59,9 +59,12 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(evaluation.as_dict(), indent=2))
         return DONE
+    first, rest = str(evaluation).split("\n", 1)
+    print(first)
     for note in dataset.notes:
-        print(f"          {printable(note)}")
-    print(evaluation)
+        if note.startswith(("skipped", "warning")):  # the others are for training
+            print(f"          {printable(note)}")
+    print(rest)
     if options.out is not None:
         print(f"saved     {printable(str(options.out))}")
     return DONE

@@ -81,7 +81,7 @@ def load_photographs(
         *_contradictions(cached.hashes, files, found.classes),
     )
     fingerprint = fingerprint_of(train, tested, found.classes, input_shape, cached.key)
-    return Dataset(f"{printable(str(folder))}, images", train, tested, found.classes, input_shape, fingerprint, notes)
+    return Dataset(f"{printable(str(folder))} (images)", train, tested, found.classes, input_shape, fingerprint, notes)
 
 
 def _check_classes(folder: Path, files: Labelled, found: Found, cached: Cached) -> None:

@@ -60,7 +60,7 @@ def test_a_table_from_training_to_prediction(tmp_path, capsys, monkeypatch):
         "5-8-1, relu, linear output",
         "labels standardised while it is trained",
         "R^2       train 0.9",
-        " in price over the test examples; always their mean: ",
+        " in price over the test examples; always predicting their mean: ",
         "agrees with jax.grad",
     ):
         assert text in output
