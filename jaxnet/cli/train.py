@@ -40,7 +40,9 @@ def add(commands: Any) -> None:
     )
     parser.set_defaults(command=run)
     add_settings(parser)
-    parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file with any of the options above")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="a TOML file with any of the options of data, network and training"
+    )
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/<time>)")
     output.add_argument("--overwrite", action="store_true", help="replace the run in DIR, its checkpoints too")

@@ -123,7 +123,7 @@ def _add_network(option: Callable[..., None]) -> None:
     )
     option(
         "augment",
-        "mirror and shift the images of every step at random, by up to a twentieth of their side; with --features, "
+        "mirror and move the images of every step at random, by up to a twentieth of their side; with --features, "
         "draw one of ten such views",
         action=argparse.BooleanOptionalAction,
     )

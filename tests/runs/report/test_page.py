@@ -158,10 +158,10 @@ def test_what_cannot_be_shown_has_no_section(page):
 
 
 def test_the_table_of_the_check_is_folded_if_all_agrees(page):
-    for sentence, is_open in (("It agrees.", False), ("It does not agree.", True)):
+    for sentence, is_open in (("It agrees", False), ("It does not agree", True)):
         found = page(record(check=f"{sentence}\n\ndW1  0.5", **BARE))
         [details] = found.all("details")
-        assert ("open" in details) == is_open and sentence in found.text and "dW1 0.5" in found.text
+        assert ("open" in details) == is_open and f"{sentence}." in found.text and "dW1 0.5" in found.text
 
 
 def test_settings_are_shown_as_they_are_typed(page):
