@@ -23,7 +23,7 @@ def print_plan(run: "Run", facts: dict[str, Any]) -> None:
     heads = {binary_cross_entropy: "sigmoid", softmax_cross_entropy: "softmax", squared_error: "linear"}
     head, predicted = heads[run.network.loss], ", ".join(dataset.classes or run.outputs)
     size = sum(value.size for value in run.first.parameters.values())
-    watched = "" if run.watched_name == "test" else f"{len(run.watched.labels)} to watch, "
+    watched = "" if run.watched_name == "test" else f"{len(run.watched.labels)} to validate on, "
     say(f"data      {dataset.description}")
     say(f"          {m} to train on, {watched}{held_out} to test on, of shape {shape}: {predicted}")
     for note in dataset.notes:

@@ -41,7 +41,7 @@ def test_a_config_holds_all_options_and_what_is_typed_wins(tmp_path, data, capsy
     with jax.numpy_dtype_promotion("standard"):  # optax's schedules multiply floats with counts
         assert typed("train", "--config", config, *arguments) == 0
     output = capsys.readouterr().out
-    assert "24 to train on, 6 to watch, 10 to test on" in output
+    assert "24 to train on, 6 to validate on, 10 to test on" in output
     assert "90-3-2-1" in output and "40 steps of momentum, learning rate 0.01, batches of 10" in output
     assert ", validation " in output
     [verdict] = re.findall(r"^verdict   (test .* guessing, 0\.\d{3} \(95 % interval .*)$", output, re.MULTILINE)

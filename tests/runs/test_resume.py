@@ -259,7 +259,7 @@ def test_class_weights_go_on_with_the_run(tmp_path, capsys, monkeypatch, bare):
     whole = tmp_path / "whole"
     assert typed("train", tmp_path / "a.npz", "--config", out / "settings.toml", "--out", whole) == 0
     assert typed("train", "--resume", "--out", out, "--class-weight", "0=0.25,1=2") == 0
-    assert "weights   0 0.25, 1 2: times the loss" in capsys.readouterr().out
+    assert "weights   0 0.25, 1 2: factors of the loss" in capsys.readouterr().out
     assert (out / "history.csv").read_text() == (whole / "history.csv").read_text()
     assert typed("train", "--resume", "--out", out, "--class-weight", "balanced") == 2
     assert "--class-weight is balanced, but the run in" in capsys.readouterr().err

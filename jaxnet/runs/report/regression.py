@@ -60,8 +60,8 @@ def _headline(record: Record, fits: list[dict[str, float]]) -> list[dict[str, st
         return cards
     steps = len(record.costs)
     note = (
-        f"at the last of {steps:,} steps: half the squared error of the standardised labels; their mean alone has 0.5 "
-        "per label"
+        f"at the last of {steps:,} steps: half the squared error of the standardised labels; always predicting their "
+        "mean has 0.5 per label"
     )
     value = number(float(record.costs[-1]) if steps else float("nan"))
     return [*cards, {"label": "training cost", "value": value, "note": note}]
