@@ -101,7 +101,9 @@ def _trained_on(stored: Any) -> tuple[TrainingData, ...]:
         raise InputError(f"{TRAINED_ON} says {stored!r:.99}; {expected}")
     for one in stored:
         match one:
-            case [str(), None | float(), int()] if one[1] is None or 0 < one[1] < 1:
+            case [str(), None, int()]:
+                continue
+            case [str(), float(share), int()] if 0 < share < 1:
                 continue
         raise InputError(f"{TRAINED_ON} says {one!r:.99}; {expected}")
     return tuple(TrainingData(*one) for one in stored)
