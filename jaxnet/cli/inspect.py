@@ -167,7 +167,7 @@ def _inspect_depths(options: argparse.Namespace) -> tuple[str, dict[str, "Profil
         for by_depth, profile in zip(profiles.values(), drawn, strict=True):
             by_depth[depth] = profile
     name = f"{activation}, {width} inputs and {width} units in every layer, the output too"
-    inputs = f"{options.examples} standard normal examples, labels drawn; seed {options.seed}"
+    inputs = f"{options.examples} standard normal examples, random labels; seed {options.seed}"
     print(depth_text(name, inputs, advice_for([width] * (depths[-1] + 1), network, activation), profiles))
     return f"{depths[-1]} layers, {name}", {init: by_depth[depths[-1]] for init, by_depth in profiles.items()}
 
