@@ -17,7 +17,7 @@ from ..text import counted, printable
 
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
-# Photographs that Pillow does not read, as phones and cameras write them.
+# Photographs as phones and cameras write them, which are not read.
 TO_CONVERT = frozenset((".heic", ".heif", ".avif", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"))
 # What operating systems, archivers, network storage and programs leave behind in folders, in lower case.
 OF_THE_SYSTEM = frozenset(
