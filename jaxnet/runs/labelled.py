@@ -64,7 +64,7 @@ def load_for(
         hint = ", which the array classes of an .npz file names" if unknown[0].isdecimal() else ""
         raise InputError(
             f"{dataset.description}: the class {unknown[0]} is unknown to the model, whose classes are "
-            f"{', '.join(model.classes)!s:.300}; expected data of those{hint}"
+            f"{', '.join(model.classes)!s:.300}; expected data of these classes{hint}"
         )
     return dataset
 
@@ -96,7 +96,7 @@ def part_of(dataset: Dataset, part: str | None, words: Mapping[str, str] = PARTS
         return dataset.train, words["train"]
     if tested and part != "all":
         return dataset.test, words["test"]
-    alone = "" if tested or words is not PARTS else ", which has no test part"
+    alone = "" if tested or words is not PARTS else ", as it has no test part"
     return dataset.train.and_those_of(dataset.test), words["all"] + alone
 
 
