@@ -53,7 +53,7 @@ def compared_with_guessing(
     accuracy = float(weight[predicted == labels].sum()) / total
     trials = total**2 / float((weight**2).sum())
     guessed = float(weight[labels == answer].sum()) / total
-    return Accuracy(accuracy, guessed, *wilson_interval(accuracy * trials, trials), by_class is not None)
+    return Accuracy(accuracy, guessed, *wilson_interval(accuracy * trials, trials), bool((weight != weight[0]).any()))
 
 
 def guessing(tested: Accuracy, trained: Accuracy | None = None) -> Symptom | None:
