@@ -6,7 +6,7 @@ import pkgutil
 import pytest
 
 from tests import right_numpy
-from tests.benchmarks import false_alarms, growth, harness, peers, problem
+from tests.benchmarks import false_alarms, growth, harness, peers, problem, sweep
 from tests.benchmarks.contenders import course
 
 
@@ -79,6 +79,18 @@ def test_a_contender_that_fails_is_left_out_and_says_why():
         harness.interleaved_bursts("tests.benchmarks.peers", "no_such.npz", ["numpy"], 1)
     assert harness.take_turns("tests.benchmarks.peers", "no_such.npz", ["numpy"], 1, failures) == ({}, {})
     assert "FileNotFoundError" in failures["numpy"]
+
+
+@pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.parametrize("name", [name for name in sweep.CONTENDERS if name not in ("jaxnet", "joblib")])
+def test_every_contender_of_a_sweep_trains_the_same_networks(name, batch_size, default_promotion, tmp_path):
+    if name.startswith("torch"):
+        pytest.importorskip("torch", reason="torch is not installed: pip install '.[bench]'")
+    drawn = sweep.draw(sweep.Case((6, 5, 3), 12, batch_size, "softmax_cross_entropy"), 4)
+    sweep.save(f"{tmp_path}/problem.npz", drawn)
+    given = sweep.load(f"{tmp_path}/problem.npz")
+    cost, want = (pkgutil.resolve_name(sweep.CONTENDERS[other])(given)(1) for other in (name, "jaxnet"))
+    assert (cost() is None) if callable(cost) else cost == pytest.approx(want, rel=1e-5)
 
 
 def test_growth_is_drawn(tmp_path):
