@@ -351,9 +351,9 @@ def _train_with_progress(
     with contextlib.ExitStack() as stack:
         names = dict.fromkeys(options.tracker)
         opened = [stack.enter_context(trackers.tracker_of(name, folder, asdict(run.settings))) for name in names]
-        bar = stack.enter_context(
-            tqdm(total=run.num_iterations * batch, initial=history.steps * batch, unit=" examples", unit_scale=True)
-        )
+        total, made = run.num_iterations * batch, history.steps * batch
+        often = 0.1 if sys.stderr.isatty() else 10  # seconds: a log keeps every state of the bar
+        bar = stack.enter_context(tqdm(total=total, initial=made, unit=" examples", unit_scale=True, mininterval=often))
 
         def show(progress: "Progress") -> None:
             options.stop.check()

@@ -319,6 +319,8 @@ def _units(text: str) -> int:
     except argparse.ArgumentTypeError as error:
         if text.isdecimal():
             raise
+        if set(text) <= set("0123456789,x-"):
+            raise argparse.ArgumentTypeError(f"{error}; units are typed apart: --layers 512 128") from None
         raise argparse.ArgumentTypeError(
             f"{error}; DATA goes before --layers: jaxnet train {text} --layers ..."
         ) from None

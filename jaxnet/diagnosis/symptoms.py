@@ -72,3 +72,5 @@ class Setup:
     class_weight: bool | None = None
     num_iterations: int | None = None
     epochs: int | None = None
+    features: bool | None = None  # whether the network sees features of images; None where it cannot
+    augment: bool | None = None

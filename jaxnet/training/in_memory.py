@@ -142,12 +142,13 @@ def train(
         optimizer, network, float(lambd) / m, keep, input_keep, dtype, record_every, weight is not None, augment
     )
     begin_hooks(hooks, state, network)
-    fewest = partial(in_fewest_inputs, X, state, config, batch_size or m, num_iterations - start)
+    fewest = partial(in_fewest_inputs, X, state, config, batch_size or m)
     given, labels = Start(X, state, ALL_INPUTS), with_weights(np.asarray(Y), weight)
-    reduced = cache(lambda: Start(*fewest()) if reduce_inputs else given)
+    reduced = cache(lambda steps: Start(*fewest(steps)) if reduce_inputs else given)
     if checkpoints is None:
-        feed = resident(reduced().X, labels, batch_size, key)
-        return _steps(feed, reduced(), config, num_iterations, key, chunk, hooks, bar)
+        begin = reduced(num_iterations - start)
+        feed = resident(begin.X, labels, batch_size, key)
+        return _steps(feed, begin, config, num_iterations, key, chunk, hooks, bar)
     settings = {"batch_size": batch_size, "chunk": chunk, "reduce_inputs": reduce_inputs}
     found = identity(X, labels, state, config, key, settings)
     run = Resumable(checkpoints, found, config, hooks, start, chunk, num_iterations)
@@ -208,7 +209,7 @@ def _complete(
 
 
 def in_fewest_inputs(
-    X: Inputs, state: TrainState, config: StepConfig, batch_size: int, steps: int
+    X: Inputs, state: TrainState, config: StepConfig, batch_size: int, steps: float
 ) -> tuple[AnyArray, TrainState, InputBasis]:
     """X and the state in as many inputs as the examples have directions, where that is exact and pays; else as given.
 

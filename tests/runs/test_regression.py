@@ -35,7 +35,7 @@ def test_measures_are_those_of_their_definitions():
     assert evaluation.r2 == pytest.approx(1 - 16 / 36)  # the targets' mean is 4
     assert evaluation.fits["y"].spread == 3
     assert str(evaluation).splitlines() == [
-        "examples  an array of 4",
+        "examples  4 in memory",
         "y         R^2 0.5556; RMSE 2, always predicting the mean: 3; mean absolute error 1",
     ]
 

@@ -115,6 +115,18 @@ def test_more_steps_end_as_a_longer_run(tmp_path):
     assert_same(train(tmp_path, num_iterations=45), whole)
 
 
+def test_fewer_steps_stay_in_the_inputs_saved(tmp_path, monkeypatch):
+    """Even where so few steps would not have paid for fewer inputs."""
+    monkeypatch.setattr("jaxnet.training.in_memory.pays", lambda n_x, n_1, m, batch_size, steps: steps > 45)
+    first = train(num_iterations=50)
+    with pytest.raises(Stopped):
+        train(tmp_path, hooks=[stop_at(30)])
+    seen = []
+    fewer = train(tmp_path, hooks=[seen.append], num_iterations=40)
+    assert [(progress.iteration, progress.basis.size) for progress in seen] == [(30, 28), (40, 28)]
+    np.testing.assert_array_equal(fewer.costs, first.costs[:40])
+
+
 def test_a_damaged_one_is_reported_and_the_one_before_is_used(tmp_path):
     whole = train()
     stopped(tmp_path, 40)
