@@ -36,6 +36,13 @@ from .loop import (
     Trained as Trained,
     run_steps as run_steps,
 )
+from .placement import (
+    Placement as Placement,
+    by_example as by_example,
+    check_placement as check_placement,
+    on_every_device as on_every_device,
+    on_first_devices as on_first_devices,
+)
 from .resuming import StatefulHook as StatefulHook
 from .validation import (
     check_data as check_data,

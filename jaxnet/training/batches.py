@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
 from ..types import AnyArray, PRNGKeyArray
+from .placement import Placement, by_example, on_every_device
 
 
 # (start, length) -> segments of those steps: examples and labels as rows, and which of them are in each step; or None,
@@ -21,13 +21,24 @@ def with_weights(Y: Float[np.ndarray, "n_L m"], weight: AnyArray | None) -> Floa
     return Y if weight is None else np.concatenate([Y, np.asarray(weight, Y.dtype)[None]])
 
 
-def resident(X: AnyArray, Y: AnyArray, batch_size: int | None, key: PRNGKeyArray | None) -> Feed:
-    """The feed of columns that stay where they are."""
+def resident(
+    X: AnyArray, Y: AnyArray, batch_size: int | None, key: PRNGKeyArray | None, placement: Placement | None = None
+) -> Feed:
+    """The feed of columns that stay where they are; each device has its own, or all where others are drawn every time.
+
+    Each then gathers its part of every minibatch, of which only the indices are sharded.
+    """
     # An example is a row of memory: fast to gather, and W1 X and dZ1 X^T are matrix products without a transpose.
-    rows, Y_rows = jax.device_put((X.T, Y.T))
     if batch_size is None or key is None:
+        rows, Y_rows = by_example((X.T, Y.T), placement)
         return lambda start, length: [(rows, Y_rows, None)]
-    return lambda start, length: [(rows, Y_rows, jnp.asarray(batch_indices(key, len(rows), batch_size, start, length)))]
+    rows, Y_rows = on_every_device((X.T, Y.T), placement)
+
+    def feed(start: int, length: int) -> list[tuple[AnyArray, AnyArray, jax.Array]]:
+        batches = batch_indices(key, len(rows), batch_size, start, length)
+        return [(rows, Y_rows, by_example(batches, placement, axis=1))]
+
+    return feed
 
 
 def batch_indices(

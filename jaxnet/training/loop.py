@@ -23,6 +23,7 @@ from .augmentation import Augmentation, Views
 from .batches import Feed
 from .failure import NotFiniteError, failure_of, feedback_weights
 from .input_basis import ALL_INPUTS, InputBasis
+from .placement import Placement, on_every_device, on_one_device, over
 from .trace import Recorded, joined, recorded
 
 
@@ -102,32 +103,39 @@ def run_steps(
     chunk: int,
     basis: InputBasis = ALL_INPUTS,
     on_chunk: Sequence[Hook] = (),
+    placement: Placement | None = None,
 ) -> Trained:
     """Steps from `state`, in the inputs of `basis`, until `num_iterations` are made, with examples from `feed`.
 
     After every `chunk` steps each of `on_chunk` is called, in this order; the training ends where one of them returns
-    True. Raises `NotFiniteError`, with parameters in all inputs, where a cost or a parameter is not finite.
+    True. What they are given and what is returned is on one device. Raises `NotFiniteError`, with parameters in all
+    inputs, where a cost or a parameter is not finite.
     """
-    start, state = int(state.step), before_steps(state, config.optimizer)
-    first, previous = state, None
+    start, first = int(state.step), before_steps(state, config.optimizer)
+    (state, key), previous = on_every_device((first, key), placement), None
     costs, records = [], []
     for begin in range(start, num_iterations, chunk):
         length, iteration, chunk_costs, seen = min(chunk, num_iterations - begin), begin, [], []
         for rows, Y_rows, batches in feed(begin, length):
             made = length if batches is None else len(batches)
             segment = Segment(state, rows, Y_rows, batches)
-            state, J, aligned, finite = run_chunk(*segment, key, config, length=made)
+            with over(placement):
+                state, J, aligned, finite = run_chunk(*segment, key, config, length=made)
             chunk_costs.append(np.asarray(J))
             if not finite:
-                raise _blame(segment, made, previous, first, key, config, basis)
+                with over(placement):
+                    failure = _blame(segment, made, previous, first, key, config)
+                raise failure.with_state(basis.expand(on_one_device(failure.state, placement)))
             seen.append(recorded(aligned, iteration, made, config.record_every))
             iteration, previous = iteration + made, (segment, made)
         costs += chunk_costs
         records += seen
-        progress = Progress(iteration, np.concatenate(chunk_costs), joined(seen), basis, state)
+        at_hand = on_one_device(state, placement)
+        progress = Progress(iteration, np.concatenate(chunk_costs), joined(seen), basis, at_hand)
         if any([ends(hook, progress) for hook in on_chunk]):  # a list: one that ends the training silences no other
             break
     all_costs = np.concatenate(costs) if costs else np.empty(0)
+    state = on_one_device(state, placement)
     return Trained(basis.expand(state), all_costs, joined(records), int(state.step) < num_iterations)
 
 
@@ -249,7 +257,6 @@ def _blame(
     first: TrainState,
     key: PRNGKeyArray | None,
     config: StepConfig,
-    basis: InputBasis,
 ) -> NotFiniteError:
     """Replays the steps of a scan that failed, to the first cost or parameter that is not finite."""
 
@@ -263,8 +270,7 @@ def _blame(
     before = () if previous is None else _replayed(*previous, key, config)
     labels = Y_rows[:, :-1] if config.weighted else Y_rows
     steps = _replayed(segment, length, key, config)
-    found = failure_of(steps, before, first, rows[:, : first.parameters["W1"].shape[1]], labels, config.network, given)
-    return found.with_state(basis.expand(found.state))
+    return failure_of(steps, before, first, rows[:, : first.parameters["W1"].shape[1]], labels, config.network, given)
 
 
 def _replayed(
