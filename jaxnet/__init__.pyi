@@ -83,6 +83,7 @@ from .training import (
     Checkpoints as Checkpoints,
     L_layer_model as L_layer_model,
     NotFiniteError as NotFiniteError,
+    Placement as Placement,
     Progress as Progress,
     Trained as Trained,
     diagnose as diagnose,
