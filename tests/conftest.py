@@ -1,7 +1,9 @@
 """Strict JAX, derandomized hypothesis, and the few fixtures that several files share."""
 
 import os
+import shutil
 import signal
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -44,6 +46,16 @@ fixed = {"derandomize": True, "deadline": None, "database": None}
 hypothesis.settings.register_profile("quick", max_examples=2, **fixed)
 hypothesis.settings.register_profile("thorough", max_examples=50, **fixed)
 hypothesis.settings.load_profile("quick")
+
+
+def pytest_configure(config):
+    """Programs that several files compile are compiled once a process: JAX keeps them in a folder of the process."""
+    folder = tempfile.mkdtemp(prefix="jaxnet-tests-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_enable_compilation_cache", True)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` looks

@@ -45,6 +45,7 @@ def module(tmp_path, monkeypatch):
         ["--layers", "4", "6", "3", "--hidden", "gelu", "--loss", "softmax_cross_entropy", "--examples", "2"],
     ],
 )
+@pytest.mark.few(1)
 def test_a_drawn_network_agrees(arguments, capsys):
     assert typed("check", *arguments) == 0
     output = capsys.readouterr().out

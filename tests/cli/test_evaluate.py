@@ -45,6 +45,7 @@ HELD_OUT = "10 of {}: what the run held out of it"
         (["m.safetensors", "a.npz"], "40 of {}: all of it, which has no test part"),
     ],
 )
+@pytest.mark.few(4)
 def test_it_says_what_it_evaluates(arguments, examples, trained, capsys):
     save_model("m.safetensors", load_model("run"))
     assert typed("evaluate", *arguments, "--json") == 0

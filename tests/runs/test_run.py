@@ -43,6 +43,7 @@ def test_classes_choose_the_head(tmp_path, classes, outputs, loss):
 
 @pytest.mark.parametrize("batch_size", ["all", 16])
 @pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.few(2)
 def test_a_run_learns(tmp_path, classes, batch_size):
     run, seen = runs.prepare(drawn_dataset(tmp_path, classes=classes), changed(batch_size=batch_size)), []
     history = runs.History()

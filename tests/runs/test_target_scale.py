@@ -45,6 +45,7 @@ def test_leaving_the_units_is_the_same_network(x64, L):
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.few(1)
 def test_a_regression_learns_and_measures_r2(tmp_path, outputs):
     dataset = regression(tmp_path, outputs=outputs)
     run, history = runs.prepare(dataset, SETTINGS), runs.History()
