@@ -66,6 +66,7 @@ def test_steps_are_measured_in_processes_of_their_own(monkeypatch, capsys):
     assert peers.table(rows).splitlines()[2] == "| jaxnet | 1.00 |"
 
 
+@pytest.mark.thorough
 def test_trainings_are_measured_and_end_at_one_cost(monkeypatch, capsys):
     monkeypatch.setattr(harness, "BURST_SECONDS", 0.001)
     case = TINY["all examples, one output"]._replace(dtype="float64")

@@ -77,6 +77,7 @@ def test_mislabelled_digits_are_found(shared_data, tmp_path, capsys, default_pro
     assert (tmp_path / "digits.png").stat().st_size > 10_000
 
 
+@pytest.mark.thorough
 def test_the_noise_scale_is_drawn_beside_the_steps(shared_data, tmp_path, capsys, monkeypatch, default_promotion):
     """Two batch sizes and a high target, to be quick."""
     from examples import gradient_noise_scale

@@ -97,7 +97,7 @@ SATURATED = [  # loss, logits and labels of one example, the float64 limits of v
 
 @BOTH_DTYPES
 @pytest.mark.parametrize("name, ZL, Y, value, gradient", SATURATED)
-@pytest.mark.few(10)
+@pytest.mark.few(6)
 def test_saturated_logits_give_the_limits(x64, name, ZL, Y, value, gradient, dtype):
     ZL, Y = (jnp.array(column, dtype)[:, None] for column in (ZL, Y))
     np.testing.assert_allclose(LOSSES[name].value(ZL, Y), [dtype(value)], rtol=2 * np.finfo(dtype).eps)

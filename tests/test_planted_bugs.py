@@ -49,7 +49,7 @@ def report(name):
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-@pytest.mark.few(8)
+@pytest.mark.few(6)
 def test_it_is_seen_where_it_was_made(name):
     assert report(name).verdict is jaxnet.Verdict.DISAGREE
     assert report(name).first_bad == CATALOGUE[name].place
@@ -62,7 +62,7 @@ def test_it_is_seen_where_it_was_made(name):
         for name in CATALOGUE
     ],
 )
-@pytest.mark.few(14)
+@pytest.mark.few(7)
 def test_it_is_called_by_its_name(name):
     assert not diagnoses(report(name)).isdisjoint(CATALOGUE[name].codes), f"\n{report(name)}"
 

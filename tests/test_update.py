@@ -223,6 +223,7 @@ def test_sharpness_aware_steps_use_the_moved_point(x64):
         optax.contrib.schedule_free_sgd(0.5, warmup_steps=1),
     ],
 )
+@pytest.mark.few(3)
 def test_optimizers_that_look_at_the_cost_train(default_promotion, optimizer):
     X, Y, start = problem([4, 3, 1], 6, dtype=np.float32)
     trained = jaxnet.train(X, Y, start, num_iterations=30, optimizer=optimizer, chunk=30)

@@ -73,6 +73,7 @@ def test_a_file_of_ones_own(tmp_path, capsys):
     assert json.loads(report.read_text())["verdict"] == "disagree"
 
 
+@pytest.mark.thorough
 def test_a_notebook_of_ones_own(tmp_path, capsys):
     source = "%matplotlib inline\nimport numpy as np\ndef relu_backward(dA, cache):\n    raise ValueError('\\x1b[2J')\n"
     (tmp_path / "mine.IPYNB").write_text(json.dumps({"cells": [{"cell_type": "code", "source": source}]}))

@@ -220,6 +220,7 @@ def test_where_there_is_no_error_none_comes_back(folder, said):
     )
 
 
+@pytest.mark.thorough
 def test_theory_is_that_of_weights_as_large(folder, said):
     """Twice the weights, sixteen times what theory expects of Z_4, whatever drew them."""
     dims = (12, 40, 40, 40, 1)

@@ -324,6 +324,7 @@ def test_every_rule_trains_and_is_recorded_if_asked(tmp_path, data, capsys, monk
     assert load_model(out / "model.safetensors").network.feedback is RULES["backprop"]()
 
 
+@pytest.mark.thorough
 def test_backpropagation_leaves_no_alignment_behind(tmp_path, data, capsys, monkeypatch):
     monkeypatch.setattr(train, "_check", lambda *_: None)
     arguments = ["train", data, "--layers", 3, "--num-iterations", 2, "--out", tmp_path / "run"]

@@ -26,7 +26,7 @@ def means(pairs, weights):
 
 @EVERY_CASE
 @EVERY_SEED
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_every_mean_over_a_batch_is_that_of_its_examples(x64, name, seed):
     given = case(name)
     rows, m = given.rows(seed), given.X.shape[1]

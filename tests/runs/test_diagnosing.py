@@ -52,6 +52,7 @@ def test_dead_units_are_seen_on_the_way_and_once(data):
     assert "vanishing" not in [symptom.code for symptom in found.symptoms]
 
 
+@pytest.mark.thorough
 def test_errors_that_vanish_are_seen_on_the_way(data):
     """Eight layers of sigmoid: nothing arrives at the first one, and the cost stays at the entropy of the labels."""
     _, seen, found = watched(

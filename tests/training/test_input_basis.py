@@ -106,6 +106,7 @@ def test_2500_steps_in_reduced_inputs_are_those_in_all_of_them(name, always):
 
 
 @pytest.mark.parametrize("name", LATE)
+@pytest.mark.few(2)
 def test_what_changes_its_kind_late_is_the_same_run(name, always):
     X, Y, parameters = problem((60, 4, 1), 9, soft=True, scale=0.5)
     arguments = {"num_iterations": 510, "optimizer": LATE[name], "chunk": 510}

@@ -261,6 +261,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(name):
 
 
 @pytest.mark.parametrize("name", ["backprop", "direct_feedback_alignment", "batch_random_sign"])
+@pytest.mark.few(1)
 def test_recording_changes_no_bit_of_the_run(name):
     X, Y, parameters, network = under(name)
     whole, not_recorded = (

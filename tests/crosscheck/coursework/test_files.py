@@ -273,6 +273,7 @@ def test_what_a_function_returns_is_looked_at_first(name, returned):
     assert (words or "") in text_of(found), text_of(found)
 
 
+@pytest.mark.thorough
 def test_this_librarys_own_functions_are_right():
     names = [name for name in CHECKS if hasattr(jaxnet, name)]
     found = [check() for _, check in checks({name: getattr(jaxnet, name) for name in names})]
@@ -357,12 +358,22 @@ def test_a_function_that_never_comes_back_is_a_finding(write, before, after, wor
         ("def f(:", r"it cannot be imported: SyntaxError: .* \(line 1\)"),
         ("import nothing_of_that_name", "it cannot be imported: ModuleNotFoundError: No module named"),
         ("x = 1\n1 / 0", r"it cannot be imported: ZeroDivisionError: division by zero \(line 2\)"),
+    ],
+)
+@pytest.mark.few(1)
+def test_a_file_that_cannot_be_imported_is_told(write, source, message):
+    with pytest.raises(jaxnet.InputError, match=message):
+        jaxnet.check_file(write(source))
+
+
+@pytest.mark.parametrize(
+    "source, message",
+    [
         ("def helper(): pass", "it defines helper; expected any of linear_forward, sigmoid"),
         ("", "it defines no function; expected any of"),
     ],
 )
-@pytest.mark.few(2)
-def test_a_file_that_cannot_be_used_is_told(write, source, message):
+def test_a_file_without_the_functions_is_told(write, source, message):
     with pytest.raises(jaxnet.InputError, match=message):
         jaxnet.check_file(write(source))
 

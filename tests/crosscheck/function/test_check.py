@@ -42,6 +42,7 @@ def test_a_right_gradient_agrees(np_):
 
 @BOTH
 @pytest.mark.parametrize("factor, words", [(7, "7 is the length of an axis"), (-1, "its sign is wrong"), (1.01, "")])
+@pytest.mark.few(3)
 def test_a_wrong_leaf_disagrees_and_is_explained(np_, factor, words):
     report = check_gradient(cost(np_), gradient(np_, W=factor), args=(P, X, Y))
     assert {leaf.name: leaf.agrees for leaf in report.leaves} == {"P['W']": False, "P['b']": True}
