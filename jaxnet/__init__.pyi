@@ -40,6 +40,7 @@ from .model import (
     Estimate as Estimate,
     Model as Model,
     Prediction as Prediction,
+    TrainingData as TrainingData,
     average as average,
     load_model as load_model,
     save_model as save_model,

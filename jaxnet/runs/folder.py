@@ -51,7 +51,10 @@ def _chosen_folder(out: Path, overwrite: bool) -> Path:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; expected a folder to write the run to: choose another --out")
     if out.is_dir() and any(path.name != LOCK for path in out.iterdir()) and not overwrite:
-        raise InputError(f"{out} exists and is not empty; choose another --out, or pass --overwrite to replace it")
+        resume = f"; `jaxnet train --resume --out {out}` goes on with its run" if (out / FILE).is_file() else ""
+        raise InputError(
+            f"{out} exists and is not empty; choose another --out, or pass --overwrite to replace it{resume}"
+        )
     in_the_way = [name for name in (*WRITTEN, FILE, INITIAL) if (out / name).is_dir()]
     if in_the_way:
         raise InputError(f"{out / in_the_way[0]} is a folder, where a file is to be written; choose another --out")
