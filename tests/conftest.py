@@ -39,6 +39,7 @@ jax.config.update("jax_enable_x64", False)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_traceback_in_locations_limit", 0)  # programs do not note the lines that made them
 
 # Every drawn network has shapes of its own and is compiled anew, about a second each, so few are drawn by default;
 # `pytest --hypothesis-profile=thorough` draws more.
