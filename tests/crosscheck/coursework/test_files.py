@@ -335,7 +335,7 @@ def test_a_file_is_checked_and_its_prints_go_nowhere(write):
         (
             "dA_prev = W.T @ dZ",
             "while True: __import__('time').sleep(1)",
-            "linear_backward  DISAGREES\n  it did not return within 5 s",
+            "linear_backward  DISAGREES\n  it did not return within 8 s",
         ),
         ("dA_prev = W.T @ dZ", "import ctypes; ctypes.string_at(0)", "crashed the process (signal 11)"),
         ("dA_prev = W.T @ dZ", "raise SystemExit(3)", "it raised SystemExit: 3"),
@@ -347,7 +347,7 @@ def test_a_file_is_checked_and_its_prints_go_nowhere(write):
 @pytest.mark.few(2)
 def test_a_function_that_never_comes_back_is_a_finding(write, before, after, words):
     only = RIGHT[: RIGHT.index("def sigmoid")] + RIGHT[RIGHT.index("def linear_backward") : RIGHT.index("def relu_b")]
-    limit = 5.0 if "while True" in after else 300.0  # no other comes near its limit, however busy the machine
+    limit = 8.0 if "while True" in after else 300.0  # no other comes near its limit, however busy the machine
     report = jaxnet.check_file(write(only.replace(before, after)), time_limit=limit)
     assert report.verdict is Verdict.DISAGREE and words in str(report)
 
