@@ -33,6 +33,7 @@ def test_curves_are_drawn(tmp_path):
     assert (tmp_path / "curves.png").stat().st_size > 10_000
 
 
+@pytest.mark.thorough
 def test_jit_training_ends_at_the_accuracy_it_states(capsys, default_promotion):
     example = importlib.import_module("examples.jit_training")
     example.main()

@@ -49,7 +49,7 @@ def report(name):
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-@pytest.mark.few(6)
+@pytest.mark.few(4)
 def test_it_is_seen_where_it_was_made(name):
     assert report(name).verdict is jaxnet.Verdict.DISAGREE
     assert report(name).first_bad == CATALOGUE[name].place

@@ -122,6 +122,7 @@ def test_l2_is_the_courses_and_its_gradient_autodiffs(x64):
     assert_close(dict(l2_gradient(parameters, 0.7, M)), jax.grad(l2_cost)(parameters, 0.7, M), 100)
 
 
+@pytest.mark.thorough
 def test_an_update_goes_down_the_penalised_cost(x64):
     X, Y, parameters = problem(DIMS, M, "softmax_cross_entropy")
     network, masks = Network("tanh", "softmax_cross_entropy"), drawn_masks(0.5, 0.8)

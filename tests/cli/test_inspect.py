@@ -147,6 +147,7 @@ def test_a_dead_layer_is_no_underflow(said):
     assert line(text, "to do").startswith("another --seed, or wider layers")
 
 
+@pytest.mark.thorough
 def test_many_layers_fit_on_a_screen(said):
     text = said("--layers", *[6] * 15, "--hidden", "identity", "--init", "lecun", "--loss", "squared_error")
     assert len(text.splitlines()) <= 30 and "(14 layers)" in text

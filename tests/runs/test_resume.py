@@ -470,7 +470,7 @@ def test_a_run_of_an_older_jaxnet_is_not_resumed(ended, capsys):
 
 
 @pytest.mark.parametrize("steps", [200, 250])
-@pytest.mark.few(1)
+@pytest.mark.thorough
 def test_a_chunked_run_continues_to_a_longer_ones_bits(tmp_path, capsys, monkeypatch, bare, steps):
     """The row and the chunk at the end of the shorter one are not the longer one's."""
     monkeypatch.setattr("jaxnet.runs.chunks.RATE", 9e5)

@@ -125,6 +125,7 @@ def test_weights_of_classes_are_refused(tmp_path):
         dataclasses.replace(SETTINGS, class_weight="balanced", loss="squared_error")
 
 
+@pytest.mark.thorough
 def test_the_alignment_of_a_regression_has_no_accuracy(tmp_path):
     settings = dataclasses.replace(SETTINGS, feedback="feedback_alignment", record_every=50, num_iterations=100)
     run, history = runs.prepare(regression(tmp_path), settings), runs.History()
