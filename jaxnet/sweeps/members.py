@@ -40,7 +40,6 @@ from .grid import SEED, Settings, without_addresses
 
 
 OF_A_RUN = "layer_dims", "hidden", "loss", "feedback", "init", "lambd", "keep_prob", "input_keep_prob", "batch_size"
-OF_ITS_OPTIMIZER = "optimizer", "learning_rate"
 
 
 class Member(NamedTuple):

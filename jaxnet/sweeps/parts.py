@@ -11,17 +11,18 @@ from ..arguments import check_number
 from ..errors import InputError
 from ..storage import free_memory
 from .members import Member
-from .together import Arguments, arguments_of, axes_of, group_of, kept_of, program
+from .together import Arguments, Plan, arguments_of, group_of, kept_of, plan_of, program
 
 
 SHARE = 0.5  # of the memory that is free
 CACHE = 2**23  # bytes of states that a processor keeps at hand; beyond, the steps of 64 runs take a sixth longer
 
 
-def parts_of(members: Sequence[Member], length: int, memory_limit: float | None) -> list[list[int]]:
-    """The runs, in parts of which each is one program. All parts of a group have the same size: its last run fills up.
+def parts_of(members: Sequence[Member], length: int, memory_limit: float | None) -> list[tuple[list[int], Plan]]:
+    """The runs, in parts of which each is one program, with the plan of their group.
 
-    Raises `InputError` where their states alone do not fit.
+    All parts of a group have the same size, and so the same program: its last run fills them up. Raises `InputError`
+    where their states alone do not fit.
     """
     if memory_limit is not None:
         check_number("memory_limit", memory_limit, "a number of bytes above 0", lambda limit: limit > 0)
@@ -37,36 +38,39 @@ def parts_of(members: Sequence[Member], length: int, memory_limit: float | None)
         )
     parts = []
     for indices in groups.values():
-        n = _size([members[i] for i in indices], length, None if limit is None else limit - states)
+        group = [members[i] for i in indices]
+        plan = plan_of(group)
+        n = _size(group, plan, length, None if limit is None else limit - states)
         count = -(-len(indices) // n)
         n = -(-len(indices) // count)
         indices = [*indices, *indices[-1:] * (n * count - len(indices))]
-        parts += [indices[start : start + n] for start in range(0, len(indices), n)]
+        parts += [(indices[start : start + n], plan) for start in range(0, len(indices), n)]
     return parts
 
 
-def _size(group: Sequence[Member], length: int, limit: float | None) -> int:
+def _size(group: Sequence[Member], plan: Plan, length: int, limit: float | None) -> int:
     """How many runs of a group are made at a time."""
     n = len(group)
     if jax.default_backend() == "cpu":
         n = min(n, max(1, CACHE // state_bytes(group[0])))
     while n > 1 and limit is not None:
-        needed = program_bytes(group, n, length)
+        needed = program_bytes(group[0], plan, n, length)
         if needed <= limit:
             break
         n = max(1, min(n - 1, int(n * limit / needed)))
     return n
 
 
-def program_bytes(group: Sequence[Member], n: int, length: int) -> int:
-    """What the program of a chunk of n runs needs beside its arguments, as its compiler says."""
-    axes, one = axes_of(group), arguments_of(group[0], group, length)
+def program_bytes(one: Member, plan: Plan, n: int, length: int) -> int:
+    """What the program of a chunk of n runs like this one needs beside its arguments, as its compiler says."""
 
     def shapes(tree: Any, axis: int | None) -> Any:
         many = () if axis is None else (n,)
         return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((*many, *jnp.shape(leaf)), jnp.result_type(leaf)), tree)
 
-    needed = program(Arguments(*map(shapes, one, axes)), axes, length).memory_analysis()
+    needed = program(
+        Arguments(*map(shapes, arguments_of(one, plan, length), plan.axes)), plan.axes, length
+    ).memory_analysis()
     return 0 if needed is None else needed.temp_size_in_bytes
 
 

@@ -44,10 +44,10 @@ class Running:
         self._costs = [] if start is None else [start.costs]
         self._parts: list[tuple[list[int], Alone | Together]] = []
         stopped = {} if start is None else _stopped(start)
-        for indices in parts_of(members, chunk, memory_limit):
+        for indices, plan in parts_of(members, chunk, memory_limit):
             its_stopped = {k: stopped[i] for k, i in enumerate(indices) if i in stopped}
             together = [members[i] for i in indices]
-            part = Alone(together[0], its_stopped) if len(together) == 1 else Together(together, its_stopped)
+            part = Alone(together[0], its_stopped) if len(together) == 1 else Together(together, plan, its_stopped)
             self._parts.append((indices, part))
 
     def advance(self, begin: int, length: int) -> SweepProgress:

@@ -60,8 +60,9 @@ def sweep(
     Run i is `train(X, Y, initialize_parameters_deep(layer_dims, key=jax.random.key(seed), init=init),
     key=jax.random.key(seed), ...)` with its settings, up to rounding: the steps of all runs are made by one program,
     `train`'s own, mapped over their states and numbers. What changes a shape or a function, such as the sizes of
-    layers, the activation, the loss, the rule, the kind of optimizer or the batch size, is a program of its own. A run
-    that stops being finite is frozen at its last useful state and reported; the others do not notice.
+    layers, the activation, the loss, the rule, the kind of optimizer or the batch size, is a program of its own: see
+    `train` for what else is. A run that stops being finite is frozen at its last useful state and reported; the others
+    do not notice.
 
     Args:
         X: Inputs, `(n_x, m)` finite floats, one column per example.
@@ -77,9 +78,9 @@ def sweep(
         lambd, keep_prob, input_keep_prob, batch_size: As `train` takes them, or lists of them.
         settings: A list of dicts of any of these names, for what is not a grid; each meets every seed and every
             combination of what is in lists.
-        key: One key for all runs, from which their steps draw the order of the examples and whatever else: the runs
-            differ in their first weights alone, and take less time, as they share their examples. Default: each run its
-            own, from its seed.
+        key: One key for all runs, from which their steps draw the order of the examples, masks and feedback weights.
+            Seeds then differ in their first weights alone, and the runs share their examples, which takes less time.
+            Default: each run its own, from its seed, so that the spread over seeds is all of it.
         X_validation, Y_validation: Examples by which `Swept.best` chooses.
         X_test, Y_test: Examples that choose nothing.
         augment, dtype, sample_weight, class_weight, reduce_inputs, chunk: As in `train`.

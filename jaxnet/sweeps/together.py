@@ -58,11 +58,10 @@ class Together:
     They stay in the program, so that it is the same for the others, to the bit.
     """
 
-    def __init__(self, members: Sequence[Member], stopped: dict[int, Stopped]):
-        self._members, self.stopped = members, stopped
-        self._axes = axes_of(members)
+    def __init__(self, members: Sequence[Member], plan: "Plan", stopped: dict[int, Stopped]):
+        self._members, self._axes, self.stopped = members, plan.axes, stopped
         self._orders = [member.order for member in (members if self._axes.key == 0 else members[:1])]
-        arguments = [arguments_of(member, members) for member in members]
+        arguments = [arguments_of(member, plan) for member in members]
         self._arguments = Arguments(*map(_joined, zip(*arguments, strict=True), self._axes))
         self._chunk = int(members[0].state.step), 0
         self._before: tuple[Arguments, int] | None = None  # the chunk before this one, and its length
@@ -151,20 +150,28 @@ def group_of(member: Member) -> Any:
     return program, shapes, member.batch_size, member.rows.shape, id(member.Y_rows)
 
 
-def axes_of(members: Sequence[Member]) -> Arguments:
-    """0 where each run has its own; None where they share."""
-    rows = None if all(member.rows is members[0].rows for member in members) else 0
-    key = None if all(member.key is members[0].key for member in members) else 0
-    return Arguments(0, None, rows, None, None if members[0].batch_size is None else key, key, 0)
+class Plan(NamedTuple):
+    """What the programs of a group are made for, however its runs are divided."""
+
+    axes: Arguments  # 0 where each run has its own; None where they share
+    numbers: tuple[str, ...]  # of `NUMBERS`, those that are not none in all runs
 
 
-def arguments_of(member: Member, members: Sequence[Member], length: int = 1) -> Arguments:
-    """Those of one run of a group, with its numbers as arrays."""
-    dtype, numbers = member.state.parameters["W1"].dtype, {}
-    for name, none in NUMBERS.items():
-        if any(getattr(other.config, name) != none for other in members):
-            its_dtype = dtype if name == "l2" else float  # as probabilities are drawn
-            numbers[name] = jnp.asarray(getattr(member.config, name), its_dtype)
+def plan_of(group: Sequence[Member]) -> Plan:
+    """That of the runs of a group."""
+    first = group[0]
+    rows = None if all(member.rows is first.rows for member in group) else 0
+    key = None if all(member.key is first.key for member in group) else 0
+    axes = Arguments(0, None, rows, None, None if first.batch_size is None else key, key, 0)
+    used = [name for name, none in NUMBERS.items() if any(getattr(member.config, name) != none for member in group)]
+    return Plan(axes, tuple(used))
+
+
+def arguments_of(member: Member, plan: Plan, length: int = 1) -> Arguments:
+    """Those of one run, with its numbers as arrays."""
+    dtype = member.state.parameters["W1"].dtype
+    dtypes = {"l2": dtype, "keep_prob": float, "input_keep_prob": float}  # as probabilities are drawn
+    numbers = {name: jnp.asarray(getattr(member.config, name), dtypes[name]) for name in plan.numbers}
     config = jax.tree.map(
         lambda number: jnp.asarray(number, dtype) if isinstance(number, float) else number,
         replace(member.config, **numbers),

@@ -68,4 +68,4 @@ def _parts(network: Network) -> tuple[Network, list[float]]:
 
 
 def _is_static(value: Any, none: float) -> bool:
-    return isinstance(value, float) and value == none
+    return isinstance(value, float | int) and value == none

@@ -69,8 +69,8 @@ def train(
     What is compiled is one program for each chunk length. Numbers are its arguments: the learning rate and the other
     numbers of an optimizer, `lambd` and the probabilities. So `optax.sgd(0.1)` and then `optax.sgd(0.2)` compile once.
     What compiles anew are other shapes, functions (network, kind of optimizer), dtypes and batch sizes; a penalty or
-    dropout where there was none; an exponent or a divisor, such as the length of a schedule; and every optimizer object
-    that evaluates the cost, such as a line search.
+    dropout where there was none; an exponent or a divisor in an optimizer, such as the length of a schedule, and what
+    stands in a branch of it; and every optimizer object that uses the cost, such as a line search.
 
     Where the examples have fewer directions than inputs, the same steps are made in as many inputs as there are
     directions, if that pays and is proven, from the optimizer's own program, to be exact for all steps and values: see

@@ -10,7 +10,7 @@ import pytest
 
 import jaxnet
 from jaxnet import InputError, feedback
-from jaxnet.sweeps import together
+from jaxnet.sweeps import parts, together
 from jaxnet.training import loop
 
 from ..drawn import assert_same, problem
@@ -211,13 +211,25 @@ def test_parts_change_nothing_but_rounding():
     whole = jaxnet.sweep(X, Y, dims(), **options)
     states = 3 * 10 * sum(leaf.nbytes for leaf in jax.tree.leaves(whole.states[0][:2]))
     together._compiled.cache_clear()
-    parts = jaxnet.sweep(X, Y, dims(), memory_limit=states + 9000, **options)
+    split = jaxnet.sweep(X, Y, dims(), memory_limit=states + 9000, **options)
     assert together._compiled.cache_info().currsize > 1  # of all runs, which did not fit, and of fewer
-    np.testing.assert_allclose(parts.costs, whole.costs, rtol=2e-5)
+    np.testing.assert_allclose(split.costs, whole.costs, rtol=2e-5)
     alone = jaxnet.sweep(X, Y, dims(), memory_limit=states + 1, **options)
     np.testing.assert_allclose(alone.costs, whole.costs, rtol=2e-5)
     with pytest.raises(InputError, match="the states of 10 networks need .* GiB, and the limit is"):
         jaxnet.sweep(X, Y, dims(), memory_limit=states - 1, **options)
+
+
+def test_all_parts_have_one_program(monkeypatch):
+    X, Y = data()
+    options = {"seeds": range(3), "learning_rate": 0.1, "lambd": [0.0, 0.1], "num_iterations": 4, "batch_size": 7}
+    whole = jaxnet.sweep(X, Y, dims(), **options)
+    together._compiled.cache_clear()
+    monkeypatch.setattr(parts, "CACHE", 2 * sum(leaf.nbytes for leaf in jax.tree.leaves(whole.states[0][:2])))
+    lambds = [0.0, 0.1, 0.2]  # nine runs in parts of two, of which some have no penalty, and one is half filled up
+    found = jaxnet.sweep(X, Y, dims(), **options | {"lambd": lambds})
+    assert together._compiled.cache_info().currsize == 1
+    np.testing.assert_allclose(found.costs[:6], whole.costs, rtol=2e-5)
 
 
 def test_progress_is_told_of_all_runs_after_every_chunk():
