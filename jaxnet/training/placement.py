@@ -28,6 +28,8 @@ class Placement(NamedTuple):
 
     Args:
         mesh: The devices, along one axis: `jax.make_mesh((n,), ("examples",))`, of any axis type.
+        exact: In how many parts a sum over examples is made, whatever the number of devices. Only None is there yet:
+            one part on each device.
 
     Example:
         >>> placement = jaxnet.Placement(jax.make_mesh((1,), ("examples",)))
@@ -39,6 +41,7 @@ class Placement(NamedTuple):
     """
 
     mesh: Mesh
+    exact: int | None = None
 
 
 def check_placement(placement: Placement | None, batch_size: int | None, m: int) -> None:
@@ -50,6 +53,8 @@ def check_placement(placement: Placement | None, batch_size: int | None, m: int)
             f'placement is {placement!r:.60}; expected jaxnet.Placement(jax.make_mesh((n,), ("examples",))), or None '
             "for one device"
         )
+    if placement.exact is not None:
+        raise InputError(f"placement.exact is {placement.exact!r:.60}, which this version does not have; expected None")
     names, n = placement.mesh.axis_names, placement.mesh.size
     if len(names) != 1:
         raise InputError(f"the mesh of placement has the axes {', '.join(map(str, names))}; expected one axis")

@@ -473,3 +473,26 @@ def test_the_watched_cost_is_weighted_as_the_training_s(tmp_path):
     np.testing.assert_allclose(weighted.rows[-1].watched_cost, 4 * plain.rows[-1].watched_cost, rtol=1e-4)
     norms = [row.rows[-1].gradient_norms for row in (weighted, plain)]
     np.testing.assert_allclose(norms[0], 4 * np.array(norms[1]), rtol=1e-3)
+
+
+def test_devices_share_the_examples_of_a_step(tmp_path, data, capsys, bare):
+    """The batch that is chosen fits them, one that is typed has to; and a run goes on over as many."""
+    options = ["--layers", 3, "--epochs", 2, "--out"]
+    with jax.numpy_dtype_promotion("standard"):
+        assert typed("train", data, "--devices", 4, *options, tmp_path / "four") == 0
+        assert ", batches of 28, shared by 4 devices" in capsys.readouterr().out
+        assert typed("train", "--resume", "--out", tmp_path / "four", "--epochs", 3) == 0
+    four = tomllib.loads((tmp_path / "four" / "settings.toml").read_text())
+    assert four["devices"] == 4 and four["run"]["finished"] == 3
+    capsys.readouterr()
+    assert typed("train", data, "--devices", 4, "--batch-size", 6, *options, tmp_path / "six") == 2
+    assert "batch_size is 6, but 4 devices share them; expected a multiple of 4" in capsys.readouterr().err
+    assert typed("train", "--resume", "--out", tmp_path / "four", "--devices", 2, "--epochs", 4) == 2
+    assert "--devices is 2, but the run in" in capsys.readouterr().err
+
+
+@pytest.mark.thorough
+def test_a_process_has_as_many_devices_as_it_is_asked_for(tmp_path, data):
+    command = ["train", data, "--devices", "3", "--layers", "3", "--epochs", "1", "--out", tmp_path / "run"]
+    done = subprocess.run([sys.executable, "-m", "jaxnet", *command], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0 and "shared by 3 devices" in done.stdout, done.stderr
