@@ -2,6 +2,7 @@
 
 import csv
 import re
+import subprocess
 import sys
 import tomllib
 
