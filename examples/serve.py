@@ -1,15 +1,15 @@
 """A trained model over HTTP: an image in, its class and the probabilities of all classes out.
 
-    pip install 'jaxnet[photos,serve]'
+    pip install '.[photos,serve]'
     jaxnet train photos --out cats
-    python examples/serve.py cats 8000
+    python examples/serve.py cats 8000 --host 0.0.0.0
     curl -F image=@photo.jpg http://127.0.0.1:8000/predict
 
 The last command prints {"label":"cat","probabilities":{"cat":0.93,"dog":0.07}}, with the figures of `jaxnet predict`.
 What is not an image is answered by status 415 and a line that says so.
 """
 
-import sys
+import argparse
 
 import uvicorn
 from fastapi import FastAPI, HTTPException, UploadFile
@@ -33,4 +33,13 @@ def app_of(model: jaxnet.Model) -> FastAPI:
 
 
 if __name__ == "__main__":
-    uvicorn.run(app_of(jaxnet.load_model(sys.argv[1])), port=int(sys.argv[2]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", help="a model.safetensors, or the run's folder")
+    parser.add_argument("port", type=int, nargs="?", default=8000)
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 answers other machines too")
+    options = parser.parse_args()
+    try:
+        model = jaxnet.load_model(options.model)
+    except jaxnet.InputError as error:
+        parser.error(str(error))
+    uvicorn.run(app_of(model), host=options.host, port=options.port)

@@ -35,6 +35,7 @@ def prepared(name, given):
 
 @pytest.mark.parametrize("case", TINY)
 @pytest.mark.parametrize("name", [name for name in peers.PEERS if name not in COMPILING])
+@pytest.mark.few(9)
 def test_every_contender_makes_the_courses_steps(name, case, default_promotion):
     given = problem.draw(TINY[case])
     run, reference = prepared(name, given), course.prepare(given)
@@ -53,6 +54,7 @@ def test_the_floor_times_every_product_of_a_step(library):
     assert len(seconds) == 5 and all(s > 0 for s in seconds)
 
 
+@pytest.mark.thorough
 def test_steps_are_measured_in_processes_of_their_own(monkeypatch, capsys):
     monkeypatch.setattr(harness, "BURST_SECONDS", 0.001)
     options = argparse.Namespace(**OPTIONS | {"contenders": ["numpy", "floor"]})
@@ -64,6 +66,7 @@ def test_steps_are_measured_in_processes_of_their_own(monkeypatch, capsys):
     assert peers.table(rows).splitlines()[2] == "| jaxnet | 1.00 |"
 
 
+@pytest.mark.thorough
 def test_trainings_are_measured_and_end_at_one_cost(monkeypatch, capsys):
     monkeypatch.setattr(harness, "BURST_SECONDS", 0.001)
     case = TINY["all examples, one output"]._replace(dtype="float64")
@@ -99,6 +102,7 @@ def test_growth_is_drawn(tmp_path):
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.thorough
 def test_false_alarms_are_counted_and_what_is_planted_is_seen(capsys):
     case = right_numpy.draw(12, dims=(3, 2, 1), m=3, l2=0.1, keep=1.0, zeros=False, scale=1.0, dtype="float64")
     found = false_alarms.examine(case)

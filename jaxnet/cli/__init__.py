@@ -1,6 +1,8 @@
 """The command `jaxnet`: what is typed and printed. The commands import JAX themselves, so that --help is instant."""
 
 import argparse
+import difflib
+import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -33,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None, stop: Stop) -> int:
     try:
-        options = build_parser().parse_args(arguments, argparse.Namespace(stop=stop))
+        options, unknown = build_parser().parse_known_args(arguments, argparse.Namespace(stop=stop))
+        if unknown:
+            options.parser.refuse_unknown(unknown)
         start.prepare()
         return options.command(options)
     except BrokenPipeError:  # the reader of the output has seen enough
@@ -63,7 +67,14 @@ def _print_error(error: object) -> None:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        super().error(printable_lines(message))
+        self.exit(UNUSABLE_INPUT, f"{self.prog}: error: {printable_lines(message)}\n({self.prog} --help says more)\n")
+
+    def refuse_unknown(self, arguments: Sequence[str]) -> NoReturn:
+        """Of options that do not exist, names the one that was meant."""
+        options = re.findall(r"--[a-z][a-z0-9-]*", self.format_help())
+        meant = difflib.get_close_matches(arguments[0].partition("=")[0], options, 1)
+        hint = f"; did you mean {meant[0]}?" if meant else ""
+        self.error(f"unrecognized arguments: {' '.join(arguments)}{hint}")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -78,4 +89,6 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in (train, predict, evaluate, check, inspect, export, bring, average):
         command.add(commands)
+    for command in commands.choices.values():
+        command.set_defaults(parser=command)
     return parser

@@ -11,7 +11,7 @@ def image_bar(stop: Stop, work: str) -> Iterator[Callable[[int, int], None]]:
     """A bar for work on images that takes long, moved by `show(done, total)`; a signal ends it."""
     from tqdm import tqdm
 
-    with tqdm(unit=" images", desc=work, delay=0.5, leave=False) as bar:
+    with tqdm(unit=" images", desc=work, delay=0.5, leave=False, disable=None) as bar:
 
         def show(done: int, total: int) -> None:
             stop.check()

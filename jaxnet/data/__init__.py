@@ -9,6 +9,7 @@ from .arrays import is_idx as is_idx, load_faces, load_h5, load_idx, load_npz, r
 from .encoding import (
     Column as Column,
     Table as Table,
+    is_rounded_away as is_rounded_away,
     output_names as output_names,
     table_of as table_of,
 )

@@ -9,12 +9,13 @@ from jaxtyping import Float
 
 from ..errors import InputError
 from ..storage import check_fits, listed
+from ..text import counted
 from .tables import MOST_COLUMNS, Cells, as_numbers, as_texts, is_text
 
 
 MOST_CATEGORIES = 256  # of one column, each of which is an input
-SMALLEST = 1e-30  # standard deviation of a column, near the end of float32
-DIGITS_LOST = 1e-3  # of a column's standard deviation, that float32 may round away
+SMALLEST_SPREAD = 1e-30  # standard deviation of a column, near the end of float32
+DIGITS_LOST = 1e-3  # of a standard deviation, that float32 may round away
 
 
 class Column(NamedTuple):
@@ -129,7 +130,9 @@ def _notes(table: Table, constant: Sequence[Column]) -> tuple[str, ...]:
     """What the columns were taken for, and which were left out."""
     of_categories = sum(bool(column.categories) for column in table.columns)
     of_numbers = len(table.columns) - of_categories
-    note = f"{len(table.inputs)} inputs: columns of numbers {of_numbers}, of categories {of_categories}"
+    kinds = [counted(of_numbers, "column") + " of numbers"] * bool(of_numbers)
+    kinds += [counted(of_categories, "column") + " of categories"] * bool(of_categories)
+    note = f"{counted(len(table.inputs), 'input')} from {' and '.join(kinds)}"
     names = listed([column.name for column in constant])
     return (note, f"left out, since all rows are the same there: {names}") if constant else (note,)
 
@@ -161,7 +164,7 @@ def _fit_column(path: Path, name: str, cells: Cells, is_category: bool) -> tuple
         numbers = as_numbers(path, name, cells, hint)
         spread = float(np.std(numbers))
         lost = float(np.abs(numbers - numbers.astype(np.float32)).max())
-        if np.ptp(numbers) > 0 and (lost > DIGITS_LOST * spread or spread < SMALLEST):
+        if np.ptp(numbers) > 0 and is_rounded_away(spread, lost):
             raise InputError(
                 f"{path}: column {name} lies between {numbers.min():.12g} and {numbers.max():.12g}, and float32 would "
                 f"round by up to {lost:.2g} what varies by {spread:.2g}; subtract a constant from it, or choose a "
@@ -176,6 +179,16 @@ def _fit_column(path: Path, name: str, cells: Cells, is_category: bool) -> tuple
             f"expected numbers, or at most {MOST_CATEGORIES} categories with two rows each: leave it out, --drop {name}"
         )
     return Column(name, texts), len(texts) > 1
+
+
+def is_rounded_away(spread: float, lost: float) -> bool:
+    """Whether float32, which rounds numbers by up to `lost`, leaves too little of their standard deviation.
+
+    Example:
+        >>> jaxnet.data.is_rounded_away(spread=1.0, lost=1e-7), jaxnet.data.is_rounded_away(spread=1.0, lost=0.1)
+        (False, True)
+    """
+    return bool(spread < SMALLEST_SPREAD or lost > DIGITS_LOST * spread)
 
 
 def encoded(path: Path | str, cells: Mapping[str, Cells], table: Table) -> Float[np.ndarray, "m n_x"]:

@@ -106,9 +106,9 @@ def array_rows(inputs: Any, input_shape: tuple[int, ...]) -> tuple[Shaped[np.nda
         raise InputError(f"the array is {values.dtype}; expected uint8 pixels from 0 to 255, or floats")
     if not np.isfinite(values).all():
         raise InputError("the array has values that are NaN or infinite; expected finite numbers")
-    if (several or (one and is_image)) and values.dtype != np.uint8 and not 0 <= values.min() <= values.max() <= 1:
+    if is_image and values.dtype != np.uint8 and not 0 <= values.min() <= values.max() <= 1:
         raise InputError(
-            f"the image's floats lie between {values.min():g} and {values.max():g}; expected 0 to 1, or uint8 pixels"
+            f"images of floats lie between {values.min():g} and {values.max():g}; expected 0 to 1, or uint8 pixels"
         )
     return np.ascontiguousarray(values.T) if in_columns else values.reshape(-1, n_x), one
 

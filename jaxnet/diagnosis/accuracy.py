@@ -10,6 +10,7 @@ NORMAL_975 = 1.959963984540054  # of the normal distribution's mass, 95 % lies b
 # Of what training accuracy gained over guessing, less than this share reaches the test: most of it was learnt by heart.
 # The course's own cat network, trained to 0.99 and tested at 0.76, keeps two thirds.
 CARRIED_OVER = 1 / 2
+FAR = 0.15  # between accuracies: so much less for the test than for training is far, whatever guessing gives
 LEARNED = 0.01  # R^2 on the training examples, from which a regression has learned something
 
 
@@ -51,9 +52,8 @@ def compared_with_guessing(
     answer = predicted[0] if (predicted == predicted[0]).all() else counts.argmax()
     accuracy = float(weight[predicted == labels].sum()) / total
     trials = total**2 / float((weight**2).sum())
-    return Accuracy(
-        accuracy, float(weight[labels == answer].sum()) / total, *wilson_interval(accuracy * trials, trials)
-    )
+    guessed = float(weight[labels == answer].sum()) / total
+    return Accuracy(accuracy, guessed, *wilson_interval(accuracy * trials, trials), bool((weight != weight[0]).any()))
 
 
 def guessing(tested: Accuracy, trained: Accuracy | None = None) -> Symptom | None:
@@ -61,15 +61,17 @@ def guessing(tested: Accuracy, trained: Accuracy | None = None) -> Symptom | Non
     if not tested.is_guessing:
         return None
     remedies = (Remedy("longer"),) if trained is not None and trained.is_guessing else ()
-    return Symptom("guessing", tested.value, tested.guessing, None, None, (tested.low, tested.high), remedies)
+    interval = tested.low, tested.high
+    return Symptom("guessing", tested.value, tested.guessing, None, None, interval, remedies, tested.is_weighted)
 
 
 def overfitting(trained: Accuracy, tested: Accuracy) -> Symptom | None:
-    """Less than `CARRIED_OVER` of train - guessing holds for the test, even at the upper end of its interval.
+    """The upper end of the test's interval is `FAR` below train, or has less than `CARRIED_OVER` of train - guessing.
 
     Each part has a guessing of its own: the test may have its classes in other shares.
     """
-    if trained.is_guessing or tested.high - tested.guessing >= CARRIED_OVER * (trained.value - trained.guessing):
+    carried_over = tested.high - tested.guessing >= CARRIED_OVER * (trained.value - trained.guessing)
+    if trained.is_guessing or (carried_over and tested.high > trained.value - FAR):
         return None
     return Symptom("overfitting", tested.value, trained.value, interval=(tested.low, tested.high))
 

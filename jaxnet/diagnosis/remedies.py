@@ -54,7 +54,10 @@ def _remedies(symptom: Symptom, setup: Setup) -> tuple[Remedy, ...]:
             return (Remedy("examples"),)
         case "guessing":
             balance = symptom.reference >= IMBALANCED and setup.class_weight is False
-            return (Remedy("class_weight", "balanced"),) if balance else (Remedy("examples"),)
+            if balance:
+                return (Remedy("class_weight", "balanced"),)
+            features = [Remedy("features", "hog")] if setup.features is False else []
+            return (*features, Remedy("examples"))
 
 
 def _to_move(setup: Setup, standardise: list[Remedy]) -> tuple[Remedy, ...]:
@@ -68,6 +71,8 @@ def _to_move(setup: Setup, standardise: list[Remedy]) -> tuple[Remedy, ...]:
 def _against_overfitting(setup: Setup) -> tuple[Remedy, ...]:
     """The first two that the run did not have, and more examples, which always help."""
     untried = [
+        (setup.features is False, Remedy("features", "hog")),
+        (setup.augment is False, Remedy("augment", True)),
         (setup.early_stopping is False, Remedy("early_stopping", 5)),
         (setup.keep_prob == 1, Remedy("keep_prob", 0.5)),
         (setup.lambd == 0 and not setup.weight_decay, Remedy("lambd", 1)),

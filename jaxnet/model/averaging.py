@@ -48,7 +48,8 @@ def average(models: Sequence[Model]) -> Model:
     of_all = [_for_inputs_of(models[0], model) for model in models]
     together = _side_by_side(of_all, len(layer_dims(models[0].parameters)) - 1)
     return models[0]._replace(
-        parameters=FrozenDict({name: jax.device_put(value.astype(dtype)) for name, value in together.items()})
+        parameters=FrozenDict({name: jax.device_put(value.astype(dtype)) for name, value in together.items()}),
+        trained_on=tuple(dict.fromkeys(data for model in models for data in model.trained_on)),
     )
 
 

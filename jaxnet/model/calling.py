@@ -1,5 +1,6 @@
 """What a model of rows of numbers is asked about, in a call or on the command line, as rows of its inputs."""
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,4 +73,8 @@ def file_rows(
 def _trained(name: str, input_shape: tuple[int, ...], table: Table | None) -> str:
     if table is not None:
         return f"{name} was trained on a table; expected a {', '.join(TABLES)} file with its columns"
-    return f"{name} was trained on columns of {input_shape[0]} numbers, not on images; expected an .npz file of X"
+    if len(input_shape) > 1:
+        return f"{name} was trained on images of shape {input_shape}; expected a path of a whole data set"
+    return (
+        f"{name} was trained on columns of {math.prod(input_shape)} numbers, not on images; expected an .npz file of X"
+    )

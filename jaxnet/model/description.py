@@ -15,11 +15,12 @@ from ..errors import InputError
 from ..losses import LOSSES, squared_error
 from ..network import Network
 from ..parameters import FrozenDict, layer_dims
-from .model import Model
+from .model import Model, TrainingData
 
 
 SMALLEST, LARGEST = (float(x) for x in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 STATISTICS = ("input_mean", "input_std")  # arrays beside the parameters, where inputs are standardised
+TRAINED_ON = "trained_on"
 FEATURES = "features"  # in the settings, where inputs are features of images: their kind, and its parameters
 
 
@@ -56,6 +57,8 @@ def described(model: Model) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
                 f"{tuple(model.input_shape)}, such as jaxnet.data.hog_of({tuple(model.input_shape)})"
             )
         settings[FEATURES] = {"kind": "hog", "cells": list(features.cells), "orientations": features.orientations}
+    if model.trained_on:
+        settings[TRAINED_ON] = [list(data) for data in model.trained_on]
     arrays = {name: np.ascontiguousarray(value) for name, value in model.parameters.items()}
     for name, value in zip(STATISTICS, (model.preprocessing.mean, model.preprocessing.std), strict=True):
         if value is not None:
@@ -88,7 +91,22 @@ def model_of(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> M
     exact_decoding = settings.get("exact_decoding", False)
     if type(exact_decoding) is not bool:
         raise InputError(f"exact_decoding says {exact_decoding!r:.99}; expected true or false")
-    return Model(parameters, network, shape, tuple(classes), preprocessing, exact_decoding, table)
+    trained_on = _trained_on(settings.get(TRAINED_ON, []))
+    return Model(parameters, network, shape, tuple(classes), preprocessing, exact_decoding, table, trained_on)
+
+
+def _trained_on(stored: Any) -> tuple[TrainingData, ...]:
+    expected = "expected lists of a fingerprint, a fraction between 0 and 1 or null, and a seed"
+    if not isinstance(stored, list):
+        raise InputError(f"{TRAINED_ON} says {stored!r:.99}; {expected}")
+    for one in stored:
+        match one:
+            case [str(), None, int()]:
+                continue
+            case [str(), float(share), int()] if 0 < share < 1:
+                continue
+        raise InputError(f"{TRAINED_ON} says {one!r:.99}; {expected}")
+    return tuple(TrainingData(*one) for one in stored)
 
 
 def _table(stored: Any, shape: tuple[int, ...], classes: list[str], dims: tuple[int, ...]) -> Table:

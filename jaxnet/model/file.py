@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data import SUFFIXES
 from ..errors import InputError
 from ..storage import durable, tensors
 from .description import FEATURES, STATISTICS, described, model_of
@@ -67,6 +68,8 @@ def load_model(path: str | os.PathLike) -> Model:
         path = path / "model.safetensors"
     if not path.is_file():
         raise InputError(f"{path} is not a file; expected a model.safetensors, or the run folder that holds one")
+    if path.suffix.lower() in SUFFIXES:
+        raise InputError(f"{path} is an image by its name; expected a model.safetensors or a run's folder: MODEL first")
     arrays, metadata, _ = tensors.read(path)
     if "jaxnet_format" not in metadata:
         raise InputError(f"{path} is a safetensors file, but not a model of jaxnet: its metadata has no jaxnet_format")

@@ -24,6 +24,20 @@ SHOWN = 10  # names of classes in a repr
 Answer: TypeAlias = Prediction | Estimate
 
 
+class TrainingData(NamedTuple):
+    """The data that a model was trained on, so that it can be evaluated on what was held out of them.
+
+    Args:
+        fingerprint: Of the data set, divided as it was.
+        test_fraction: What was held out of it, where it has no test part of its own.
+        seed: What the division was drawn from.
+    """
+
+    fingerprint: str
+    test_fraction: float | None
+    seed: int
+
+
 class Model(NamedTuple):
     """Parameters, the functions they belong to, and what their inputs and outputs mean; `model(images)` uses it.
 
@@ -35,6 +49,7 @@ class Model(NamedTuple):
         preprocessing: What is done to an image's pixels, or to a row of floats, before layer 1. Default: pixels / 255.
         exact_decoding: Whether JPEG files are decoded in full, see `read_image`. Default: False.
         table: What the inputs and the labels are called, of a model trained on a table. Default: None.
+        trained_on: The data of the run that made it, several of an average of models. Default: none known.
 
     Example:
         >>> parameters = jaxnet.initialize_parameters_deep((4, 1), key=jax.random.key(0))
@@ -54,6 +69,7 @@ class Model(NamedTuple):
     preprocessing: Preprocessing = Preprocessing()
     exact_decoding: bool = False
     table: Table | None = None
+    trained_on: tuple[TrainingData, ...] = ()
 
     def __call__(self, inputs: Any) -> Answer | list[Answer]:
         """The class and the probabilities of an example, or a regression's values, as `jaxnet predict` prints them.

@@ -12,13 +12,7 @@ from .diagnosing import Watch as Watch, row_symptoms as row_symptoms, setup_of a
 from .evaluation import sample_size as sample_size
 from .execution import execute as execute, kept as kept
 from .history import History as History, Row as Row
-from .labelled import (
-    HELD_OUT as HELD_OUT,
-    OF_A_RUN as OF_A_RUN,
-    PARTS as PARTS,
-    load_for as load_for,
-    part_of as part_of,
-)
+from .labelled import load_divided as load_divided, part_of as part_of
 from .regression import RegressionEvaluation as RegressionEvaluation, test_fit as test_fit
 from .resume import restore as restore, save as save
 from .run import Run as Run, prepare as prepare

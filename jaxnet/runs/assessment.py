@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..data import Dataset, Examples, Images, array_rows
+from ..data import Dataset, Examples, Images
 from ..errors import InputError
-from ..model import Model, check_floats
-from ..parameters import layer_dims
+from ..model import Model, described, input_rows
 from .classification import Evaluation
-from .labelled import class_indices, load_for, part_of, target_rows
+from .labelled import class_indices, load_divided, part_of, target_rows
 from .regression import RegressionEvaluation
 from .report import Record, write_report
 
@@ -25,10 +24,11 @@ def evaluate(
     Args:
         model: A model of classes, or a regression.
         data: What `load_dataset` takes: a folder of images, an .h5 or .npz file, a folder of idx files or a table, with
-            its labels; or an array as `model(array)` takes.
-        labels: Of an array: names or indices of classes, one for each example, or one-hot columns. For a regression
-            numbers, (m,) or (n_L, m).
-        part: "test", "train" or "all". Default: the test part where the data have one, or else all.
+            its labels; or, as `model(...)` takes them, an array, or a mapping or data frame of a table's columns.
+        labels: Of anything but a path: names or indices of classes, one for each example, or one-hot columns. For a
+            regression numbers, (m,) or (n_L, m).
+        part: "test", "train" or "all". Default: the test part where the data have one, or what was held out of them
+            when the model was trained on them; or else all.
 
     Raises:
         InputError: where data or labels do not fit each other or the model, or the data have a class unknown to it.
@@ -44,24 +44,23 @@ def evaluate(
     if isinstance(data, str | os.PathLike):
         if labels is not None:
             raise InputError("data is a path, whose examples have labels of their own; expected no other labels")
-        dataset = load_for(model, Path(data))
-        examples, words = part_of(dataset, part)
+        dataset, parts = load_divided(model, Path(data))
+        examples, words = part_of(dataset, part, parts)
         return evaluate_examples(model, dataset, examples, words)
     if part is not None:
-        raise InputError(f"part is {part!r:.60}, but an array has no parts; expected a path, or no part")
-    rows, _ = array_rows(data, model.input_shape)
-    check_floats(rows, model.table)
+        raise InputError(f"part is {part!r:.60}, but only a path has parts; expected a path, or no part")
+    rows = input_rows(data, model.input_shape, model.table).rows
     if model.classes:
         numbers = class_indices(labels, model.classes, len(rows))
     else:
         numbers = target_rows(labels, model.output_names, len(rows))
-    return _evaluation(model, Examples(rows, numbers), f"an array of {len(rows)}")
+    return _evaluation(model, Examples(rows, numbers), f"{len(rows)} in memory")
 
 
 def evaluate_examples(
     model: Model, dataset: Dataset, examples: Examples, words: str
 ) -> Evaluation | RegressionEvaluation:
-    """The evaluation of a model on examples of a dataset that `load_for` loaded."""
+    """The evaluation of a model on examples of a dataset that `load_divided` loaded."""
     if model.classes:
         places = np.array([model.classes.index(name) for name in dataset.classes])
         examples = examples._replace(labels=places[examples.labels])
@@ -81,12 +80,14 @@ def write_evaluation(
     else:
         labels, predicted = evaluation.targets.T, evaluation.predicted
     features = model.preprocessing.features
+    about, _ = described(model)
+    network = f"{'-'.join(map(str, about['layer_dims']))}, {about['hidden']}, {about['loss']}".replace("_", " ")
     record = Record(
         title=f"{name}, evaluated",
         summary=(
             ("data", evaluation.examples),
             ("model", name),
-            ("network", f"{'-'.join(map(str, layer_dims(model.parameters)))}, {model.network}"),
+            ("network", network),
         ),
         settings={},
         versions={name: version(name) for name in ("jaxnet", "jax", "jaxlib", "numpy")},

@@ -37,12 +37,14 @@ from .run import Run
 from .settings import Settings
 
 
+OUTLINED = 16  # pixels of a side, from which images have outlines to look at
 IN_SUCCESSION = 2  # rows of the history that have to agree before there is a warning on the way
 _signal_sizes = jax.jit(signal_sizes)
 
 
-def setup_of(settings: Settings, steps: int | None = None) -> Setup:
-    """What a run with these settings, of so many steps, was made with."""
+def setup_of(settings: Settings, steps: int | None = None, input_shape: tuple[int, ...] = ()) -> Setup:
+    """What a run with these settings, of so many steps and for examples of this shape, was made with."""
+    outlined = len(input_shape) > 1 and min(input_shape[:2]) >= OUTLINED
     return Setup(
         learning_rate=settings.first_rate,
         optimizer=settings.optimizer,
@@ -57,6 +59,8 @@ def setup_of(settings: Settings, steps: int | None = None) -> Setup:
         class_weight=settings.class_weight is not None,
         num_iterations=settings.num_iterations or steps,
         epochs=settings.epochs,
+        features=settings.features is not None if outlined else None,
+        augment=settings.augment if outlined else None,
     )
 
 
@@ -78,7 +82,7 @@ class Watch:
     def __init__(self, run: Run):
         self._run = run
         self._said: set[str] = set()
-        self._setup = setup_of(run.settings, run.num_iterations)
+        self._setup = setup_of(run.settings, run.num_iterations, run.dataset.input_shape)
 
     def new_symptoms(self, history: History) -> tuple[Symptom, ...]:
         """What has been wrong since the last rows, and was not returned before: it is too late for it at the end."""

@@ -1,5 +1,6 @@
 """Labelled examples for a model to be evaluated on: of files, read as the model reads them, or labels of an array."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from ..storage import listed
 
 
 PARTS = {"test": "its test part", "train": "its training part", "all": "all of it"}
-OF_A_RUN = PARTS | {"all": "all of it, with what the run was trained on"}  # where these are the data of the model's run
-HELD_OUT = OF_A_RUN | {"test": "what the run held out of it"}
+OF_A_RUN = PARTS | {
+    "all": "all of it, with what the model was trained on"
+}  # where these are the data of the model's run
+HELD_OUT = OF_A_RUN | {"test": "what was held out in training"}
 
 
 def load_for(
@@ -50,9 +53,15 @@ def load_for(
         regression=not model.classes,
         on_image=on_image,
     )
-    if dataset.input_shape != shape:
+    _check_fits(dataset, model)
+    return dataset
+
+
+def _check_fits(dataset: Dataset, model: Model) -> None:
+    if dataset.input_shape != model.input_shape:
         raise InputError(
-            f"the examples of {dataset.description} have shape {dataset.input_shape}; the model takes {shape}"
+            f"the examples of {dataset.description} have shape {dataset.input_shape}; the model takes "
+            f"{model.input_shape}"
         )
     if not model.classes:
         _check_outputs(dataset.description, dataset.train.labels, model.output_names)
@@ -61,9 +70,24 @@ def load_for(
         hint = ", which the array classes of an .npz file names" if unknown[0].isdecimal() else ""
         raise InputError(
             f"{dataset.description}: the class {unknown[0]} is unknown to the model, whose classes are "
-            f"{', '.join(model.classes)!s:.300}; expected data of those{hint}"
+            f"{', '.join(model.classes)!s:.300}; expected data of these classes{hint}"
         )
-    return dataset
+
+
+def load_divided(
+    model: Model, path: Path | None, on_image: Callable[[int, int], None] | None = None
+) -> tuple[Dataset, dict[str, str]]:
+    """The dataset at `path` and what its parts are; of the data that the model was trained on, divided as they were."""
+    dataset = load_for(model, path, on_image=on_image)
+    if len(dataset.test.labels):
+        is_known = any(known.fingerprint == dataset.fingerprint for known in model.trained_on)
+        return dataset, OF_A_RUN if is_known else PARTS
+    for known in model.trained_on:
+        with contextlib.suppress(InputError):  # other data need not have two examples of each class
+            divided = load_for(model, path, test_fraction=known.test_fraction, seed=known.seed)
+            if divided.fingerprint == known.fingerprint:  # one of several networks may have seen what others have not
+                return (divided, HELD_OUT) if len(model.trained_on) == 1 else (dataset, OF_A_RUN)
+    return dataset, PARTS
 
 
 def part_of(dataset: Dataset, part: str | None, words: Mapping[str, str] = PARTS) -> tuple[Examples, str]:
@@ -77,7 +101,8 @@ def part_of(dataset: Dataset, part: str | None, words: Mapping[str, str] = PARTS
         return dataset.train, words["train"]
     if tested and part != "all":
         return dataset.test, words["test"]
-    return dataset.train.and_those_of(dataset.test), words["all"] + ("" if tested else ", which has no test part")
+    alone = "" if tested or words is not PARTS else ", as it has no test part"
+    return dataset.train.and_those_of(dataset.test), words["all"] + alone
 
 
 def class_indices(labels: Any, classes: Sequence[str], m: int) -> Int[np.ndarray, " m"]:

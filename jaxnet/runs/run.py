@@ -13,19 +13,22 @@ from jaxtyping import Float
 
 from ..data import Dataset, Examples, Preprocessing, fit_preprocessing, held_out, hog_of, output_names
 from ..errors import InputError
-from ..model import Model
+from ..model import Model, TrainingData
 from ..network import Network
 from ..parameters import FrozenDict, initialize_parameters_deep
 from ..training import (
     ALL_INPUTS,
     InputBasis,
+    Placement,
     StepConfig,
     Views,
     check_memory,
+    check_placement,
     check_regularization,
     check_schedule,
     first_feedback,
     in_fewest_inputs,
+    on_first_devices,
 )
 from ..types import AnyArray, Parameters
 from ..update import TrainState
@@ -62,6 +65,7 @@ class Run:
     num_iterations: int
     batch_size: int | None
     chunk: int  # steps in one call of the compiled program
+    placement: Placement | None  # the devices that share the examples of a step
     key: jax.Array
     by_class: Float[np.ndarray, " classes"] | None  # what the losses of each class are multiplied by
 
@@ -122,6 +126,7 @@ class Run:
             self.preprocessing,
             self.settings.exact_decoding,
             self.dataset.table,
+            (TrainingData(self.dataset.fingerprint, self.settings.test_fraction, self.settings.seed),),
         )
 
 
@@ -143,14 +148,8 @@ def prepare(
     the run which this one goes on with; without it, see `chunk_length`. While features are made,
     `on_image(done, total)` is called.
     """
-    train, watched, watched_name = _divided(dataset, settings)
     outputs, loss = _head(dataset)
-    target_scale = None
-    if not dataset.classes:
-        target_scale = fit_target_scale(train.labels, output_names(dataset.table, outputs))
-        train, watched = (
-            part._replace(labels=target_scale.standardise_labels(part.labels)) for part in (train, watched)
-        )
+    train, watched, watched_name, target_scale = _labelled(dataset, settings)
     augment = augmentation_of(settings, dataset)
     by_class = _class_weights(train, dataset.classes, settings)
     plain = Preprocessing(features=None if settings.features is None else hog_of(dataset.input_shape))
@@ -164,10 +163,9 @@ def prepare(
     parameters, key = _draw(settings.seed, layer_dims, settings.init, dtype)
     check_regularization(settings.lambd, settings.keep_prob, settings.input_keep_prob, key)
     check_schedule(m, steps, batch_size, key)
-    standardise = settings.standardise
-    if standardise is None:
-        standardise = dataset.table is not None or settings.features is not None
-    preprocessing = fit_preprocessing(train.rows)._replace(features=plain.features) if standardise else plain
+    placement = on_first_devices(settings.devices) if settings.devices > 1 else None
+    check_placement(placement, batch_size, m)
+    preprocessing = _fitted(plain, train, dataset, settings)
     network = Network(settings.hidden, loss, settings.feedback)
     if initial is not None:
         about = (dataset.input_shape, dataset.classes, preprocessing, settings.exact_decoding, dataset.table)
@@ -196,6 +194,7 @@ def prepare(
         num_iterations=steps,
         batch_size=batch_size,
         chunk=chunk or chunk_length(sizes, batch_size or m, dtype),
+        placement=placement,
         key=key,
         by_class=by_class,
     )
@@ -210,13 +209,26 @@ def _head(dataset: Dataset) -> tuple[int, str]:
     return len(dataset.classes), "softmax_cross_entropy"
 
 
-def _divided(dataset: Dataset, settings: Settings) -> tuple[Examples, Examples, str]:
-    """The examples to train on, those to watch, and the name of the latter."""
-    if not settings.watched_fraction:
-        return dataset.train, dataset.test, "test"
-    is_held = held_out(dataset.train.labels, dataset.classes, settings.watched_fraction, settings.seed)
-    train, watched = (dataset.train.take(np.flatnonzero(which)) for which in (~is_held, is_held))
-    return train, watched, "validation"
+def _labelled(dataset: Dataset, settings: Settings) -> tuple[Examples, Examples, str, TargetScale | None]:
+    """The examples to train on, those to watch and their name, and the scale of their labels in a regression."""
+    train, watched, name = dataset.train, dataset.test, "test"
+    if settings.watched_fraction:
+        is_held = held_out(dataset.train.labels, dataset.classes, settings.watched_fraction, settings.seed)
+        train, watched = (dataset.train.take(np.flatnonzero(which)) for which in (~is_held, is_held))
+        name = "validation"
+    if dataset.classes:
+        return train, watched, name, None
+    scale = fit_target_scale(train.labels, output_names(dataset.table, train.labels.shape[1]))
+    train, watched = (part._replace(labels=scale.standardise_labels(part.labels)) for part in (train, watched))
+    return train, watched, name, scale
+
+
+def _fitted(plain: Preprocessing, train: Examples, dataset: Dataset, settings: Settings) -> Preprocessing:
+    """Standardised as the settings say: by default features are, and the inputs of a table."""
+    standardise = settings.standardise
+    if standardise is None:
+        standardise = dataset.table is not None or settings.features is not None
+    return fit_preprocessing(train.rows)._replace(features=plain.features) if standardise else plain
 
 
 def _schedule(settings: Settings, m: int) -> tuple[int, int | None]:

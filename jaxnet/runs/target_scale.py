@@ -5,13 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from ..data import is_rounded_away
 from ..errors import InputError
 from ..parameters import FrozenDict, layer_dims
 from ..types import Parameters
-
-
-SMALLEST = 1e-30  # standard deviation, near the end of float32
-DIGITS_LOST = 1e-3  # of a standard deviation, that float32 may round away
 
 
 class TargetScale(NamedTuple):
@@ -50,7 +47,7 @@ def fit_target_scale(labels: Float[np.ndarray, "m n_L"], names: tuple[str, ...])
     mean, std = labels.mean(axis=0), labels.std(axis=0)
     for name, average, spread, largest in zip(names, mean, std, np.abs(labels).max(axis=0), strict=True):
         rounded = float(np.finfo(np.float32).eps) / 2 * largest
-        if spread < SMALLEST or rounded > DIGITS_LOST * spread:
+        if is_rounded_away(spread, rounded):
             remedy = "; subtract a constant from it, or choose a smaller unit" if spread > 0 else ""
             raise InputError(
                 f"the label {name} is {average:.9g} with a standard deviation of {spread:.3g} over the training "

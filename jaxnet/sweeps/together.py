@@ -109,8 +109,8 @@ class Together:
             return Segment(_state(_one(given.kept, i), given.step), member.rows, member.Y_rows, batches)
 
         before = None if self._before is None else (segment(self._before[0]), self._before[1])
-        error = blame(segment(self._given), length, before, member.state, member.key, member.config, member.basis)
-        return Stopped(error.iteration, error.state)
+        error = blame(segment(self._given), length, before, member.state, member.key, member.config)
+        return Stopped(error.iteration, member.basis.expand(error.state))
 
 
 def _until(last: int, costs: np.ndarray, length: int) -> np.ndarray:

@@ -54,6 +54,13 @@ from .loop import (
     run_chunk as run_chunk,
     run_steps as run_steps,
 )
+from .placement import (
+    Placement as Placement,
+    by_example as by_example,
+    check_placement as check_placement,
+    on_every_device as on_every_device,
+    on_first_devices as on_first_devices,
+)
 from .progress import bar_of as bar_of, shown as shown
 from .resuming import StatefulHook as StatefulHook
 from .validation import (

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
 from ..types import AnyArray, PRNGKeyArray
+from .placement import Placement, by_example, on_every_device
 
 
 # (start, length) -> segments of those steps: examples and labels as rows, and which of them are in each step; or None,
@@ -22,9 +22,17 @@ def with_weights(Y: Float[np.ndarray, "n_L m"], weight: AnyArray | None) -> Floa
     return Y if weight is None else np.concatenate([Y, np.asarray(weight, Y.dtype)[None]])
 
 
-def resident(X: AnyArray, Y: AnyArray, batch_size: int | None, key: PRNGKeyArray | None) -> Feed:
-    """The feed of columns that stay where they are."""
-    return feed_of_rows(as_rows(X), as_rows(Y), order_of(X.shape[1], batch_size, key))
+def resident(
+    X: AnyArray, Y: AnyArray, batch_size: int | None, key: PRNGKeyArray | None, placement: Placement | None = None
+) -> Feed:
+    """The feed of columns that stay where they are; each device has its own, or all where others are drawn every time.
+
+    Each then gathers its part of every minibatch, of which only the indices are sharded.
+    """
+    order = order_of(X.shape[1], batch_size, key)
+    place = by_example if order is None else on_every_device
+    rows, Y_rows = place((X.T, Y.T), placement)
+    return feed_of_rows(rows, Y_rows, order, placement)
 
 
 def as_rows(columns: AnyArray) -> jax.Array:
@@ -33,11 +41,11 @@ def as_rows(columns: AnyArray) -> jax.Array:
     return jax.device_put(columns.T)
 
 
-def feed_of_rows(rows: jax.Array, Y_rows: jax.Array, order: Order | None) -> Feed:
-    """The feed of rows that are on the device."""
+def feed_of_rows(rows: jax.Array, Y_rows: jax.Array, order: Order | None, placement: Placement | None = None) -> Feed:
+    """The feed of rows that are on the device, or on each of several."""
     if order is None:
         return lambda start, length: [(rows, Y_rows, None)]
-    return lambda start, length: [(rows, Y_rows, jnp.asarray(order(start, length)))]
+    return lambda start, length: [(rows, Y_rows, by_example(order(start, length), placement, axis=1))]
 
 
 def order_of(m: int, batch_size: int | None, key: PRNGKeyArray | None) -> Order | None:

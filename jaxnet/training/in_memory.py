@@ -26,6 +26,7 @@ from .checkpoints import Checkpoints
 from .identity import identity
 from .input_basis import ALL_INPUTS, InputBasis, directions, pays, reduce
 from .loop import FIRST_FEEDBACK, Hook, StepConfig, Trained, run_steps
+from .placement import Placement, as_on_one_device, check_placement, placement_of
 from .progress import bar_of, shown
 from .resuming import Resumable, Start, begin_hooks
 from .rotation import commutes_with_rotation
@@ -55,6 +56,7 @@ def train(
     class_weight: ClassWeight = None,
     checkpoints: Checkpoints | None = None,
     progress: bool = False,
+    placement: Placement | None = None,
 ) -> Trained:
     """Steps of `optimizer` from `state`, which is not touched, until `num_iterations` are made.
 
@@ -103,6 +105,8 @@ def train(
         checkpoints: A folder, `jaxnet.Checkpoints("run")`, in which the run is kept on its way. Where it holds
             checkpoints of this run already, the run goes on from the newest, and returns what it would have returned.
         progress: Whether to show a bar with the steps made and the cost, by `tqdm.auto`.
+        placement: The devices that share the examples of every step, see `Placement`. Default: those over which X is
+            sharded by example, or else one. What the hooks are given and what is returned is on one device.
 
     Raises:
         InputError: before any work, for arguments that do not fit each other, and for checkpoints of another run.
@@ -128,6 +132,7 @@ def train(
     if checkpoints is not None and not isinstance(checkpoints, Checkpoints):
         raise InputError(f'checkpoints is {checkpoints!r:.60}; expected jaxnet.Checkpoints("run") or None')
     check_data(X, Y, state.parameters, network)
+    placement, X = placement_of(X) if placement is None else placement, as_on_one_device(X)
     n_L, m = layer_dims(state.parameters)[-1], X.shape[1]
     start = int(state.step)
     if start < 0:
@@ -138,6 +143,7 @@ def train(
             "there are to be at the end"
         )
     check_schedule(m, num_iterations, batch_size, key, chunk)
+    check_placement(placement, batch_size, m)
     check_regularization(lambd, keep_prob, input_keep_prob, key)
     check_augmentation(augment, X.shape[0], key)
     if record_every is not None and not (isinstance(record_every, int) and record_every >= 1):
@@ -150,19 +156,22 @@ def train(
         optimizer, network, float(lambd) / m, keep, input_keep, dtype, record_every, weight is not None, augment
     )
     begin_hooks(hooks, state, network)
-    fewest = partial(in_fewest_inputs, X, state, config, batch_size or m, num_iterations - start)
+    fewest = partial(in_fewest_inputs, X, state, config, batch_size or m)
     given, labels = Start(X, state, ALL_INPUTS), with_weights(np.asarray(Y), weight)
-    reduced = cache(lambda: Start(*fewest()) if reduce_inputs else given)
+    reduced = cache(lambda steps: Start(*fewest(steps)) if reduce_inputs else given)
     if checkpoints is None:
-        feed = resident(reduced().X, labels, batch_size, key)
-        return _steps(feed, reduced(), config, num_iterations, key, chunk, hooks, bar)
+        begin = reduced(num_iterations - start)
+        feed = resident(begin.X, labels, batch_size, key, placement)
+        return _steps(feed, begin, config, num_iterations, key, chunk, hooks, bar, placement)
     settings = {"batch_size": batch_size, "chunk": chunk, "reduce_inputs": reduce_inputs}
+    if placement is not None and placement.mesh.size > 1:
+        settings["placement"] = placement.mesh.size
     found = identity(X, labels, state, config, key, settings)
     run = Resumable(checkpoints, found, config, hooks, start, chunk, num_iterations)
     begin = run.resume(given, reduced)
-    feed = resident(begin.X, labels, batch_size, key)
+    feed = resident(begin.X, labels, batch_size, key, placement)
     with checkpoints:
-        return run.whole(_steps(feed, begin, config, run.num_iterations, key, chunk, [run.after_chunk], bar))
+        return run.whole(_steps(feed, begin, config, run.num_iterations, key, chunk, [run.after_chunk], bar, placement))
 
 
 def check_not_traced(arguments: Any) -> None:
@@ -181,6 +190,7 @@ def _steps(
     chunk: int,
     hooks: Sequence[Hook],
     bar: Callable[..., Any] | None,
+    placement: Placement | None,
 ) -> Trained:
     """The steps from `begin`, in its inputs, shown by `bar`."""
     with shown(bar, int(begin.state.step), num_iterations) as bars:
@@ -193,6 +203,7 @@ def _steps(
             chunk=chunk,
             basis=begin.basis,
             on_chunk=[*bars, *hooks],
+            placement=placement,
         )
 
 
@@ -223,7 +234,7 @@ def complete(
 
 
 def in_fewest_inputs(
-    X: Inputs, state: TrainState, config: StepConfig, batch_size: int, steps: int
+    X: Inputs, state: TrainState, config: StepConfig, batch_size: int, steps: float
 ) -> tuple[AnyArray, TrainState, InputBasis]:
     """X and the state in as many inputs as the examples have directions, where that is exact and pays; else as given.
 

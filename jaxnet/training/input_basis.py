@@ -131,7 +131,7 @@ def _columns(Q: Float[AnyArray, "n_x r"], X: Inputs) -> AnyArray:
     return Q.T @ X
 
 
-def pays(n_x: int, n_1: int, m: int, batch_size: int, steps: int) -> bool:
+def pays(n_x: int, n_1: int, m: int, batch_size: int, steps: float) -> bool:
     """Whether so many steps in m + n_1 inputs, with the factorisation before them, take fewer FLOPs than in n_x.
 
     A step spends 2 n_1 n_x on W1 X and on dW1, each, for every example of its batch; QR takes 4 n_x r^2.

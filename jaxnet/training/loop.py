@@ -23,6 +23,7 @@ from .batches import Feed
 from .config import StepConfig
 from .failure import NotFiniteError, failure_of, feedback_weights
 from .input_basis import ALL_INPUTS, InputBasis
+from .placement import Placement, on_every_device, on_one_device, over
 from .trace import Recorded, joined, recorded
 
 
@@ -87,19 +88,21 @@ def run_steps(
     chunk: int,
     basis: InputBasis = ALL_INPUTS,
     on_chunk: Sequence[Hook] = (),
+    placement: Placement | None = None,
 ) -> Trained:
     """Steps from `state`, in the inputs of `basis`, until `num_iterations` are made, with examples from `feed`.
 
     After every `chunk` steps each of `on_chunk` is called, in this order; the training ends where one of them returns
-    True. Raises `NotFiniteError`, with parameters in all inputs, where a cost or a parameter is not finite.
+    True. What they are given and what is returned is on one device. Raises `NotFiniteError`, with parameters in all
+    inputs, where a cost or a parameter is not finite.
     """
-    steps = Steps(feed, state, config, key, basis)
+    steps = Steps(feed, state, config, key, basis, placement)
     costs, records = [], []
     for progress in chunks(steps.advance, int(state.step), num_iterations, chunk, on_chunk):
         costs.append(progress.costs)
         records.append(progress.alignment)
     all_costs = np.concatenate(costs) if costs else np.empty(0)
-    state = steps.state
+    state = on_one_device(steps.state, placement)
     return Trained(basis.expand(state), all_costs, joined(records), int(state.step) < num_iterations)
 
 
@@ -119,13 +122,22 @@ def chunks(
 
 
 class Steps:
-    """A run on its way: `state` is where it stands, in the inputs of `basis`."""
+    """A run on its way: `state` is where it stands, in the inputs of `basis`, on every device of `placement`."""
 
-    def __init__(self, feed: Feed, state: TrainState, config: StepConfig, key: PRNGKeyArray | None, basis: InputBasis):
-        self.state = self._first = before_steps(state, config.optimizer)
-        optimizer = with_numbers_as_arguments(config.optimizer, self.state.parameters, self.state.opt_state)
+    def __init__(
+        self,
+        feed: Feed,
+        state: TrainState,
+        config: StepConfig,
+        key: PRNGKeyArray | None,
+        basis: InputBasis,
+        placement: Placement | None = None,
+    ):
+        self._first = before_steps(state, config.optimizer)
+        optimizer = with_numbers_as_arguments(config.optimizer, self._first.parameters, self._first.opt_state)
         self._config = replace(config, optimizer=optimizer)
-        self._feed, self._key, self._basis = feed, key, basis
+        self._feed, self._basis, self._placement = feed, basis, placement
+        self.state, self._key = on_every_device((self._first, key), placement)
         self._previous: tuple[Segment, int] | None = None
         self.costs = np.empty(0)  # of the last chunk, also where it failed
 
@@ -135,13 +147,19 @@ class Steps:
         for rows, Y_rows, batches in self._feed(begin, length):
             made = length if batches is None else len(batches)
             segment = Segment(self.state, rows, Y_rows, batches)
-            self.state, J, aligned, finite = run_chunk(*segment, self._key, self._config, length=made)
+            with over(self._placement):
+                self.state, J, aligned, finite = run_chunk(*segment, self._key, self._config, length=made)
             self.costs = np.concatenate([self.costs, J]) if seen else np.asarray(J)
             if not finite:
-                raise blame(segment, made, self._previous, self._first, self._key, self._config, self._basis)
+                raise self._failure(segment, made)
             seen.append(recorded(aligned, iteration, made, self._config.record_every))
             iteration, self._previous = iteration + made, (segment, made)
-        return Progress(iteration, self.costs, joined(seen), self._basis, self.state)
+        return Progress(iteration, self.costs, joined(seen), self._basis, on_one_device(self.state, self._placement))
+
+    def _failure(self, segment: "Segment", length: int) -> NotFiniteError:
+        with over(self._placement):
+            found = blame(segment, length, self._previous, self._first, self._key, self._config)
+        return found.with_state(self._basis.expand(on_one_device(found.state, self._placement)))
 
 
 def before_steps(state: TrainState, optimizer: optax.GradientTransformation) -> TrainState:
@@ -262,7 +280,6 @@ def blame(
     first: TrainState,
     key: PRNGKeyArray | None,
     config: StepConfig,
-    basis: InputBasis,
 ) -> NotFiniteError:
     """Replays the steps of a scan that failed, to the first cost or parameter that is not finite."""
 
@@ -276,8 +293,7 @@ def blame(
     before = () if previous is None else _replayed(*previous, key, config)
     labels = Y_rows[:, :-1] if config.weighted else Y_rows
     steps = _replayed(segment, length, key, config)
-    found = failure_of(steps, before, first, rows[:, : first.parameters["W1"].shape[1]], labels, config.network, given)
-    return found.with_state(basis.expand(found.state))
+    return failure_of(steps, before, first, rows[:, : first.parameters["W1"].shape[1]], labels, config.network, given)
 
 
 def _replayed(

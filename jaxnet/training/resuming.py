@@ -1,5 +1,6 @@
 """A run of `train` that is started again: from its newest checkpoint, to the same bits as if it had not been ended."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -77,11 +78,14 @@ class Resumable:
         self._records: list[Recorded] = []
         self._saved_at = time.monotonic()
 
-    def resume(self, all_inputs: Start, reduced: Callable[[], Start]) -> Start:
-        """Where the newest checkpoint stands; `reduced()` where there is none. A run that was not reduced stays so."""
+    def resume(self, all_inputs: Start, reduced: Callable[[float], Start]) -> Start:
+        """Where the newest checkpoint stands; `reduced(steps)`, if so many steps pay for that, where there is none.
+
+        A run goes on in the inputs that it was in, whether or not that pays for the steps asked for now.
+        """
 
         def as_saved(history: dict[str, Any]) -> Start:
-            return reduced() if history["basis"] else all_inputs
+            return reduced(math.inf) if history["basis"] else all_inputs
 
         def like(history: dict[str, Any]) -> dict[str, Any] | None:
             self._check(history)
@@ -100,7 +104,7 @@ class Resumable:
 
         saved = self._checkpoints.latest(like, warn)
         if saved is None:
-            return reduced()
+            return reduced(self._asked - self._first)
         start = as_saved(saved.history)
         trees = in_basis(start.basis, saved, saved.history["basis"])
         self._costs, self._records = [_read(saved.history["costs"])], [_recorded(saved.history["alignment"])]

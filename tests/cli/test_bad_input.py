@@ -397,7 +397,11 @@ COMMANDS = {
     ),
     "a run folder that is in use": (
         lambda d: ["train", "--out", text(d / "notes.txt").parent],
-        "exists and is not empty; choose another --out, or pass --overwrite",
+        "exists and is not empty; choose another --out, or pass --overwrite to replace it\n",
+    ),
+    "a run that can go on": (
+        lambda d: ["train", "--out", text(d / "settings.toml").parent],
+        "pass --overwrite to replace it; `jaxnet train --resume --out ",
     ),
     "a run folder that is a file": (lambda d: ["train", "--out", text(d / "a")], "is a file; expected a folder"),
     "a folder below a file": (
@@ -419,6 +423,10 @@ COMMANDS = {
     "a model cut off": (
         lambda d: ["predict", truncated(saved_model(d)), text(d / "a.png")],
         "cannot be read as a safetensors file, or is cut off",
+    ),
+    "an image in the place of the model": (
+        lambda d: ["predict", text(d / "a.png"), text(d / "m.safetensors")],
+        "a.png is an image by its name; expected a model.safetensors or a run's folder: MODEL first",
     ),
     "a model that is no safetensors": (
         lambda d: ["predict", text(d / "m.safetensors"), text(d / "a.png")],
@@ -511,6 +519,10 @@ def test_mistake_on_the_command_line(name, tmp_path, capsys, monkeypatch, no_sha
         (["train", "--seed", "-5"], "'-5' is not a whole number from 0 to 999999999"),
         (["check", "--seed", "99999999999999999999"], "is not a whole number from 0 to 999999999"),
         (["fly"], "invalid choice: 'fly'"),
+        (["train", "--epcohs", "5"], "jaxnet train: error: unrecognized arguments: --epcohs; did you mean --epochs?"),
+        (["train", "--optimiser=adam"], "unrecognized arguments: --optimiser=adam; did you mean --optimizer?"),
+        (["predict", "m", "a.png", "--frobnicate"], "unrecognized arguments: --frobnicate\n(jaxnet predict --help"),
+        (["train", "--layers", "512,128"], "units are typed apart: --layers 512 128"),
         ([], "the following arguments are required: COMMAND"),
     ],
 )

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from jaxnet import load_model, save_model
+from jaxnet import evaluate, load_model, save_model
 from jaxnet.cli import main
 
 from ..images import drawn_images, save_cats_and_dogs, write_npz
@@ -30,7 +30,7 @@ def trained(tmp_path, monkeypatch, bare, capsys):
     return tmp_path
 
 
-HELD_OUT = "10 of {}: what the run held out of it"
+HELD_OUT = "10 of {}: what was held out in training"
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,12 @@ HELD_OUT = "10 of {}: what the run held out of it"
         (["run", "a.npz"], HELD_OUT),
         (["run/model.safetensors", "a.npz"], HELD_OUT),
         (["run", "a.npz", "--part", "train"], "30 of {}: its training part"),
-        (["run", "--part", "all"], "40 of {}: all of it, with what the run was trained on"),
-        (["run", "b.npz"], "30 of {}: all of it, which has no test part"),
-        (["m.safetensors", "a.npz"], "40 of {}: all of it, which has no test part"),
+        (["run", "--part", "all"], "40 of {}: all of it, with what the model was trained on"),
+        (["run", "b.npz"], "30 of {}: all of it, as it has no test part"),
+        (["m.safetensors", "a.npz"], HELD_OUT),
     ],
 )
+@pytest.mark.few(4)
 def test_it_says_what_it_evaluates(arguments, examples, trained, capsys):
     save_model("m.safetensors", load_model("run"))
     assert typed("evaluate", *arguments, "--json") == 0
@@ -53,6 +54,17 @@ def test_it_says_what_it_evaluates(arguments, examples, trained, capsys):
     assert said["examples"] == examples.format(path) and said["count"] == int(examples.split()[0])
     assert said["accuracy"] == said["right"] / said["count"] and np.sum(said["confusion"]) == said["count"]
     assert said["interval"][0] <= said["accuracy"] <= said["interval"][1] and said["classes"] == ["dark", "bright"]
+
+
+def test_an_average_was_trained_on_what_any_of_its_networks_was(trained, capsys):
+    for seed in (1, 2):
+        short = ["--layers", 3, "--num-iterations", 3, "--learning-rate", 0.1, "--seed", seed, "--out", f"run{seed}"]
+        assert typed("train", "a.npz", *short) == 0
+    assert typed("average", "run1", "run2", "--out", "average.safetensors") == 0
+    capsys.readouterr()
+    assert typed("evaluate", "average.safetensors", "a.npz") == 0
+    assert "40 of a.npz: all of it, with what the model was trained on" in capsys.readouterr().out
+    assert evaluate(load_model("run1"), "a.npz").examples == HELD_OUT.format("a.npz")
 
 
 def test_what_the_run_held_out_has_the_accuracy_of_its_test(trained, capsys):
@@ -83,9 +95,9 @@ def test_a_folder_of_photographs_is_evaluated(tmp_path, monkeypatch, bare, capsy
     capsys.readouterr()
     assert typed("evaluate", "run") == 0
     out = capsys.readouterr().out
-    assert f"6 of {tmp_path}/pets, images: its test part\n" in out and "broken.png" in out
+    assert f"6 of {tmp_path}/pets (images): its test part\n" in out and "broken.png" in out
     assert typed("evaluate", "run", "--part", "all") == 0
-    assert "14 of" in (out := capsys.readouterr().out) and "with what the run was trained on\n" in out
+    assert "14 of" in (out := capsys.readouterr().out) and "with what the model was trained on\n" in out
 
 
 def table(path, classes=("x", "y"), m=24):
@@ -103,7 +115,10 @@ def test_a_table_is_read_by_the_columns_of_the_model(tmp_path, monkeypatch, bare
     options = ["--layers", 3, "--num-iterations", 5, "--out", "run"]
     assert typed("train", "a.csv", "--label", "kind", *options) == 0
     capsys.readouterr()
-    for arguments, examples in ([], HELD_OUT.format(tmp_path / "a.csv")), (["b.csv"], "1 of b.csv: all of it, which"):
+    for arguments, examples in (
+        ([], HELD_OUT.format(tmp_path / "a.csv")),
+        (["b.csv"], "1 of b.csv: all of it, as it has"),
+    ):
         assert typed("evaluate", "run", *arguments) == 0
         assert examples.replace("10 of", "6 of") in capsys.readouterr().out
     for name, message in (
@@ -139,7 +154,7 @@ def test_a_regression_is_evaluated(tmp_path, monkeypatch, bare, capsys):
         (["m.safetensors"], "m.safetensors is not the folder of a run, whose data are known; expected DATA"),
         (["run", "none.npz"], "none.npz does not exist"),
         (["run", "a.npz", "--part", "half"], "invalid choice: 'half'"),
-        (["m.safetensors", "a.npz", "--part", "test"], "a.npz has no test part"),
+        (["m.safetensors", "b.npz", "--part", "test"], "b.npz has no test part"),
         (["run", "a.npz", "--out", "e.txt"], "e.txt is a file of another kind by its name; expected one that ends in"),
         (["run", "a.npz", "--out", "none/e.html"], "none/e.html is a folder, or not in one"),
         (["run", "c.npz"], "c.npz: the class 0 is unknown to the model"),

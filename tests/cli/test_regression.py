@@ -56,11 +56,11 @@ def test_a_table_from_training_to_prediction(tmp_path, capsys, monkeypatch):
     for text in (
         "36 to train on, 12 to test on, of shape 5: price",
         "price: a regression target, predicted by squared error",
-        "5 inputs: columns of numbers 2, of categories 1",
+        "5 inputs from 2 columns of numbers and 1 column of categories",
         "5-8-1, relu, linear output",
-        "labels standardised while it is trained",
+        "labels are standardised for training",
         "R^2       train 0.9",
-        " in price over the test examples; always their mean: ",
+        " in price over the test examples; always predicting their mean: ",
         "agrees with jax.grad",
     ):
         assert text in output
@@ -92,7 +92,7 @@ def test_a_regression_of_an_npz_file(tmp_path, capsys, bare, monkeypatch):
     assert len(lines) == 40 and set(lines[0]) == {"row", "values"} and set(lines[0]["values"]) == {"y1", "y2"}
     assert typed("inspect", "run", "a.npz") == 0
     assert typed("inspect", "run") == 0
-    assert "drawn examples" in capsys.readouterr().out
+    assert "random examples" in capsys.readouterr().out
 
 
 def test_a_loss_may_be_chosen(tmp_path, capsys, bare):

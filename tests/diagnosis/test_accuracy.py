@@ -46,7 +46,11 @@ def test_what_cannot_be_told_from_guessing(right, m, answer, is_guessing):
         (0.6, 0.5, 5, 10, 0.5, False),  # nothing that few examples can show
         (0.5, 0.5, 110, 200, 0.5, False),
         (0.4, 0.5, 60, 200, 0.5, False),  # below guessing in training already
-        (1.0, 0.5, 13, 20, 0.5, False),
+        (1.0, 0.5, 13, 20, 0.5, True),
+        (1.0, 0.5, 15, 20, 0.5, False),
+        (1.0, 0.5, 111, 150, 0.5, True),
+        (1.0, 0.1, 900, 1000, 0.1, False),
+        (1.0, 0.1, 800, 1000, 0.1, True),
     ],
 )
 def test_what_does_not_hold_for_the_test(train, share, right, m, answer, overfits):

@@ -1,5 +1,7 @@
 """What is advised, in the words of the command and of Python, and what is not, as it was tried already."""
 
+from dataclasses import replace
+
 import pytest
 
 from jaxnet.diagnosis import Remedy, Setup, Symptom, command, python, symptom_line, with_remedies
@@ -19,6 +21,7 @@ COURSE = Setup(
     num_iterations=2500,
 )
 ADAM = Setup(learning_rate=0.001, optimizer="adam", schedule="cosine", standardise=True, keep_prob=0.5, epochs=60)
+PHOTOS = replace(COURSE, features=False, augment=False)
 GUESSING = Symptom("guessing", 0.55, 0.5, interval=(0.481, 0.617))
 IMBALANCED = Symptom("guessing", 0.95, 0.95, interval=(0.93, 0.96))
 ROSE = Symptom("rose", 412.0, 0.693, step=30)
@@ -50,6 +53,9 @@ FALLING = Symptom("falling", 0.87, 0.94, step=2500)
         (OVERFITTING, COURSE, "--early-stopping 5, --keep-prob 0.5, or more examples"),
         (OVERFITTING, Setup(early_stopping=True, keep_prob=0.5, lambd=0.0), "--lambd 1 or more examples"),
         (OVERFITTING, Setup(early_stopping=True, keep_prob=0.5, lambd=0.0, weight_decay=0.01), "more examples"),
+        (OVERFITTING, PHOTOS, "--features hog, --augment, or more examples"),
+        (OVERFITTING, replace(PHOTOS, features=True), "--augment, --early-stopping 5, or more examples"),
+        (GUESSING, PHOTOS, "--features hog or more examples"),
         (FALLING, COURSE, "--resume --num-iterations 5000"),
         (FALLING, ADAM, "--epochs 120"),
         (FALLING, Setup(epochs=60, schedule="step"), "--resume --epochs 120"),

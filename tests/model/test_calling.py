@@ -185,7 +185,11 @@ REFUSED = {
     "whole numbers": (noise(*SHAPE).astype(int), "the array is int64; expected uint8 pixels from 0 to 255, or floats"),
     "truth values": (np.zeros(SHAPE, bool), "the array is bool"),
     "objects": (np.full(SHAPE, None), "the array is object"),
-    "floats up to 255": (np.float32(noise(*SHAPE)), "floats lie between 0 and 249; expected 0 to 1, or uint8 pixels"),
+    "floats up to 255": (
+        np.float32(noise(*SHAPE)),
+        "images of floats lie between 0 and 249; expected 0 to 1, or uint8 pixels",
+    ),
+    "columns up to 255": (np.float32(noise(*SHAPE)).reshape(-1, 1), "images of floats lie between 0 and 249"),
     "NaN": (np.full(SHAPE, np.nan), "NaN or infinite"),
     "a masked array": (np.ma.masked_array(noise(*SHAPE)), "the array is masked"),
     "arrays of two shapes": (

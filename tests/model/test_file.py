@@ -10,7 +10,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from jaxnet import Model, Network, initialize_parameters_deep, load_model, save_model
+from jaxnet import Model, Network, TrainingData, initialize_parameters_deep, load_model, save_model
 from jaxnet.activations import Activation
 from jaxnet.data import hog_of
 from jaxnet.data.preprocessing import Preprocessing
@@ -30,7 +30,7 @@ def drawn_model(**changes) -> Model:
 
 
 def test_a_model_comes_back_bit_by_bit(tmp_path):
-    model = drawn_model()
+    model = drawn_model(trained_on=(TrainingData("a", 0.25, 1), TrainingData("a", None, 2)))
     save_model(tmp_path / "model.safetensors", model)
     loaded = load_model(tmp_path / "model.safetensors")
     assert loaded._replace(parameters=None) == model._replace(parameters=None)
@@ -219,6 +219,10 @@ def test_a_full_disk_is_one_line_and_the_older_model_stays(tmp_path, monkeypatch
         ("jaxnet_format", "9" * 1000),
         ("exact_decoding", "1"),
         ("exact_decoding", '"true"'),
+        ("trained_on", '"a"'),
+        ("trained_on", '[["a", 0.5]]'),
+        ("trained_on", '[["a", 1.5, 0]]'),
+        ("trained_on", '[["a", 0.5, 0], [1, null, 0]]'),
     ],
 )
 def test_metadata_of_the_wrong_kind_is_told(tmp_path, name, value, no_shape_checks):

@@ -6,6 +6,7 @@ import pytest
 
 import jaxnet
 from jaxnet import FrozenDict, InputError, Model, Network, evaluate, initialize_parameters_deep
+from jaxnet.data import Column, Table
 
 from ..images import drawn_images, save_cats_and_dogs, write_h5, write_npz
 
@@ -70,7 +71,7 @@ def test_more_classes_have_mean_measures():
 def test_text_shows_names_and_counts():
     text = str(evaluate(brightness(), IMAGES[:4], LABELS[:4]))
     assert text.splitlines() == [
-        "examples  an array of 4",
+        "examples  4 in memory",
         "accuracy  1.0000, 4 of 4, 95 % interval 0.5101 to 1.0000; always guessing dark: 0.5000",
         text.splitlines()[2],
         "ROC AUC   1.0000",
@@ -116,7 +117,7 @@ def test_a_file_without_parts_is_evaluated_in_full(tmp_path):
     network = Network(loss="softmax_cross_entropy")
     evaluation = evaluate(brightness(("dark", "bright", "black"), parameters=parameters, network=network), str(path))
     assert evaluation.labels.tolist() == LABELS.tolist() and evaluation.accuracy == 0.8
-    assert evaluation.examples == f"5 of {path}: all of it, which has no test part"
+    assert evaluation.examples == f"5 of {path}: all of it, as it has no test part"
 
 
 def test_a_folder_is_read_as_the_model_reads_it(tmp_path, monkeypatch):
@@ -130,7 +131,19 @@ def test_a_folder_is_read_as_the_model_reads_it(tmp_path, monkeypatch):
     )
 
 
+def test_a_mapping_of_columns_is_evaluated():
+    table = Table((Column("size"), Column("age")), ("kind",))
+    parameters = FrozenDict(W1=np.float32([[1, -1]]), b1=np.float32([[0]]))
+    model = Model(parameters, Network(), (2,), ("cat", "dog"), table=table)
+    columns = {"size": [2.0, 0.0, 1.0], "age": [0.0, 1.0, 0.0]}
+    evaluation = evaluate(model, columns, ["dog", "cat", "cat"])
+    assert evaluation.confusion.tolist() == [[1, 1], [0, 1]]
+    with pytest.raises(InputError, match="lacks the column age"):
+        evaluate(model, {"size": [2.0]}, ["dog"])
+
+
 REFUSED = {
+    "a list of paths": (["a.png"], {"labels": [0]}, r"was trained on images of shape \(2, 2, 3\); expected a path"),
     "no labels": (IMAGES, {}, "there are no labels; expected 5 names or indices of the classes dark, bright"),
     "too few labels": (IMAGES, {"labels": [0]}, r"labels have shape \(1,\); expected 5 names"),
     "a strange name": (IMAGES, {"labels": ["dark"] * 4 + ["owl"]}, "the label 'owl' is unknown to the model"),
@@ -140,7 +153,7 @@ REFUSED = {
     "no one-hot columns": (IMAGES, {"labels": np.ones((2, 5))}, "are not one-hot columns"),
     "objects": (IMAGES, {"labels": [None] * 5}, "labels are object; expected"),
     "another shape": (IMAGES[:, :1], {"labels": LABELS}, r"shape \(5, 1, 2, 3\); expected one image \(2, 2, 3\)"),
-    "a part of an array": (IMAGES, {"labels": LABELS, "part": "test"}, "an array has no parts"),
+    "a part of an array": (IMAGES, {"labels": LABELS, "part": "test"}, "only a path has parts"),
     "labels of a path": ("a.npz", {"labels": LABELS}, "data is a path, whose examples have labels of their own"),
     "no test part": ("a.npz", {"part": "test"}, "a.npz has no test part, so only all of it can be evaluated"),
     "another part": ("a.npz", {"part": "some"}, "part is 'some'; expected one of test, train, all"),

@@ -78,7 +78,7 @@ def stopped(folder, *iterations, **changes):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_a_stopped_run_ends_with_the_same_bits(tmp_path, monkeypatch, default_promotion, kind):
     if kind == "reduced inputs":
         monkeypatch.setattr("jaxnet.training.in_memory.pays", lambda *_: True)
@@ -113,6 +113,18 @@ def test_more_steps_end_as_a_longer_run(tmp_path):
     for steps in (15, 25, 27):
         train(tmp_path, seconds=1e9, num_iterations=steps)
     assert_same(train(tmp_path, num_iterations=45), whole)
+
+
+def test_fewer_steps_stay_in_the_inputs_saved(tmp_path, monkeypatch):
+    """Even where so few steps would not have paid for fewer inputs."""
+    monkeypatch.setattr("jaxnet.training.in_memory.pays", lambda n_x, n_1, m, batch_size, steps: steps > 45)
+    first = train(num_iterations=50)
+    with pytest.raises(Stopped):
+        train(tmp_path, hooks=[stop_at(30)])
+    seen = []
+    fewer = train(tmp_path, hooks=[seen.append], num_iterations=40)
+    assert [(progress.iteration, progress.basis.size) for progress in seen] == [(30, 28), (40, 28)]
+    np.testing.assert_array_equal(fewer.costs, first.costs[:40])
 
 
 def test_a_damaged_one_is_reported_and_the_one_before_is_used(tmp_path):
