@@ -69,7 +69,7 @@ def chains(arrays: Mapping[str, np.ndarray], n_x: int, ends: Callable[[int], boo
     for order in (matrices, sorted(matrices, key=_natural)):
         for rows in (True, False):
             for W in _paths(usable, order, n_x, ends, rows):
-                biases = [name for name in usable if name not in W and _may_be_b(name, usable[name], named_b)]
+                biases = [name for name in usable if name not in W and _may_be_b(name, usable[name], named_W, named_b)]
                 b = _biases(usable, W, biases if order is matrices else sorted(biases, key=_natural), rows)
                 found.append(Layers(W, b, rows))
         if found:
@@ -96,10 +96,10 @@ def _may_be_W(array: np.ndarray) -> bool:
     return array.ndim in (1, 2) and array.size > 0
 
 
-def _may_be_b(name: str, array: np.ndarray, named: Collection[str]) -> bool:
-    """A number is a bias only where its name, or its place in a list, says so: it may be a learning rate."""
-    if named:
-        return name in named
+def _may_be_b(name: str, array: np.ndarray, named_W: Collection[str], named_b: Collection[str]) -> bool:
+    """Where names tell weights, they tell biases; where they do not, a number alone may be a learning rate."""
+    if named_b or named_W:
+        return name in named_b or (name in named_W and name.endswith("]"))
     return array.ndim > 0 or name.endswith("]")
 
 

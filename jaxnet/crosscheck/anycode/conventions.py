@@ -104,7 +104,7 @@ def find_convention(
     rate: float | None,
 ) -> Convention | None:
     """The convention under which most arrays agree; None where no matrix of weights does under any."""
-    best, most = None, (0, 0)
+    best, most = None, (0, False, 0)
     for data, layers in itertools.islice(readings(arrays, X, Y), 64):
         parameters, D = layers.parameters(arrays), layers.parameters(updates)
         given = {name: path for name in D if (path := layers_name(layers, name)) is not None}
@@ -114,7 +114,8 @@ def find_convention(
             with np.errstate(all="ignore"), jax.enable_x64(True):
                 G = gradient(data, parameters)
             for factor, decay, explained in _fits(G, D, parameters, list(given), bars, u, rate):
-                count = len(explained), sum(D[name].size for name in explained)
+                # Of an error only what is below it suffers, so the output's matrix decides between as many arrays.
+                count = len(explained), f"W{len(layers.W)}" in explained, sum(D[name].size for name in explained)
                 if count > most:
                     best, most = Convention(data, layers, candidate, words, gradient, factor, decay, explained), count
     return best
@@ -182,8 +183,9 @@ def _fits(
         # One matrix of one entry, and numbers below the roundoff, fit anything.
         return tuple(close) if any(D[n].size > 2 and _size(D[n]) > 4 * bars[n] for n in close) else ()
 
-    matrices = [name for name in given if name[0] == "W" and G[name].any() and np.isfinite(G[name]).all()]
-    slopes = [float(np.vdot(G[name], D[name]) / np.vdot(G[name], G[name])) for name in matrices]
+    norms = {name: float(np.vdot(G[name], G[name])) for name in given if name[0] == "W"}
+    matrices = [name for name, norm in norms.items() if 0 < norm < np.inf]
+    slopes = [float(np.vdot(G[name], D[name])) / norms[name] for name in matrices]
     found = [(c, 0.0, explained(c)) for c in ([rate] if rate else []) + slopes]
     yield from found
     if matrices and all(len(close) < len(given) for *_, close in found):

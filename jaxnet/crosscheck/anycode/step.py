@@ -52,15 +52,17 @@ class Step(NamedTuple):
         return self._replace(X=X, Y=Y)
 
     def _after(self, returned: Any, holder: Any) -> dict[str, np.ndarray]:
-        """What was returned, or a part of it, where it is like the weights; else the weights, updated in place."""
+        """What was returned, or a part of it, where it is like the weights; else the weights, updated in place.
+
+        Of an object, the arrays that keep their names and shapes: caches have the size of the batch.
+        """
         parts = [returned, *returned] if isinstance(returned, (tuple, list)) else [returned]
-        found = [like for part in [*parts, holder] if part is not None and (like := self._like(arrays_in(part)))]
-        if not found:
-            raise InputError(
-                "after the step the weights have other arrays than before; expected the same names and shapes, "
-                "updated in place or returned"
-            )
-        return next((after for after in found if self._changes(after)), found[-1])
+        found = [like for part in parts if part is not None and (like := self._like(arrays_in(part)))]
+        kept, now = {}, arrays_in(holder)
+        for name, array in self.before.items():
+            if name in now and now[name].shape == array.shape:
+                kept[name] = now[name]
+        return next((after for after in [*found, kept] if self._changes(after)), kept)
 
     def _like(self, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray] | None:
         """Under the names of `before`, if the names or else the order of the shapes are the same."""
@@ -72,7 +74,7 @@ class Step(NamedTuple):
         return None
 
     def _changes(self, after: Mapping[str, np.ndarray]) -> bool:
-        return any(not np.array_equal(after[name], array) for name, array in self.before.items())
+        return any(not np.array_equal(self.before[name], array) for name, array in after.items())
 
 
 def check_training_step(
@@ -117,22 +119,57 @@ def check_training_step(
         >>> report.conventions[0]
         'found: sigmoid and binary cross-entropy, examples in rows, losses averaged, learning rate 0.5'
     """
+    return examine(step, X, Y, weights, learning_rate, network).report()
+
+
+class Examined(NamedTuple):
+    """An update, and the convention that explains most of it."""
+
+    name: str
+    before: Mapping[str, np.ndarray]
+    updates: Mapping[str, np.ndarray]
+    found: Convention | None
+    power_of_m: int | None
+    rate: float | None
+    network: Network | None
+
+    @property
+    def share(self) -> float:
+        """Of the arrays, those that the convention explains."""
+        return 0.0 if self.found is None else len(self.found.explained) / len(self.found.layers.names)
+
+    def report(self) -> Report:
+        """Against autodiff."""
+        if self.found is None:
+            return unexplained(self.name, self.before, self.updates, self.network)
+        return report(self.name, self.before, self.updates, self.found, self.power_of_m, self.rate)
+
+
+def examine(
+    step: Callable[..., Any], X: Any, Y: Any, weights: Any, rate: float | None = None, network: Network | None = None
+) -> Examined:
+    """All of `check_training_step` that calls the step."""
     if not callable(step):
         raise InputError(f"step is of type {type(step).__name__}; expected a function step(X, Y, weights)")
-    if learning_rate is not None and not 0 < learning_rate < np.inf:
-        raise InputError(f"learning_rate is {learning_rate}; expected a positive number")
+    if rate is not None and not 0 < rate < np.inf:
+        raise InputError(f"learning_rate is {rate}; expected a positive number")
     inputs, labels = _numbers("X", X, (2,)), _numbers("Y", Y, (1, 2))
-    before = arrays_in(weights)
+    before, name = arrays_in(weights), getattr(step, "__name__", "step")
     if next(readings(before, inputs, labels), None) is None:
         raise expected_chain(before, inputs, labels)
     call = Step(step, X, Y, weights, before)
-    updates, name = _updates(call), getattr(step, "__name__", "step")
-    found = find_convention(before, updates, inputs, labels, network, learning_rate)
+    updates = _updates(call)
+    before = {path: before[path] for path in updates}
+    if next(readings(before, inputs, labels), None) is None:
+        raise InputError(
+            "after the step the weights have other arrays than before; expected the same names and shapes, updated in "
+            "place or returned"
+        )
+    found = find_convention(before, updates, inputs, labels, network, rate)
     if found is None:
-        return unexplained(name, before, updates, network)
-    found = _precise(found, before, updates, learning_rate)
-    power = _power_of_m(call, found)
-    return report(name, before, updates, found, power, learning_rate)
+        return Examined(name, before, updates, None, None, rate, network)
+    found = _precise(found, before, updates, rate)
+    return Examined(name, before, updates, found, _power_of_m(call, found), rate, network)
 
 
 def _numbers(name: str, value: Any, dimensions: tuple[int, ...]) -> np.ndarray:
@@ -152,23 +189,24 @@ def _numbers(name: str, value: Any, dimensions: tuple[int, ...]) -> np.ndarray:
 def _updates(call: Step) -> dict[str, np.ndarray]:
     """before - after. Raises `InputError` where that is not an update."""
     after, again = call(), call()
-    changed = [name for name, array in call.before.items() if not np.array_equal(after[name], array)]
+    changed = [name for name, array in after.items() if not np.array_equal(call.before[name], array)]
     for name in changed:
         if not np.isfinite(after[name].astype(np.float64)).all():
             raise InputError(
                 f"{name} has entries that are not finite after the step; expected numbers: choose a smaller rate, or "
                 "weights and inputs nearer to 0"
             )
-    if not changed:
+    if after and not changed:
         raise InputError(
             "the step changes nothing: no array is another after it; expected one that updates its third argument in "
             "place or returns the new weights"
         )
     updates = {
-        name: np.asarray(a.astype(np.float64) - after[name].astype(np.float64)) for name, a in call.before.items()
+        name: np.asarray(call.before[name].astype(np.float64) - array.astype(np.float64))
+        for name, array in after.items()
     }
     for name in changed:
-        apart = np.abs(after[name].astype(np.float64) - again[name].astype(np.float64))
+        apart = np.abs(after[name].astype(np.float64) - again.get(name, np.array(np.inf)).astype(np.float64))
         room = 1e4 * roundoff_of(after[name]) * (np.max(np.abs(updates[name])) + np.abs(call.before[name]))
         if np.any(apart > room):
             raise InputError(
@@ -211,7 +249,7 @@ def _power_of_m(call: Step, found: Convention) -> int | None:
     half = call.on(_first(call.X, k, found.data.rows, m), _first(call.Y, k, found.data.rows, m))
     try:
         D = found.layers.parameters(_updates(half))
-    except (InputError, ValueError, IndexError, TypeError):
+    except (InputError, ValueError, LookupError, TypeError):
         return None
     parameters = found.layers.parameters(call.before)
     data = found.data._replace(X=found.data.X[:, :k], Y=found.data.Y[:, :k])

@@ -64,8 +64,6 @@ def _judged(
     for name, update in D.items():
         path, place = layers_name(found.layers, name), Place.read(f"d{name}")
         if path is None:  # there is no such bias
-            grads[place], u[place] = reference.grads[place], 2.0**-53
-            coarse[place] = u[place]
             continue
         grads[place] = (update - found.decay * parameters[name] * (name[0] == "W")) / c
         u[place] = roundoff_of(before[path])
@@ -78,11 +76,12 @@ def _judged(
     judged = Answer(grads, u, (), {})
     with np.errstate(all="ignore"):
         leaves, findings = judge_leaves(judged, reference), find(judged._replace(roundoff=coarse), reference)
+        findings = [f for f in findings if f.code != "missing"]  # of biases that are not there
         notes = []
         if findings and (kinked := kink_convention(judged, reference)):
             leaves, findings, notes = kinked[0], [], [kinked[1]]
         leaves = with_findings(leaves, findings)
-    shown = [_hidden(leaf, bars[place], reference.grads[place]) for place, leaf in leaves.items() if place in bars]
+    shown = [_hidden(leaf, bars[place], reference.grads[place]) for place, leaf in leaves.items()]
     return shown, [_in_their_layout(finding, found) for finding in findings], notes
 
 
@@ -124,7 +123,8 @@ def _factor(found: Convention, power: int | None, rate: float | None) -> tuple[s
         text = "the update is divided by m twice: it shrinks as the batch grows"
         return f"{where}{tail}", ("mean-twice", text, "1 / m once, in the cost or in dW and db")
     if rate is None:
-        return f"{where}, {summed}, learning rate {scale:.4g}{tail}", None
+        halved = f" ({scale / 2:.4g} where squares are not halved)" if "squared" in found.words else ""
+        return f"{where}, {summed}, learning rate {scale:.4g}{halved}{tail}", None
     for factor, words in FACTORS.items():
         for outputs, words_of_outputs in ((1, ""), (n_L, f", averaged over {n_L} outputs")):
             if np.isclose(scale * outputs, factor * rate, rtol=1e-3):
