@@ -157,7 +157,7 @@ def _function(result: dict[str, Any]) -> dict[str, FunctionReport]:
         )
         verdict, notes = Verdict(result["verdict"]), tuple(result["notes"])
         found = FunctionReport(
-            result["name"], verdict, result["reason"], findings, notes, result["table"], result["adapter"]
+            result["name"], verdict, result["reason"], findings, notes, result["table"], result.get("adapter", "")
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return {}
