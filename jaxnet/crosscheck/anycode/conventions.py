@@ -104,7 +104,7 @@ def find_convention(
     rate: float | None,
 ) -> Convention | None:
     """The convention under which most arrays agree; None where no matrix of weights does under any."""
-    best, most = None, (0, False, 0)
+    best, most = None, (0, False, 0, 0.0)
     for data, layers in itertools.islice(readings(arrays, X, Y), 64):
         parameters, D = layers.parameters(arrays), layers.parameters(updates)
         given = {name: path for name in D if (path := layers_name(layers, name)) is not None}
@@ -113,9 +113,9 @@ def find_convention(
         for candidate, words, gradient in _networks(data, len(layers.W), network):
             with np.errstate(all="ignore"), jax.enable_x64(True):
                 G = gradient(data, parameters)
-            for factor, decay, explained in _fits(G, D, parameters, list(given), bars, u, rate):
+            for factor, decay, explained, off in _fits(G, D, parameters, list(given), bars, u, rate):
                 # Of an error only what is below it suffers, so the output's matrix decides between as many arrays.
-                count = len(explained), f"W{len(layers.W)}" in explained, sum(D[name].size for name in explained)
+                count = len(explained), f"W{len(layers.W)}" in explained, sum(D[name].size for name in explained), -off
                 if count > most:
                     best, most = Convention(data, layers, candidate, words, gradient, factor, decay, explained), count
     return best
@@ -170,29 +170,31 @@ def _fits(
     bars: Mapping[str, float],
     u: float,
     rate: float | None,
-) -> Iterator[tuple[float, float, tuple[str, ...]]]:
-    """Factors, with what is explained by each: that of every matrix, and one with a penalty on all of them."""
+) -> Iterator[tuple[float, float, tuple[str, ...], float]]:
+    """Factors, with what is explained by each, and how far off: that of every matrix, and one with a penalty on all."""
 
-    def explained(factor: float, decay: float = 0.0) -> tuple[str, ...]:
-        close = []
+    def explained(factor: float, decay: float = 0.0) -> tuple[tuple[str, ...], float]:
+        close, worst = [], 0.0
         for name in given:
             want = factor * G[name] + (decay * parameters[name] if name[0] == "W" else 0.0)
             room = min(1e4 * u, 1e-2) * max(_size(want), _size(D[name])) + bars[name]
             if _size(D[name] - want) <= room and _size(D[name]) > 0:
                 close.append(name)
+                worst = max(worst, _size(D[name] - want) / _size(D[name]))
         # One matrix of one entry, and numbers below the roundoff, fit anything.
-        return tuple(close) if any(D[n].size > 2 and _size(D[n]) > 4 * bars[n] for n in close) else ()
+        return (tuple(close), worst) if any(D[n].size > 2 and _size(D[n]) > 4 * bars[n] for n in close) else ((), 0.0)
 
     norms = {name: float(np.vdot(G[name], G[name])) for name in given if name[0] == "W"}
     matrices = [name for name, norm in norms.items() if 0 < norm < np.inf]
     slopes = [float(np.vdot(G[name], D[name])) / norms[name] for name in matrices]
-    found = [(c, 0.0, explained(c)) for c in ([rate] if rate else []) + slopes]
+    found = [(c, 0.0, *explained(c)) for c in ([rate] if rate else []) + slopes]
     yield from found
-    if matrices and all(len(close) < len(given) for *_, close in found):
+    if matrices and all(len(close) < len(given) for _, _, close, _ in found):
         terms = [np.concatenate([x[name].ravel() for name in matrices]) for x in (G, parameters, D)]
         (c, decay), *_ = np.linalg.lstsq(np.stack(terms[:2], axis=1), terms[2], rcond=None)
-        if len(close := explained(c, decay)) == len(given):
-            yield float(c), float(decay), close
+        close, off = explained(c, decay)
+        if len(close) == len(given):
+            yield float(c), float(decay), close, off
 
 
 def _size(array: np.ndarray) -> float:
