@@ -78,11 +78,13 @@ from .signals import (
     signal_sizes as signal_sizes,
     singular_values as singular_values,
 )
+from .sweeps import SweepProgress as SweepProgress, Swept as Swept, sweep as sweep
 from .training import (
     Augmentation as Augmentation,
     Checkpoints as Checkpoints,
     L_layer_model as L_layer_model,
     NotFiniteError as NotFiniteError,
+    Placement as Placement,
     Progress as Progress,
     Trained as Trained,
     diagnose as diagnose,

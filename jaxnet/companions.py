@@ -105,7 +105,11 @@ class HessianRoot:
     product: Function
 
     def __call__(self, ZL: Outputs, Y: Outputs) -> Float[Array, "n_L Cm"]:
-        n_L, m = ZL.shape
+        return self.by_example(ZL, Y).swapaxes(1, 2).reshape(len(ZL), -1)
+
+    def by_example(self, ZL: Outputs, Y: Outputs) -> Float[Array, "n_L m C"]:
+        """S of every example i, as [:, i]."""
+        n_L = len(ZL)
         H = self._hessians(ZL, Y)
         D, U = jnp.linalg.eigh((H + H.swapaxes(1, 2)) / 2)
         # At confident logits all of H may be lost in the roundoff of numbers as large as those at logits of 0.
@@ -119,11 +123,11 @@ class HessianRoot:
                 "its place: loss._replace(hessian_root=...)"
             )
         S = U * jnp.where(negative, jnp.nan, jnp.sqrt(jnp.maximum(D, 0)))[:, None, :]
-        return S.transpose(1, 2, 0).reshape(n_L, n_L * m)
+        return S.swapaxes(0, 1)
 
     def _hessians(self, ZL: Outputs, Y: Outputs) -> Float[Array, "m n_L n_L"]:
-        directions = jnp.eye(len(ZL), dtype=ZL.dtype)
-        return jax.vmap(lambda e: self.product(ZL, Y, jnp.broadcast_to(e[:, None], ZL.shape)))(directions).T
+        directions, ones = jnp.eye(len(ZL), dtype=ZL.dtype), jnp.ones_like(ZL)  # as sharded as ZL
+        return jax.vmap(lambda e: self.product(ZL, Y, e[:, None] * ones))(directions).T
 
 
 @dataclass(frozen=True)

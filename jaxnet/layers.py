@@ -6,7 +6,9 @@ hand-built tuples of NumPy arrays work as well.
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
 from .activations import Activation, as_activation
@@ -106,7 +108,14 @@ def linear_gradient(
 ) -> tuple[Float[Array, "n n_prev"], Float[Array, "n 1"]]:
     """dW = dZ A_prev^T / m,  db = mean of the columns of dZ: the one place where a gradient is divided by m."""
     m = A_prev.shape[1]
-    return (1 / m) * (dZ @ A_prev.T), (1 / m) * jnp.sum(dZ, axis=1, keepdims=True)
+    return (1 / m) * summed_products(dZ, A_prev), (1 / m) * jnp.sum(dZ, axis=1, keepdims=True)
+
+
+def summed_products(F: Float[Array, "n m"], G: Float[Array, "k m"]) -> Float[Array, "n k"]:
+    """F G^T = sum over the columns of f_i g_i^T, with rows sharded as those of F and of G."""
+    of_F, of_G = jax.typeof(F).sharding, jax.typeof(G).sharding
+    # Over explicit axes of a mesh, JAX asks how a sum over sharded examples is sharded.
+    return jnp.matmul(F, G.T, out_sharding=NamedSharding(of_F.mesh, PartitionSpec(of_F.spec[0], of_G.spec[0])))
 
 
 def linear_activation_forward(

@@ -471,7 +471,19 @@ def cost(
     n_L, X = _check(X, parameters, network, masks), jnp.asarray(X)
     AL = outputs_like(X, parameters, n_L)
     Y, weight = as_targets(Y, AL, network.loss), as_sample_weight(sample_weight, AL)
-    return _cost(network, X, Y, weight, parameters, masks)
+    return _cost(network, *_varying_alike((X, Y, weight, parameters, masks)))
+
+
+def _varying_alike(arrays: Any) -> Any:
+    """Inside `jax.shard_map`, the arrays as ones that all vary over the axes of the mesh over which any of them does.
+
+    The cotangent of the cost's rule then varies too, and the transpose of this is the sum over the axes over which an
+    argument did not vary.
+    """
+    axes = frozenset().union(*(jax.typeof(value).mat.varying for value in jax.tree.leaves(arrays)))
+    return jax.tree.map(
+        lambda value: jax.lax.pcast(value, tuple(sorted(axes - jax.typeof(value).mat.varying)), to="varying"), arrays
+    )
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))

@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     if options.resume:
         return _resume(options)
     chosen = settings_of(options, options.config)
-    _set_precision(chosen.get("dtype"))
+    _set_up(chosen.get("dtype"), chosen.get("devices", 1))
     initial = None
     if "init_from" in chosen:
         initial = load_exactly(Path(chosen["init_from"]))
@@ -137,7 +137,7 @@ def _resume(options: argparse.Namespace) -> int:
             f"the run in {folder} was made by an older jaxnet, whose steps this one cannot repeat; start another from "
             f"its model: --init-from {folder}"
         )
-    _set_precision(settings.dtype)
+    _set_up(settings.dtype, settings.devices)
     dataset = _load_again(settings, facts["fingerprint"], folder, options.stop)
     run = _prepare(dataset, settings, run_folder.read_initial(folder, facts), options.stop, facts["chunk"])
     _check_longer(run, facts["steps"], folder)
@@ -217,11 +217,15 @@ def _network_of(model: "Model") -> dict[str, Any]:
     }
 
 
-def _set_precision(dtype: str | None) -> None:
-    if dtype == "float64":
-        import jax
+def _set_up(dtype: str | None, devices: int) -> None:
+    """What JAX has to know before it starts."""
+    import jax
 
+    if dtype == "float64":
         jax.config.update("jax_enable_x64", True)
+    if devices > 1:
+        with contextlib.suppress(RuntimeError):  # it has started already, in a process that does more than this
+            jax.config.update("jax_num_cpu_devices", devices)
 
 
 def _train_and_write(

@@ -187,6 +187,13 @@ def _add_training(option: Callable[..., None]) -> None:
     option(
         "seed", "random seed of the weights, the splits, the batches and dropout (default: 1)", type=seed, metavar="S"
     )
+    option(
+        "devices",
+        "share the examples of every step between N devices, parts of the CPU or GPUs; it pays from hundreds of "
+        "examples each on (default: 1)",
+        type=positive_int,
+        metavar="N",
+    )
 
 
 def settings_of(options: argparse.Namespace, config: Path | None) -> dict[str, Any]:

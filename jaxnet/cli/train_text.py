@@ -40,6 +40,7 @@ def print_plan(run: "Run", facts: dict[str, Any]) -> None:
     if run.target_scale is not None:
         print("          labels are standardised for training; predictions are in their original units")
     batch = f"batches of {run.batch_size}" if run.batch_size else f"all {m} examples"
+    batch += f", shared by {settings.devices} devices" if settings.devices > 1 else ""
     method = "gradient descent" if settings.optimizer == "sgd" else settings.optimizer
     if settings.feedback != "backprop":
         print(f"feedback  {settings.feedback.replace('_', ' ')}, recorded every {settings.recorded_every} steps")

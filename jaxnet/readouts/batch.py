@@ -1,5 +1,7 @@
 """Readouts about a batch: means over its examples, in the tree structure of the parameters."""
 
+from functools import reduce
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,7 @@ from ..errors import InputError
 from ..layers import linear_gradient
 from ..parameters import FrozenDict
 from ..types import AnyArray
-from .pairs import Record, check_one_column, check_record
+from .pairs import Record, by_example, check_one_column, check_record
 
 
 def mean_gradient(record: Record, weights: Float[AnyArray, " Cm"] | None = None) -> FrozenDict:
@@ -29,14 +31,15 @@ def mean_gradient(record: Record, weights: Float[AnyArray, " Cm"] | None = None)
     check_record(record)
     if weights is not None:
         check_array("weights", weights)
-    if weights is not None and np.shape(weights) != record.dZ[0].shape[1:]:
-        raise InputError(f"weights have shape {np.shape(weights)}; expected {record.dZ[0].shape[1:]}, one per column")
+    expected = (record.columns * record.examples,)
+    if weights is not None and np.shape(weights) != expected:
+        raise InputError(f"weights have shape {np.shape(weights)}; expected {expected}, one per column")
     if weights is not None:
         check_floats("weights", weights)
+    factors = () if weights is None else (by_example(jnp.asarray(weights), record.examples)[None],)
     gradient = {}
-    for l, (A, dZ) in enumerate(zip(record.A, record.dZ, strict=True), start=1):
-        weighted = dZ if weights is None else dZ * weights[None, :]
-        gradient[f"W{l}"], gradient[f"b{l}"] = linear_gradient(summed_by_example(weighted, A), A)
+    for l, (A, D) in enumerate(zip(record.A, record.by_example, strict=True), start=1):
+        gradient[f"W{l}"], gradient[f"b{l}"] = linear_gradient(summed_by_example(D, *factors), A)
     return FrozenDict(gradient)
 
 
@@ -52,8 +55,8 @@ def second_moment(record: Record) -> FrozenDict:
     """
     check_record(record)
     moment = {}
-    for l, (A, dZ) in enumerate(zip(record.A, record.dZ, strict=True), start=1):
-        moment[f"W{l}"], moment[f"b{l}"] = linear_gradient(summed_by_example(dZ * dZ, A), A * A)
+    for l, (A, D) in enumerate(zip(record.A, record.by_example, strict=True), start=1):
+        moment[f"W{l}"], moment[f"b{l}"] = linear_gradient(summed_by_example(D, D), A * A)
     return FrozenDict(moment)
 
 
@@ -86,6 +89,8 @@ def check_examples(record: Record) -> int:
     return record.examples
 
 
-def summed_by_example(D: Float[Array, "n Cm"], A: Float[Array, "n_prev m"]) -> Float[Array, "n m"]:
-    """The sum of the C columns of each example."""
-    return D.reshape(len(D), -1, A.shape[1]).sum(axis=1)
+def summed_by_example(*factors: Float[Array, "_ m C"]) -> Float[Array, "n m"]:
+    """The product of the factors, summed over the C columns of each example."""
+    if factors[0].shape[2] == 1:  # of a sum of one term, XLA keeps the term as well
+        return reduce(jnp.multiply, (factor[:, :, 0] for factor in factors))
+    return jnp.sum(reduce(jnp.multiply, factors), axis=2)

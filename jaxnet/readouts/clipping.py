@@ -70,4 +70,4 @@ def clipped_gradient(
 def _without(left_out: Bool[Array, " m"], record: Record) -> Record:
     """The record with columns of 0 for some examples: a weight of 0 would make NaN of an infinite column."""
     A, dZ = jax.tree.map(lambda columns: jnp.where(left_out[None, :], 0, columns), (record.A, record.dZ))
-    return record._replace(A=A, dZ=dZ)
+    return record._replace(A=A, D=dZ)

@@ -20,7 +20,7 @@ from ..parameters import FrozenDict
 from ..types import Inputs, Labels, Masks, Parameters
 from ..weighting import SampleWeight, as_sample_weight
 from .batch import second_moment
-from .examples import gram, squared_norms
+from .examples import gram, on_every_device, squared_norms_by_example
 from .pairs import Record, check_direction
 
 
@@ -51,7 +51,7 @@ def ggn_trace(record: Record) -> Float[Array, ""]:
         >>> bool(jnp.allclose(jaxnet.readouts.ggn_trace(pairs), sum(d.sum() for d in diagonal.values())))
         True
     """
-    return jnp.sum(squared_norms(record)) / record.examples
+    return jnp.sum(squared_norms_by_example(record)) / record.examples
 
 
 def ggn_spectrum(record: Record) -> Float[Array, " Cm"]:
@@ -67,7 +67,7 @@ def ggn_spectrum(record: Record) -> Float[Array, " Cm"]:
         >>> jaxnet.readouts.ggn_spectrum(pairs).shape
         (4,)
     """
-    return jnp.linalg.eigvalsh(gram(record) / record.examples)
+    return jnp.linalg.eigvalsh(on_every_device(gram(record)) / record.examples)
 
 
 def ggn_vector_product(

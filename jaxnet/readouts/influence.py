@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from ..arguments import check_number
 from ..errors import InputError
-from .examples import gram, squared_norms
+from .examples import gram, on_every_device, squared_norms
 from .pairs import Record, check_one_column, check_positive
 
 
@@ -92,6 +92,7 @@ def _solve(
     K: Float[Array, "n n"], m: int, damping: float | Float[Array, ""], right: Float[Array, "n k"]
 ) -> Float[Array, "n k"]:
     """(K / m + damping I)^{-1} right."""
+    K, right = on_every_device(K), on_every_device(right)
     return jax.scipy.linalg.solve(K / m + damping * jnp.eye(len(K), dtype=K.dtype), right, assume_a="pos")
 
 

@@ -10,11 +10,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..checks import as_targets
+from ..layers import summed_products
 from ..network import COURSE, L_model_forward, Network
 from ..types import Inputs, Labels, Parameters
 from ..weighting import SampleWeight, as_sample_weight, weighted
 from .batch import summed_by_example
-from .pairs import Record
+from .pairs import Record, flat, hessian_roots, repeated
 
 
 Symmetric = Float[Array, "k k"]
@@ -52,7 +53,8 @@ def kronecker_factors(record: Record) -> KroneckerFactors:
     """
     m = record.examples
     inputs = tuple(_input_factor(A, record.sample_weight) for A in record.A)
-    return KroneckerFactors(inputs, tuple(dZ @ dZ.T / m for dZ in record.dZ))
+    columns = map(flat, record.by_example)
+    return KroneckerFactors(inputs, tuple(summed_products(dZ, dZ) / m for dZ in columns))
 
 
 def kfra_factors(
@@ -85,10 +87,10 @@ def kfra_factors(
     ZL = caches[-1].Z
     m = ZL.shape[1]
     weight, Y = as_sample_weight(sample_weight, ZL), as_targets(Y, ZL, network.loss)
-    S = network.loss.hessian_root(ZL, Y)
+    S = flat(hessian_roots(network.loss, ZL, Y))
     if weight is not None:
-        S = weighted(S, jnp.tile(jnp.sqrt(weight), S.shape[1] // m))
-    G = [S @ S.T / m]
+        S = weighted(S, repeated(jnp.sqrt(weight)[None], S.shape[1] // m)[0])
+    G = [summed_products(S, S) / m]
     for below, above in reversed(list(pairwise(caches))):
         W, Z = above.linear_cache.W, below.Z
         F = network.hidden.backward(jnp.ones_like(Z), Z)
@@ -113,11 +115,12 @@ def ekfac(record: Record, factors: KroneckerFactors) -> EKFAC:
     """
     U_A = tuple(jnp.linalg.eigh(A)[1] for A in factors.A)
     U_G = tuple(jnp.linalg.eigh(G)[1] for G in factors.G)
-    s = tuple(
-        summed_by_example((G.T @ dZ) ** 2, A) @ ((U.T @ with_ones(A)) ** 2).T / record.examples
-        for U, G, A, dZ in zip(U_A, U_G, record.A, record.dZ, strict=True)
-    )
-    return EKFAC(U_A, U_G, s)
+    s = []
+    for U, G, A, D in zip(U_A, U_G, record.A, record.by_example, strict=True):
+        rotated = jnp.tensordot(G.T, D, 1)
+        squares = summed_by_example(rotated, rotated)
+        s.append(summed_products(squares, (U.T @ with_ones(A)) ** 2) / record.examples)
+    return EKFAC(U_A, U_G, tuple(s))
 
 
 def with_ones(A: Float[Array, "n m"]) -> Float[Array, "n+1 m"]:
@@ -131,4 +134,6 @@ def _input_factor(A: Float[Array, "n m"], weight: Float[Array, " m"] | None) -> 
 
 def _mean_product(F: Float[Array, "n m"], weight: Float[Array, " m"] | None) -> Symmetric:
     """F F^T / m, or, weighted, sum_i w_i f_i f_i^T / sum_i w_i."""
-    return F @ F.T / F.shape[1] if weight is None else weighted(F, weight / jnp.sum(weight)) @ F.T
+    if weight is None:
+        return summed_products(F, F) / F.shape[1]
+    return summed_products(weighted(F, weight / jnp.sum(weight)), F)

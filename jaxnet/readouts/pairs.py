@@ -1,19 +1,23 @@
 """A record of one backward pass: the pairs (A_{l-1}, dZ_l) of all layers.
 
 The pass starts from the dZL that a `Cotangent` makes, (loss, ZL, Y) -> dZL, with C columns per example, of which column
-c m + i belongs to example i.
+c m + i belongs to example i. In between, the columns of an example are kept together, (n, m, C): so they stay where the
+example is, if the examples are sharded over devices.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
+import jax
 import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
 from ..arguments import check_number
 from ..checks import as_targets, check_real
-from ..companions import Outputs, per_example
+from ..companions import HessianRoot, Outputs, per_example
 from ..errors import InputError
 from ..feedback import Feedback, backprop
 from ..layers import LayerCache, LinearCache
@@ -25,13 +29,36 @@ from ..types import Inputs, Labels, Masks, Parameters, PRNGKeyArray
 from ..weighting import SampleWeight, as_sample_weight, weighted
 
 
-class Record(NamedTuple):
-    """The pairs of all layers, and the loss of each example. Readouts contract the pairs; columns carry no 1/m."""
-
+class _RecordFields(NamedTuple):
     A: tuple[Float[Array, "n_prev m"], ...]  # A_0 = X, A_1, ..., A_{L-1}
-    dZ: tuple[Float[Array, "n Cm"], ...]  # dZ_1, ..., dZ_L; C = 1 unless the cotangent has more columns
+    D: tuple[Float[Array, "n ..."], ...]  # dZ_1, ..., dZ_L, each as `dZ` or as `by_example`
     loss: Float[Array, " m"]
     sample_weight: Float[Array, " m"] | None = None  # already contained in dZ and loss
+
+
+class Record(_RecordFields):
+    """The pairs of all layers, and the loss of each example. Readouts contract the pairs; columns carry no 1/m."""
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        A: tuple[Float[Array, "n_prev m"], ...],
+        dZ: tuple[Float[Array, "n ..."], ...],
+        loss: Float[Array, " m"],
+        sample_weight: Float[Array, " m"] | None = None,
+    ):
+        return super().__new__(cls, A, dZ, loss, sample_weight)
+
+    @property
+    def dZ(self) -> tuple[Float[Array, "n Cm"], ...]:
+        """dZ_1, ..., dZ_L; C = 1 unless the cotangent has more columns."""
+        return tuple(map(side_by_side, self.by_example))
+
+    @property
+    def by_example(self) -> tuple[Float[Array, "n m C"], ...]:
+        """dZ_1, ..., dZ_L, with the columns of an example together."""
+        return tuple(D if D.ndim == 3 else by_example(D, self.examples) for D in self.D)
 
     @property
     def examples(self) -> int:
@@ -41,12 +68,39 @@ class Record(NamedTuple):
     @property
     def layer_dims(self) -> tuple[int, ...]:
         """(n_x, n_1, ..., n_L)."""
-        return (len(self.A[0]), *map(len, self.dZ))
+        return (len(self.A[0]), *map(len, self.D))
 
     @property
     def columns(self) -> int:
         """C, the number of columns per example."""
-        return self.dZ[0].shape[1] // self.examples
+        return self.D[0].size // (len(self.D[0]) * self.examples)
+
+
+def by_example(columns: Float[Array, "... Cm"], m: int) -> Float[Array, "... m C"]:
+    """What stands at c m + i, as [i, c]."""
+    *rows, examples = jax.typeof(columns).sharding.spec
+    return reshaped(columns, (*columns.shape[:-1], -1, m), *rows, None, examples).swapaxes(-1, -2)
+
+
+def side_by_side(D: Float[Array, "... m C"]) -> Float[Array, "... Cm"]:
+    """What stands at [i, c], as c m + i: unless C is 1, devices that have some of the examples exchange them."""
+    *rows, examples, _ = jax.typeof(D).sharding.spec
+    return reshaped(D.swapaxes(-1, -2), (*D.shape[:-2], -1), *rows, examples)
+
+
+def flat(D: Float[Array, "n m C"]) -> Float[Array, "n mC"]:
+    """What stands at [i, c], as i C + c: a matrix, whose columns are still where the examples are."""
+    return reshaped(D, (len(D), -1), *jax.typeof(D).sharding.spec[:2])
+
+
+def repeated(A: Float[Array, "n m"], C: int) -> Float[Array, "n mC"]:
+    """Each column C times, as `flat` orders them."""
+    return A if C == 1 else flat(jnp.broadcast_to(A[:, :, None], (*A.shape, C)))
+
+
+def reshaped(array: Array, shape: tuple[int, ...], *spec: Any) -> Array:
+    """Reshaped; over explicit axes of a mesh, JAX asks how the result is sharded."""
+    return jnp.reshape(array, shape, out_sharding=NamedSharding(jax.typeof(array).sharding.mesh, PartitionSpec(*spec)))
 
 
 Cotangent: TypeAlias = Callable[[Loss, Outputs, Outputs], Float[Array, "n_L Cm"]]
@@ -96,6 +150,18 @@ def hessian_root(loss: Loss, ZL: Outputs, Y: Outputs) -> Float[Array, "n_L Cm"]:
         Array([[1., 1.]], dtype=float32)
     """
     return loss.hessian_root(ZL, Y)
+
+
+def hessian_roots(loss: Loss, ZL: Outputs, Y: Outputs) -> Float[Array, "n_L m C"]:
+    """`hessian_root` by example."""
+    if isinstance(loss.hessian_root, HessianRoot):
+        return loss.hessian_root.by_example(ZL, Y)
+    return _one_by_one(loss.hessian_root, ZL, Y)
+
+
+def _one_by_one(cotangent: Callable[[Outputs, Outputs], Array], ZL: Outputs, Y: Outputs) -> Float[Array, "n_L m C"]:
+    """What `cotangent` makes of each example by itself."""
+    return jax.vmap(lambda zL, y: cotangent(zL[:, None], y[:, None]), in_axes=1, out_axes=1)(ZL, Y)
 
 
 def output_jacobian(loss: Loss, ZL: Outputs, Y: Outputs) -> Float[Array, "n_L Cm"]:
@@ -161,16 +227,23 @@ def record(
     _, caches = L_model_forward(X, parameters, network, masks=masks)
     ZL = caches[-1].Z
     Y = as_targets(Y, ZL, network.loss)
-    dZL = cotangent(network.loss, ZL, Y)
-    if dZL.ndim != 2 or len(dZL) != len(ZL) or dZL.shape[1] == 0 or dZL.shape[1] % ZL.shape[1]:
-        n_L, m = ZL.shape
-        raise InputError(f"cotangent made a dZL of shape {dZL.shape}; expected ({n_L}, C * {m}), C columns per example")
+    dZL = _start(cotangent, network.loss, ZL, Y)
     A = tuple(cache.linear_cache.A for cache in caches)
     weight = as_sample_weight(sample_weight, ZL)
-    factors = _factors(cotangent, weight)
-    columns = None if factors is None else jnp.tile(factors, dZL.shape[1] // ZL.shape[1])
     losses = weighted(per_example(network.loss.value, ZL, Y), weight)
-    return Record(A, _signals(dZL, caches, network, masks, B, Y, columns), losses, weight)
+    return Record(A, _signals(dZL, caches, network, masks, B, Y, _factors(cotangent, weight)), losses, weight)
+
+
+def _start(cotangent: Cotangent, loss: Loss, ZL: Outputs, Y: Outputs) -> Float[Array, "n_L m C"]:
+    """The dZL of the cotangent, by example."""
+    if cotangent is hessian_root:
+        return hessian_roots(loss, ZL, Y)
+    if cotangent is output_jacobian:
+        return _one_by_one(partial(output_jacobian, loss), ZL, Y)
+    dZL, (n_L, m) = cotangent(loss, ZL, Y), ZL.shape
+    if dZL.ndim != 2 or len(dZL) != n_L or dZL.shape[1] == 0 or dZL.shape[1] % m:
+        raise InputError(f"cotangent made a dZL of shape {dZL.shape}; expected ({n_L}, C * {m}), C columns per example")
+    return by_example(dZL, m)
 
 
 def _factors(cotangent: Cotangent, weight: Float[Array, " m"] | None) -> Float[Array, " m"] | None:
@@ -189,29 +262,28 @@ def _factors(cotangent: Cotangent, weight: Float[Array, " m"] | None) -> Float[A
 
 
 def _signals(
-    dZL: Float[Array, "n_L Cm"],
+    dZL: Float[Array, "n_L m C"],
     caches: list[LayerCache],
     network: Network,
     masks: Masks,
     B: Feedback,
     Y: Float[Array, "n_L m"],
-    factors: Float[Array, " Cm"] | None,
-) -> tuple[Array, ...]:
-    ZL = caches[-1].Z
-    if len(ZL) == 1 and network.feedback == backprop:
-        signals, dZL = backward_signals(jnp.ones_like(ZL), caches, network, masks=masks), weighted(dZL, factors)
-        return tuple(repeated(dZ, dZL) * dZL for dZ in signals.dZ)
-    wide = [LayerCache(LinearCache(repeated(A, dZL), W, b), repeated(Z, dZL)) for (A, W, b), Z in caches]
-    wide_masks = (
-        None if masks is None else [None if mask is None else repeated(jnp.asarray(mask), dZL) for mask in masks]
-    )
-    Y = repeated(Y, dZL)
-    return backward_signals(dZL, wide, network, masks=wide_masks, B=B, Y=Y, sample_weight=factors).dZ
-
-
-def repeated(A: Float[Array, "n m"], dZ: Float[Array, "k Cm"]) -> Float[Array, "n Cm"]:
-    """C copies of A side by side, one column for each column of dZ."""
-    return jnp.tile(A, (1, dZ.shape[1] // A.shape[1]))
+    factors: Float[Array, " m"] | None,
+) -> tuple[Float[Array, "n m C"], ...]:
+    """dZ_1, ..., dZ_L: one pass over a batch C times as wide."""
+    (n_L, m, C), dZL = dZL.shape, flat(dZL)
+    if factors is not None:
+        factors = repeated(factors[None], C)[0]
+    if n_L == 1 and network.feedback == backprop:
+        signals = backward_signals(jnp.ones_like(caches[-1].Z), caches, network, masks=masks)
+        wide = [repeated(dZ, C) * weighted(dZL, factors) for dZ in signals.dZ]
+    else:
+        caches = [LayerCache(LinearCache(repeated(A, C), W, b), repeated(Z, C)) for (A, W, b), Z in caches]
+        if masks is not None:
+            masks = [None if mask is None else repeated(jnp.asarray(mask), C) for mask in masks]
+        Y = repeated(Y, C)
+        wide = backward_signals(dZL, caches, network, masks=masks, B=B, Y=Y, sample_weight=factors).dZ
+    return tuple(reshaped(dZ, (len(dZ), m, C), *jax.typeof(dZ).sharding.spec, None) for dZ in wide)
 
 
 def check_record(record: Record) -> None:

@@ -83,7 +83,7 @@ def _course(facts: Facts, typed: Mapping[str, Any]) -> dict[str, Any]:
 
 def _from_sizes(facts: Facts, typed: Mapping[str, Any]) -> dict[str, Any]:
     optimizer = typed.get("optimizer", "adamw" if "weight_decay" in typed else "adam")
-    batch_size = typed.get("batch_size", _batch_size(facts.m))
+    batch_size = typed.get("batch_size", _batch_size(facts.m, typed.get("devices", 1)))
     is_free = not {"num_iterations", "epochs"} & set(typed)
     schedule = typed.get("schedule", "cosine" if is_free and optimizer in ("adam", "adamw") else "constant")
     standardise = typed.get("standardise", not facts.is_scaled)
@@ -117,8 +117,9 @@ def _learning_rate(facts: Facts, optimizer: str, schedule: str, standardise: boo
     return float(f"{rate:.2g}")
 
 
-def _batch_size(m: int) -> int:
+def _batch_size(m: int, devices: int) -> int:
     size = MINIBATCH
     while size > LEAST_BATCH and m < BATCHES * size:
         size //= 2
-    return min(size, m)
+    size = -(-size // devices) * devices  # as many on each device
+    return min(size, max(1, m // devices) * devices)

@@ -46,6 +46,7 @@ def execute(
             chunk=run.chunk,
             basis=run.basis,
             on_chunk=hooks,
+            placement=run.placement,
         )
     return kept(run, history)
 
@@ -94,8 +95,8 @@ def _feed(run: Run) -> Feed:
     Y = targets(run.train.labels, run.dataset.classes, run.dtype)
     Y = with_weights(Y, None if run.by_class is None else run.by_class[run.train.labels])
     if run.start.X is not None:
-        return resident(run.start.X, Y, run.batch_size, run.key)
-    return feed_of(run.seen.fed, Y, _columns_of_views(run), run.batch_size, run.key, run.dtype)
+        return resident(run.start.X, Y, run.batch_size, run.key, run.placement)
+    return feed_of(run.seen.fed, Y, _columns_of_views(run), run.batch_size, run.key, run.dtype, run.placement)
 
 
 def _columns_of_views(run: Run) -> Columns:

@@ -53,9 +53,15 @@ def load_for(
         regression=not model.classes,
         on_image=on_image,
     )
-    if dataset.input_shape != shape:
+    _check_fits(dataset, model)
+    return dataset
+
+
+def _check_fits(dataset: Dataset, model: Model) -> None:
+    if dataset.input_shape != model.input_shape:
         raise InputError(
-            f"the examples of {dataset.description} have shape {dataset.input_shape}; the model takes {shape}"
+            f"the examples of {dataset.description} have shape {dataset.input_shape}; the model takes "
+            f"{model.input_shape}"
         )
     if not model.classes:
         _check_outputs(dataset.description, dataset.train.labels, model.output_names)
@@ -66,7 +72,6 @@ def load_for(
             f"{dataset.description}: the class {unknown[0]} is unknown to the model, whose classes are "
             f"{', '.join(model.classes)!s:.300}; expected data of these classes{hint}"
         )
-    return dataset
 
 
 def load_divided(

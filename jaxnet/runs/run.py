@@ -19,13 +19,16 @@ from ..parameters import FrozenDict, initialize_parameters_deep
 from ..training import (
     ALL_INPUTS,
     InputBasis,
+    Placement,
     StepConfig,
     Views,
     check_memory,
+    check_placement,
     check_regularization,
     check_schedule,
     first_feedback,
     in_fewest_inputs,
+    on_first_devices,
 )
 from ..types import AnyArray, Parameters
 from ..update import TrainState
@@ -62,6 +65,7 @@ class Run:
     num_iterations: int
     batch_size: int | None
     chunk: int  # steps in one call of the compiled program
+    placement: Placement | None  # the devices that share the examples of a step
     key: jax.Array
     by_class: Float[np.ndarray, " classes"] | None  # what the losses of each class are multiplied by
 
@@ -159,6 +163,8 @@ def prepare(
     parameters, key = _draw(settings.seed, layer_dims, settings.init, dtype)
     check_regularization(settings.lambd, settings.keep_prob, settings.input_keep_prob, key)
     check_schedule(m, steps, batch_size, key)
+    placement = on_first_devices(settings.devices) if settings.devices > 1 else None
+    check_placement(placement, batch_size, m)
     preprocessing = _fitted(plain, train, dataset, settings)
     network = Network(settings.hidden, loss, settings.feedback)
     if initial is not None:
@@ -188,6 +194,7 @@ def prepare(
         num_iterations=steps,
         batch_size=batch_size,
         chunk=chunk or chunk_length(sizes, batch_size or m, dtype),
+        placement=placement,
         key=key,
         by_class=by_class,
     )

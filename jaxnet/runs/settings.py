@@ -71,6 +71,7 @@ class Settings:
     reduce: bool = True
     init_from: str | None = None
     seed: int = 1
+    devices: int = 1
 
     def __post_init__(self) -> None:
         for path in (self.data, self.init_from):

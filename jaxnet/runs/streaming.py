@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from ..data import MappedRows, prefetched
-from ..training import Feed, batch_indices, resident
+from ..training import Feed, Placement, batch_indices, by_example, on_every_device, resident
 from ..types import AnyArray, PRNGKeyArray
 
 
@@ -31,11 +30,12 @@ def feed_of(
     batch_size: int | None,
     key: PRNGKeyArray,
     dtype: str,
+    placement: Placement | None = None,
 ) -> Feed:
     """The feed of `run_steps`: what it brings does not depend on where the examples are."""
     if is_resident(rows, dtype) or batch_size is None:
-        return resident(columns(rows[:], dtype), Y, batch_size, key)
-    return _from_disk(rows, np.ascontiguousarray(Y.T), columns, batch_size, key, dtype)
+        return resident(columns(rows[:], dtype), Y, batch_size, key, placement)
+    return _from_disk(rows, np.ascontiguousarray(Y.T), columns, batch_size, key, dtype, placement)
 
 
 def _from_disk(
@@ -45,6 +45,7 @@ def _from_disk(
     batch_size: int,
     key: PRNGKeyArray,
     dtype: str,
+    placement: Placement | None,
 ) -> Feed:
     steps = max(1, SEGMENT_BYTES // (batch_size * rows.shape[1] * np.dtype(dtype).itemsize))
 
@@ -56,6 +57,7 @@ def _from_disk(
         batches = batch_indices(key, len(Y_rows), batch_size, start, length)
         segments = [batches[i : i + steps] for i in range(0, length, steps)]
         for segment, (X, Y) in zip(segments, prefetched(load, segments, threads=2, ahead=2), strict=True):
-            yield jax.device_put(X), jax.device_put(Y), jnp.arange(segment.size).reshape(segment.shape)
+            which = np.arange(segment.size, dtype=np.int32).reshape(segment.shape)
+            yield *on_every_device((X, Y), placement), by_example(which, placement, axis=1)
 
     return feed

@@ -69,8 +69,8 @@ class Augmentation:
         moves = jax.random.randint(shift_key, (2, m, 1), -self.shift, self.shift + 1, jnp.int32)
         y, x = jnp.clip(y + moves[0], 0, height - 1), jnp.clip(x + moves[1], 0, width - 1)
         images = jnp.asarray(rows).reshape(m, height, width, -1)
-        which = jnp.arange(m, dtype=jnp.int32)[:, None, None]
-        return images[which, y[:, :, None], x[:, None, :]].reshape(m, -1)
+        # Image by image, and not by an index over them all: so none leaves its device.
+        return jax.vmap(lambda image, y, x: image[y[:, None], x[None, :]])(images, y, x).reshape(m, -1)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Views:
         """One of the views of each example."""
         m = len(rows)
         which = jax.random.randint(key, (m,), 0, self.count, jnp.int32)
-        return jnp.asarray(rows).reshape(m, self.count, -1)[jnp.arange(m, dtype=jnp.int32), which]
+        return jax.vmap(lambda views, one: views[one])(jnp.asarray(rows).reshape(m, self.count, -1), which)
 
 
 def _as_image_shape(shape: object) -> tuple[int, ...]:

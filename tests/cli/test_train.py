@@ -246,10 +246,10 @@ def test_a_tracker_that_is_missing_or_unknown_is_one_line(tmp_path, data, capsys
     assert "invalid choice: 'comet'" in error and all(name in error for name in ("tensorboard", "wandb", "mlflow"))
 
 
-def test_float64(tmp_path, data):
-    command = [sys.executable, "-m", "jaxnet", "train", data, "--layers", "3", "--num-iterations", "20"]
-    command += ["--dtype", "float64", "--out", tmp_path / "run"]
-    subprocess.run(command, check=True, capture_output=True)
+def test_float64(tmp_path, data, bare, request):
+    request.addfinalizer(lambda: jax.config.update("jax_enable_x64", False))  # the command's process has it to its end
+    arguments = ["--layers", 3, "--num-iterations", 2, "--dtype", "float64", "--out", tmp_path / "run"]
+    assert typed("train", data, *arguments) == 0
     assert load_file(tmp_path / "run" / "model.safetensors")["W1"].dtype == "float64"
 
 
@@ -303,7 +303,7 @@ def table(path):
 
 
 @pytest.mark.parametrize("name", RULES)
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_every_rule_trains_and_is_recorded_if_asked(tmp_path, data, capsys, monkeypatch, name):
     out, is_drawn = tmp_path / "run", name in ("backprop", "direct_random_target")  # where angles of B are no numbers
     if not is_drawn:
@@ -325,6 +325,7 @@ def test_every_rule_trains_and_is_recorded_if_asked(tmp_path, data, capsys, monk
     assert load_model(out / "model.safetensors").network.feedback is RULES["backprop"]()
 
 
+@pytest.mark.thorough
 def test_backpropagation_leaves_no_alignment_behind(tmp_path, data, capsys, monkeypatch):
     monkeypatch.setattr(train, "_check", lambda *_: None)
     arguments = ["train", data, "--layers", 3, "--num-iterations", 2, "--out", tmp_path / "run"]
@@ -374,6 +375,7 @@ def three_classes(tmp_path):
         (["cat=2,a=b, c=0.5"], [2, 1, 0.5]),
     ],
 )
+@pytest.mark.few(2)
 def test_class_weights_are_told_kept_and_trained_with(tmp_path, data, capsys, words, weights, bare):
     source = three_classes(tmp_path)
     arguments = ["--layers", 3, "--num-iterations", 20, "--optimizer", "sgd", "--batch-size", "all"]
@@ -472,3 +474,26 @@ def test_the_watched_cost_is_weighted_as_the_training_s(tmp_path):
     np.testing.assert_allclose(weighted.rows[-1].watched_cost, 4 * plain.rows[-1].watched_cost, rtol=1e-4)
     norms = [row.rows[-1].gradient_norms for row in (weighted, plain)]
     np.testing.assert_allclose(norms[0], 4 * np.array(norms[1]), rtol=1e-3)
+
+
+def test_devices_share_the_examples_of_a_step(tmp_path, data, capsys, bare):
+    """The batch that is chosen fits them, one that is typed has to; and a run goes on over as many."""
+    options = ["--layers", 3, "--epochs", 2, "--out"]
+    with jax.numpy_dtype_promotion("standard"):
+        assert typed("train", data, "--devices", 4, *options, tmp_path / "four") == 0
+        assert ", batches of 28, shared by 4 devices" in capsys.readouterr().out
+        assert typed("train", "--resume", "--out", tmp_path / "four", "--epochs", 3) == 0
+    four = tomllib.loads((tmp_path / "four" / "settings.toml").read_text())
+    assert four["devices"] == 4 and four["run"]["finished"] == 3
+    capsys.readouterr()
+    assert typed("train", data, "--devices", 4, "--batch-size", 6, *options, tmp_path / "six") == 2
+    assert "batch_size is 6, but 4 devices share them; expected a multiple of 4" in capsys.readouterr().err
+    assert typed("train", "--resume", "--out", tmp_path / "four", "--devices", 2, "--epochs", 4) == 2
+    assert "--devices is 2, but the run in" in capsys.readouterr().err
+
+
+@pytest.mark.thorough
+def test_a_process_has_as_many_devices_as_it_is_asked_for(tmp_path, data):
+    command = ["train", data, "--devices", "3", "--layers", "3", "--epochs", "1", "--out", tmp_path / "run"]
+    done = subprocess.run([sys.executable, "-m", "jaxnet", *command], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0 and "shared by 3 devices" in done.stdout, done.stderr
