@@ -16,6 +16,7 @@ from .crosscheck import (
     check_backward as check_backward,
     check_file as check_file,
     check_gradient as check_gradient,
+    check_training_step as check_training_step,
     good_point as good_point,
 )
 from .data import Preprocessing as Preprocessing, read_image as read_image

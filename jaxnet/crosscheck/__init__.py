@@ -1,10 +1,12 @@
 """Is this gradient right, and if not, where and why.
 
 check_gradient   any function and its gradient, in JAX or NumPy
+check_training_step   one update of any training code, whatever it is written like
 check_backward   the backward pass of an L-layer network, step by step
 good_point       a point at which every known error of a backward pass shows
 """
 
+from .anycode.step import check_training_step as check_training_step
 from .backprop.check import check_backward as check_backward
 from .backprop.power import good_point as good_point
 from .coursework.files import FileReport as FileReport, check_file as check_file

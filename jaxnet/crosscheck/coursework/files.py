@@ -44,11 +44,14 @@ class FileReport:
     def __str__(self) -> str:
         wrong = [function.name for function in self.functions if function.verdict is Verdict.DISAGREE]
         count = f"{len(self.functions)} function{'s' if len(self.functions) != 1 else ''}"
-        head = f"{', '.join(wrong)} of {count}" if wrong else f"{count}, each by itself and in the chain"
+        right = "by one update" if any(f.adapter for f in self.functions) else "each by itself and in the chain"
+        head = f"{', '.join(wrong)} of {count}" if wrong else f"{count}, {right}"
         lines = [f"{self.verdict.upper()}  {self.file}: {head}", *(f"note: {note}" for note in self.notes), ""]
         lines += self._function_by_function()
         text = "\n".join(map(printable, lines))  # the texts of a learner are one line each, whatever is in them
-        tables = [[f"{function.name}, gradient by gradient:", function.table] for function in self.functions]
+        pasted = f"to check it yourself, paste at the end of {printable(Path(self.file).name)}:"
+        tables = [[pasted, *f.adapter.split("\n")] for f in self.functions if f.adapter]
+        tables += [[f"{function.name}, gradient by gradient:", function.table] for function in self.functions]
         return "\n".join([text, *(printable_lines("\n".join(["", *table])) for table in tables if table[1])])
 
     def _function_by_function(self) -> list[str]:
@@ -153,7 +156,9 @@ def _function(result: dict[str, Any]) -> dict[str, FunctionReport]:
             for f in result["findings"]
         )
         verdict, notes = Verdict(result["verdict"]), tuple(result["notes"])
-        found = FunctionReport(result["name"], verdict, result["reason"], findings, notes, result["table"])
+        found = FunctionReport(
+            result["name"], verdict, result["reason"], findings, notes, result["table"], result.get("adapter", "")
+        )
     except (AttributeError, KeyError, TypeError, ValueError):
         return {}
     return {found.name: found}

@@ -16,6 +16,7 @@ class FunctionReport:
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     table: str = ""  # of the chain: every gradient, a line each
+    adapter: str = ""  # of code that is not the course's: the lines that check it
 
 
 def worst(found: list[FunctionReport]) -> FunctionReport:

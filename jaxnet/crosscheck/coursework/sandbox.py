@@ -12,6 +12,7 @@ import os
 import secrets
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -20,15 +21,19 @@ from types import FunctionType, ModuleType
 from typing import Any, NoReturn
 
 from ...errors import InputError
+from ..cutting import CUT, CutOff, cut_off, define_the_rest
 from ..foreign import CELL, cut, error_text, line_of, location
 from ..report import Verdict, plain
 from .course import CHECKS, checks
 from .notebook import code_cells
+from .others import other_code
 from .process_tree import follow_parent
 from .reports import FunctionReport
+from .standins import StandIns, install
 from .supervision import UNHEARD
 
 
+IMPORTS, TRIES = 0.4, 0.8  # of the time limit, after which imports and tries are cut off
 MEMORY, FILE_SIZE = 4 * 2**30, 2**30  # bytes, of a process and of a file that it writes
 
 
@@ -74,19 +79,27 @@ def main(file: str, seconds: str) -> NoReturn:
     answers.report(importing="")
     _limit(float(seconds))
     modules = dict(sys.modules)
+    began, limit = time.monotonic(), float(seconds)
     try:
-        names, notes = _run(Path(file), answers)
+        names, texts, notes = _run(Path(file), answers, IMPORTS * limit)
     except InputError as error:
         answers.report(unusable=str(error))
         answers.end(2)
     sys.modules.update(modules)  # with what the file may have taken out or replaced
     warnings.simplefilter("ignore")  # it may have made errors of them
     functions = {name: names[name] for name in CHECKS if callable(names.get(name))}
-    if not functions:
+    found_elsewhere: list[FunctionReport] = []
+    if not any(name.endswith("_backward") for name in functions):
+        answers.report(importing="training code")
+        found_elsewhere = other_code(texts, names, Path(file).name, lambda: time.monotonic() - began > TRIES * limit)
+        sys.modules.update(modules)
+    if not functions and not found_elsewhere:
         answers.report(unusable=notes[0] if notes else _no_function(names))
         answers.end(2)
     for note in notes:
         answers.report(note=note)
+    for found in found_elsewhere:
+        answers.report(result=plain(asdict(found)))
     for name, check in checks(functions):
         answers.report(running=name)
         try:
@@ -123,8 +136,9 @@ def _limit(seconds: float) -> None:
                 resource.setrlimit(which, (limit, limit))
 
 
-def _run(path: Path, answers: Answers) -> tuple[dict[str, Any], list[str]]:
-    """The names that the file leaves, and notes. It is not `__main__`; what lies beside it can be imported.
+def _run(path: Path, answers: Answers, seconds: float) -> tuple[dict[str, Any], list[str], list[str]]:
+    """The names that the file leaves, its source texts, and notes. It is not `__main__`; what lies beside it can be
+    imported.
 
     Its folder comes last in the path, so that a random.py beside it does not stand in for Python's own.
     """
@@ -134,23 +148,47 @@ def _run(path: Path, answers: Answers) -> tuple[dict[str, Any], list[str]]:
     sys.modules[module.__name__] = module
     sys.path.append(str(path.parent))
     sys.argv = [str(path)]
+    stand_ins, notes = install(), []
     if path.suffix.lower() != ".ipynb":
-        if error := _error_of(path.read_bytes(), str(path), module):
-            raise InputError(f"it cannot be imported: {error}")
-        return vars(module), []
+        source = path.read_bytes()
+        error = _error_of(source, str(path), module, seconds)
+        texts = [source.decode(errors="replace")]
+        if error:
+            course = any(callable(vars(module).get(name)) for name in CHECKS)
+            define_the_rest(source, str(path), vars(module))
+            if (course and not stand_ins.used and CUT not in error) or not _holds_code(vars(module)):
+                raise InputError(f"it cannot be imported: {error}")
+            notes.append(f"it was run up to an error, and what it defines below was added: {error}")
+        return vars(module), texts, [*notes, *_stand_in_notes(stand_ins)]
     os.chdir(path.parent)  # as Jupyter does
-    notes = []
-    for number, source in enumerate(code_cells(path.read_bytes()), start=1):
+    texts = code_cells(path.read_bytes())
+    until = time.monotonic() + seconds
+    for number, source in enumerate(texts, start=1):
         answers.report(importing=f"{CELL}{number}")
-        if error := _error_of(source, f"{CELL}{number}", module):
+        if error := _error_of(source, f"{CELL}{number}", module, max(0.05 * seconds, until - time.monotonic())):
             notes.append(f"{CELL}{number} was run up to an error: {error}")
-    return vars(module), notes
+    return vars(module), texts, [*notes, *_stand_in_notes(stand_ins)]
 
 
-def _error_of(source: str | bytes, name: str, module: ModuleType) -> str:
-    """What running the source raises, in one line; "" for nothing."""
+def _stand_in_notes(stand_ins: StandIns) -> list[str]:
+    if not stand_ins.used:
+        return []
+    return [f"stand-ins were used for {', '.join(dict.fromkeys(stand_ins.used))}, which cannot be imported here"]
+
+
+def _holds_code(names: Mapping[str, Any]) -> bool:
+    """Whether the file defined a function or a class itself."""
+    kinds = (FunctionType, type)
+    return any(isinstance(v, kinds) and v.__module__ == "the file under test" for v in names.values())
+
+
+def _error_of(source: str | bytes, name: str, module: ModuleType, seconds: float = math.inf) -> str:
+    """What running the source raises, in one line; "" for nothing. After some seconds it is cut off."""
     try:
-        exec(compile(source, name, "exec", dont_inherit=True), vars(module))
+        with cut_off(seconds):
+            exec(compile(source, name, "exec", dont_inherit=True), vars(module))
+    except CutOff as error:
+        return f"it {CUT} within {seconds:.3g} s{location(error, name)}"
     except SyntaxError as error:
         line = line_of(name, error.lineno) if error.lineno and error.filename == name else location(error, name)
         return f"{error_text(error)}{line}"

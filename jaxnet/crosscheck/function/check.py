@@ -211,6 +211,12 @@ def _named(case: Case, cases: Sequence[Case]) -> Iterator[Hypothesis]:
         if other is not case:
             yield Hypothesis("swapped", f"{{what}} is the one with respect to {other.name}", other.known.want)
     function = case.function
+    want = np.nan_to_num(case.known.want)
+    for slip in function.slips:
+        value = slip.grads[case.i].astype(np.float64)
+        c = float(np.vdot(want, value) / max(float(np.vdot(want, want)), 1e-300))
+        if np.max(np.abs(value - c * want), initial=0.0) > 1e-9 * np.max(np.abs(value), initial=0.0):  # else a factor
+            yield Hypothesis(slip.code, slip.text, value)
     if function.cotangent is not None and function.traceable:
         ones = replace(function, cotangent=jax.tree.map(lambda ct: np.ones(np.shape(ct)), function.cotangent))
         text = "{what} is that for a cotangent of ones: the cotangent is not multiplied in"
@@ -219,12 +225,13 @@ def _named(case: Case, cases: Sequence[Case]) -> Iterator[Hypothesis]:
 
 def _named_factor(c: float, function: Function) -> str:
     """What a factor may come from: a sign, or the length of an axis."""
-    lengths = sorted({n for leaf in jax.tree.leaves(function.args) for n in np.shape(leaf) if n > 1})
-    for n in lengths:
-        if abs(c - n) < 1e-4 * n:
-            return f"; {n} is the length of an axis of the arguments: does a sum stand where a mean belongs?"
-        if abs(c * n - 1) < 1e-4:
-            return f", which is 1/{n}; {n} is the length of an axis of the arguments: does a mean stand for a sum?"
+    for where, arrays in (("the arguments", jax.tree.leaves(function.args)), ("an array that fun uses", function.held)):
+        for n in sorted({n for array in arrays for n in np.shape(array) if n > 1}):
+            of = f"{n} is the length of an axis of {where}"
+            if abs(c - n) < 1e-4 * n:
+                return f"; {of}: does a sum stand where a mean belongs?"
+            if abs(c * n - 1) < 1e-4:
+                return f", which is 1/{n}; {of}: does a mean stand for a sum?"
     return ": its sign is wrong" if abs(c + 1) < 1e-4 else ""
 
 

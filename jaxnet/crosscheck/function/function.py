@@ -17,6 +17,7 @@ from ...errors import InputError
 from ..compare import ROUNDOFF
 from .arguments import cast, cast64, check_arguments, check_value, dtype_of, has_derivative, is_array
 from .differences import Estimate, along, complex_step
+from .edits import Edit, slope_edits
 from .perturbed import Rerun
 
 
@@ -97,6 +98,28 @@ class Function:
         with jax.enable_x64(self.wide):
             leaves = [jax.ShapeDtypeStruct(leaf.shape, self._dtype) for leaf in self.leaves]
             return jax.make_jaxpr(self._scalar)(leaves, self._others(self._dtype))
+
+    @property
+    def held(self) -> list[Any]:
+        """The arrays that `fun` has in its closure, or by names of its module."""
+        try:
+            found = inspect.getclosurevars(self.fun)
+        except (TypeError, ValueError):  # it is not a function of Python
+            return []
+        values = [*found.nonlocals.values(), *found.globals.values()]
+        return [leaf for leaf in jax.tree.leaves(values) if is_array(leaf)]
+
+    @cached_property
+    def slips(self) -> list[Edit]:
+        """The gradient with one slope of its program missing, doubled or wrong; none where JAX cannot trace it."""
+        if not self.traceable or self.compiled:
+            return []
+        try:
+            with jax.enable_x64(self.wide):
+                leaves = [jnp.asarray(leaf, self._dtype) for leaf in self.leaves]
+                return list(slope_edits(self._trace(), leaves, jax.tree.leaves(self._others(self._dtype))))
+        except Exception:  # of whatever kind: operations that cannot be run by themselves
+            return []
 
     @property
     def fine(self) -> float:
