@@ -14,7 +14,7 @@ import jax
 @contextmanager
 def in_full_precision() -> Iterator[None]:
     """As under `jax.default_matmul_precision("highest")`, where the default rounds, or could, before it multiplies."""
-    if jax.default_backend() == "cpu" and jax.config.jax_default_matmul_precision is None:
+    if jax.default_backend() == "cpu" and jax.config.read("jax_default_matmul_precision") is None:
         yield  # so that functions that are compiled already are not compiled again
         return
     with jax.default_matmul_precision("highest"):
