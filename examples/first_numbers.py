@@ -5,8 +5,9 @@
 MNIST is a folder with its idx files; the other data come with scikit-learn and scikit-image, and what is not there is
 left out. Every seed divides the data anew, MNIST apart, and draws new weights. Accuracy on the test examples:
 
-    MNIST                             0.983   mean of three seeds
+    MNIST                             0.983   MLPClassifier 0.980, means of three seeds
     digits, 10 classes of 8x8         0.987   MLPClassifier 0.981, means of five seeds
+    folder, 3 classes of 64x64        0.985   MLPClassifier 0.971, means of three seeds
     lfw_subset, 2 classes of 25x25    0.973   MLPClassifier 0.973, means of three seeds
 """
 

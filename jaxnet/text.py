@@ -13,6 +13,11 @@ def printable_lines(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
+def counted(count: int, noun: str) -> str:
+    """The number and the noun: 1 image, 2 images."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def cell(text: str) -> str:
     """The text as a cell of a CSV file, with an apostrophe in front where a spreadsheet would compute it."""
     text = printable(text)

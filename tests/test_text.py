@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxnet.text import cell, printable, printable_lines
+from jaxnet.text import cell, counted, printable, printable_lines
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,7 @@ def test_a_formula_is_not_computed(start):
 
 def test_a_name_stays():
     assert cell("cat/1.jpg") == "cat/1.jpg"
+
+
+def test_a_noun_is_plural_unless_there_is_one():
+    assert [counted(count, "image") for count in (0, 1, 2, 1234)] == ["0 images", "1 image", "2 images", "1,234 images"]

@@ -15,9 +15,9 @@ def add(commands: Any) -> None:
     """Adds the arguments of `jaxnet average`."""
     parser = commands.add_parser(
         "average",
-        help="make one model of several, whose answers are averaged",
+        help="make one model that averages the outputs of several",
         description="Writes a model whose outputs, before sigmoid or softmax, are the mean of those of the models: "
-        "networks of one kind that were trained with different --seed err less together.",
+        "networks of one kind, trained with different --seed, make fewer mistakes together.",
     )
     parser.set_defaults(command=run)
     parser.add_argument(

@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
     """Adds the arguments of `jaxnet import`."""
     parser = commands.add_parser(
         "import",
-        help="make a model of a dense network that another library trained",
+        help="import a dense network that another library trained",
         description="Reads the weights and biases of linear layers, a torch state dict in a safetensors file or an "
         ".npz file, and writes a model that `jaxnet predict` takes. Options that are not given are read from "
         "a file that `jaxnet export` wrote.",
@@ -29,12 +29,16 @@ def add(commands: Any) -> None:
     network = parser.add_argument_group("network")
     network.add_argument("--hidden", choices=ACTIVATIONS, help="activation of the hidden layers (default: relu)")
     network.add_argument(
-        "--loss", choices=LOSSES, help="default: binary_cross_entropy for one output, softmax_cross_entropy for more"
+        "--loss",
+        choices=LOSSES,
+        help="loss (default: binary_cross_entropy for one output, softmax_cross_entropy for more)",
     )
     network.add_argument(
-        "--layers", nargs="+", metavar="NAME", help="the layers in order, where their names do not sort so"
+        "--layers", nargs="+", metavar="NAME", help="the layers in order (default: in the order of their names)"
     )
-    network.add_argument("--classes", nargs="+", metavar="NAME", help="default: 0 1 ...; none for squared_error")
+    network.add_argument(
+        "--classes", nargs="+", metavar="NAME", help="names of the classes (default: 0 1 ...; none for squared_error)"
+    )
     inputs = parser.add_argument_group("inputs")
     inputs.add_argument(
         "--input-shape",
@@ -56,11 +60,17 @@ def add(commands: Any) -> None:
         help="JPEG files were decoded in full, as PIL.Image.open does",
     )
     inputs.add_argument(
-        "--pixel-scale", type=positive_float, metavar="S", help="what pixels from 0 to 255 are multiplied by (1/255)"
+        "--pixel-scale", type=positive_float, metavar="S", help="factor for pixels from 0 to 255 (default: 1/255)"
     )
-    inputs.add_argument("--mean", nargs="+", type=float, metavar="M", help="then subtracted, one or one per channel")
     inputs.add_argument(
-        "--std", nargs="+", type=positive_float, metavar="S", help="and divided by, one or one per channel"
+        "--mean", nargs="+", type=float, metavar="M", help="mean to subtract after that, one number or one per channel"
+    )
+    inputs.add_argument(
+        "--std",
+        nargs="+",
+        type=positive_float,
+        metavar="S",
+        help="standard deviation to divide by, one number or one per channel",
     )
 
 

@@ -23,8 +23,8 @@ def add(commands: Any) -> None:
     """What `jaxnet check` takes."""
     parser = commands.add_parser(
         "check",
-        help="is a gradient right, and if not, where and why",
-        description="Checks a gradient in float64 against jax.grad, finite differences, or both. Errors are counted in "
+        help="check a gradient, and show where and why it is wrong",
+        description="Checks a gradient in float64 against jax.grad, finite differences, or both. Errors are given in "
         "units of roundoff: of the last digit, at the size of the terms that were summed.",
         epilog="Exit codes: 0 it agrees, 1 it does not, 2 unusable input, 3 inconclusive.",
     )
@@ -34,12 +34,13 @@ def add(commands: Any) -> None:
         nargs="?",
         metavar="FILE or MODULE:FUNCTION",
         help="a Python file or notebook with functions of the course, such as L_model_backward; or a function, whose "
-        "gradient --grad is; "
-        "without it: this library's own backward pass, on a drawn network",
+        "gradient --grad gives; without it: this library's own backward pass, on a random network",
     )
     function = parser.add_argument_group("for MODULE:FUNCTION")
     function.add_argument(
-        "--grad", metavar="MODULE:FUNCTION", help="its gradient; without it FUNCTION is a jax.custom_vjp"
+        "--grad",
+        metavar="MODULE:FUNCTION",
+        help="the function that returns its gradient; without it, FUNCTION is a jax.custom_vjp",
     )
     function.add_argument(
         "--args", metavar="MODULE:NAME", help="its arguments: a tuple, or a function that returns one"
@@ -49,9 +50,13 @@ def add(commands: Any) -> None:
     )
     file = parser.add_argument_group("for FILE")
     file.add_argument(
-        "--time-limit", type=positive_float, default=60.0, metavar="S", help="seconds it may take (default: 60)"
+        "--time-limit",
+        type=positive_float,
+        default=60.0,
+        metavar="S",
+        help="seconds that the check may take (default: 60)",
     )
-    network = parser.add_argument_group("for the drawn network")
+    network = parser.add_argument_group("for the random network")
     network.add_argument(
         "--layers",
         nargs="+",
@@ -61,15 +66,17 @@ def add(commands: Any) -> None:
         help="n_x, n_1, ..., n_L (default: 12 20 7 5 1)",
     )
     network.add_argument(
-        "--hidden", choices=ACTIVATIONS, default="relu", help="of the hidden layers (default: %(default)s)"
+        "--hidden", choices=ACTIVATIONS, default="relu", help="activation of the hidden layers (default: %(default)s)"
     )
+    network.add_argument("--loss", choices=LOSSES, default="binary_cross_entropy", help="loss (default: %(default)s)")
     network.add_argument(
-        "--loss", choices=LOSSES, default="binary_cross_entropy", help="over the output (default: %(default)s)"
+        "--examples",
+        type=positive_int,
+        default=11,
+        metavar="M",
+        help="number of examples, the columns of X (default: %(default)s)",
     )
-    network.add_argument(
-        "--examples", type=positive_int, default=11, metavar="M", help="columns of X (default: %(default)s)"
-    )
-    network.add_argument("--seed", type=seed, default=0, metavar="S", help="of everything drawn (default: %(default)s)")
+    network.add_argument("--seed", type=seed, default=0, metavar="S", help="random seed (default: %(default)s)")
     output = parser.add_argument_group("output")
     output.add_argument("--json", type=Path, metavar="FILE", help="write the report to FILE as JSON")
     output.add_argument("--plot", type=Path, metavar="FILE", help="draw the errors, entry by entry, to FILE")
@@ -119,7 +126,7 @@ def _check_file(options: argparse.Namespace) -> "FileReport":
     from ..crosscheck import check_file
 
     if options.plot is not None:
-        raise InputError("--plot draws the check of a function or of the drawn network; a file has many functions")
+        raise InputError("--plot draws the check of a function or of the random network; a file has many functions")
     return check_file(options.what, time_limit=options.time_limit)
 
 

@@ -23,9 +23,9 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="measure a trained model on labelled data",
-        description="Prints the accuracy of a model with its 95 % interval, the confusion matrix, calibration and ROC, "
-        "or R^2, RMSE and mean absolute error of a regression, on the test part of DATA. Where DATA has no test part, "
-        "that is what was held out of it when MODEL was trained on it; of other data, all of DATA.",
+        description="Prints the accuracy of a model with its 95 % interval, confusion matrix, calibration and ROC AUC, "
+        "or the R^2, RMSE and mean absolute error of a regression, on the test part of DATA; where it has none, on "
+        "what was held out of it when MODEL was trained on it; for other data, on all of it.",
     )
     parser.set_defaults(command=run)
     parser.add_argument("model", type=Path, metavar="MODEL", help="a model.safetensors, or the run's folder")
@@ -33,8 +33,8 @@ def add(commands: Any) -> None:
         "data", nargs="?", type=Path, metavar="DATA", help="as for train, with labels (default: the data of the run)"
     )
     parser.add_argument("--part", choices=("test", "train", "all"), help="the part of DATA (default: see above)")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
-    add_output(parser, "a report page, FILE.html, beside what is printed", required=False, otherwise="")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    add_output(parser, "also write a report page, FILE.html", required=False, otherwise="")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -59,9 +59,12 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(evaluation.as_dict(), indent=2))
         return DONE
+    first, rest = str(evaluation).split("\n", 1)
+    print(first)
     for note in dataset.notes:
-        print(f"          {printable(note)}")
-    print(evaluation)
+        if note.startswith(("skipped", "warning")):  # the others are for training
+            print(f"          {printable(note)}")
+    print(rest)
     if options.out is not None:
         print(f"saved     {printable(str(options.out))}")
     return DONE

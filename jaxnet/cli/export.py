@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
     )
     parser.set_defaults(command=run)
     parser.add_argument("model", type=Path, metavar="MODEL", help="a model.safetensors, or the run's folder")
-    parser.add_argument("--to", choices=("torch", "onnx", "npz"), required=True, help="the kind of file")
+    parser.add_argument("--to", choices=("torch", "onnx", "npz"), required=True, help="format of the file")
     add_output(parser, "FILE.safetensors for torch, FILE.onnx for onnx, FILE.npz for npz", required=True)
     group = parser.add_argument_group("for torch and onnx")
     group.add_argument(

@@ -34,8 +34,8 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "inspect",
         help="show whether signals vanish or explode on their way through the layers",
-        description="Shows how large signals are in every layer, forward and back, beside what theory expects: of a "
-        "trained MODEL, of a network drawn for --layers, or of networks of several depths, --depth.",
+        description="Shows how large signals are in every layer, forward and backward, beside what theory expects: for "
+        "a trained MODEL, for a random network with --layers, or for networks of several depths with --depth.",
         epilog="Exit codes: 0 done, whatever the verdict, 2 unusable input. MODEL and DATA go before the options.",
     )
     parser.set_defaults(command=run)
@@ -50,17 +50,17 @@ def add(commands: Any) -> None:
         nargs="?",
         metavar="DATA",
         help="inputs: images or a folder of them, the course's FILE.h5, an .npz file of X and Y, a folder with "
-        "MNIST's idx files, a table for a MODEL of one; without it they are drawn: pixels for a MODEL of images, else "
-        "standard normal",
+        "MNIST's idx files, a table for a MODEL of one; without it, random "
+        "inputs: pixels for a MODEL of images, else standard normal",
     )
-    drawn = parser.add_argument_group("drawn networks")
+    drawn = parser.add_argument_group("random networks")
     drawn.add_argument("--layers", nargs="+", type=_size, metavar="N", help="n_x, n_1, ..., n_L")
     drawn.add_argument(
         "--depth",
         nargs="*",
         type=_size,
         metavar="L",
-        help=f"networks of L layers of one width, for every --init (L without a number: {' '.join(map(str, DEPTHS))})",
+        help=f"networks of L layers of equal width, for every --init (without L: {' '.join(map(str, DEPTHS))})",
     )
     drawn.add_argument(
         "--width", type=positive_int, metavar="N", help=f"with --depth: units of every layer (default: {WIDTH})"
@@ -70,20 +70,26 @@ def add(commands: Any) -> None:
         nargs="+",
         type=_init,
         metavar="S",
-        help=f"how the first weights are drawn: {', '.join(INITS)}, or their standard deviation, such as 0.01 "
+        help=f"weight initialisation: {', '.join(INITS)}, or a standard deviation, such as 0.01 "
         f"(default: he; with --depth {' '.join(map(written, DEPTH_INITS))})",
     )
     drawn.add_argument(
         "--hidden", choices=ACTIVATIONS + STRAIGHT_THROUGH, help="activation of hidden layers (default: relu)"
     )
     drawn.add_argument(
-        "--loss", choices=LOSSES, help="over the output (default: binary, or softmax for --layers with several outputs)"
+        "--loss", choices=LOSSES, help="loss (default: binary, or softmax for --layers with several outputs)"
     )
     parser.add_argument(
-        "--examples", type=positive_int, default=EXAMPLES, metavar="M", help="columns of X (default: %(default)s)"
+        "--examples",
+        type=positive_int,
+        default=EXAMPLES,
+        metavar="M",
+        help="number of examples, the columns of X (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=seed, default=0, metavar="S", help="of all that is drawn (default: %(default)s)")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw sizes by layer, forward and back, to FILE")
+    parser.add_argument("--seed", type=seed, default=0, metavar="S", help="random seed (default: %(default)s)")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw the sizes by layer, forward and backward, to FILE"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -161,7 +167,7 @@ def _inspect_depths(options: argparse.Namespace) -> tuple[str, dict[str, "Profil
         for by_depth, profile in zip(profiles.values(), drawn, strict=True):
             by_depth[depth] = profile
     name = f"{activation}, {width} inputs and {width} units in every layer, the output too"
-    inputs = f"{options.examples} standard normal examples, labels drawn; seed {options.seed}"
+    inputs = f"{options.examples} standard normal examples, random labels; seed {options.seed}"
     print(depth_text(name, inputs, advice_for([width] * (depths[-1] + 1), network, activation), profiles))
     return f"{depths[-1]} layers, {name}", {init: by_depth[depths[-1]] for init, by_depth in profiles.items()}
 

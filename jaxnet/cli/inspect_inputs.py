@@ -57,7 +57,7 @@ def inputs_for(options: argparse.Namespace, subject: Subject, data: str | None) 
         if subject.model is not None and len(subject.model.input_shape) > 1:
             return _drawn_pixels(subject, dims, options.examples, key)
         X, Y = drawn_examples(dims[0], dims[-1], options.examples, subject.network, key)
-        return Inputs(X, Y, f"{options.examples} drawn examples, standard normal; labels drawn")
+        return Inputs(X, Y, f"{options.examples} random examples, standard normal; random labels")
     table = None if subject.model is None else subject.model.table
     if subject.model is not None and table is not None and data.lower().endswith(TABLES):
         return _of_table(data, subject.model, table, options.examples)
@@ -83,7 +83,7 @@ def _drawn_pixels(subject: Subject, dims: tuple[int, ...], m: int, key: "PRNGKey
 
     rows = np.asarray(jax.random.randint(key, (m, _pixels(subject, dims)), 0, 256, "uint8"))
     _, Y = drawn_examples(1, dims[-1], m, subject.network, key)
-    description = f"{m} images of drawn pixels, scaled as in training; labels drawn; name DATA for real ones"
+    description = f"{m} images of random pixels, scaled as in training; random labels; name DATA for real ones"
     return Inputs(_columns(rows, subject), Y, description)
 
 
@@ -171,7 +171,7 @@ def _images(data: str, subject: Subject, dims: tuple[int, ...], m: int, key: "PR
         raise InputError(printable(reason))
     _, Y = drawn_examples(1, dims[-1], len(rows), subject.network, key)
     left_out = f", {len(chosen) - len(rows)} of them left out" if len(rows) < len(chosen) else ""
-    description = f"{len(rows)} of the {len(paths)} images in {printable(data)}{left_out}; labels drawn"
+    description = f"{len(rows)} of the {len(paths)} images in {printable(data)}{left_out}; random labels"
     return Inputs(_columns(np.stack(rows).reshape(len(rows), -1), subject), Y, description)
 
 

@@ -37,13 +37,13 @@ def network_text(
     """One row per layer, and the verdicts. Without singular values where the matrices are too large for them."""
     from ..diagnosis import health_of
 
-    weights = "drawn weights as large" if subject.model else "weights drawn so"
+    weights = "random weights of this size" if subject.model else "weights drawn like these"
     about = [
         ("network", subject.name),
         ("inputs", f"{inputs.description}; X of size {number(profile.X)}"),
         (
             "sizes",
-            f"roots of mean squares over units and examples. Theory: expected of {weights}, in wide layers. Spread: of "
+            f"root mean squares over units and examples. Theory: expected for {weights}, in wide layers. Spread: of "
             "Z over the examples. Closed: share of Z where the slope of the activation is below 1/20 of its largest. "
             "Dead: units whose slope is 0 for every example. Step: ||dW|| / ||W||, of a step of rate 1",
         ),
@@ -219,7 +219,7 @@ def depth_text(name: str, inputs: str, advice: str, profiles: Mapping[str, Mappi
         ("inputs", inputs),
         (
             "sizes",
-            "roots of mean squares. Z_L: of the logits, over that of X. dZ_1: of the error in layer 1, over that of "
+            "root mean squares. Z_L: of the logits, over that of X. dZ_1: of the error in layer 1, over that of "
             "dZ_L, with which it started. A layer: what one multiplies the size by",
         ),
     ]

@@ -14,7 +14,7 @@ from ..text import cell
 
 
 def add_output(
-    parser: argparse.ArgumentParser, name: str, *, required: bool, otherwise: str = "; without it the standard output"
+    parser: argparse.ArgumentParser, name: str, *, required: bool, otherwise: str = "; without it, the standard output"
 ) -> None:
     """Adds --out and --overwrite."""
     parser.add_argument(

@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
         help="classify image files, or the rows of a table, with a trained model",
         description="Prints the most probable class of each image or row and its probability, or the values that a "
         "regression predicts. Images of any size and mode are resized and scaled as in training. Those that cannot be "
-        "read are named, and left out.",
+        "read are named and left out.",
         epilog="Exit codes: 0 done, 1 some images were left out, 2 unusable input, 130 interrupted.",
     )
     parser.set_defaults(command=run)
@@ -32,8 +32,8 @@ def add(commands: Any) -> None:
         "images",
         nargs="+",
         metavar="IMAGE",
-        help="JPEG, PNG, ... files, and folders, which are searched for them at all depths; for a model of a table one "
-        "such table, whose columns may have any order; for one of columns of numbers an .npz file of X",
+        help="JPEG, PNG, ... files, and folders, which are searched for them at all depths; for a model of a table: a "
+        "table, with its columns in any order; for a model of rows of numbers: an .npz file of X",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument(

@@ -34,28 +34,30 @@ def add(commands: Any) -> None:
     """The options of `jaxnet train`."""
     parser = commands.add_parser(
         "train",
-        help="train a network on images, test it, and check its gradient",
-        description="Trains a network, tests it on images held out, checks its gradient against jax.grad, and "
-        "writes the model, the history and a report to a folder.",
+        help="train a network on images or a table, test it, and check its gradient",
+        description="Trains a network, tests it on held-out examples, checks its gradient against jax.grad, and "
+        "writes the model, its history and a report to a folder.",
     )
     parser.set_defaults(command=run)
     add_settings(parser)
-    parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file with any of the options above")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="a TOML file with any of the options of data, network and training"
+    )
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/<time>)")
     output.add_argument("--overwrite", action="store_true", help="replace the run in DIR, its checkpoints too")
     output.add_argument(
         "--resume",
         action="store_true",
-        help="go on with the run in DIR (default: the newest in runs/), with DATA where it has been moved, and with "
-        "--num-iterations or --epochs where there are to be more steps",
+        help="continue the run in DIR (default: the newest in runs/); give DATA if it has moved, and --epochs or "
+        "--num-iterations to train longer",
     )
     output.add_argument(
         "--checkpoint-every",
         type=from_zero,
         default=10.0,
         metavar="S",
-        help="seconds between two checkpoints (default: 10)",
+        help="seconds between checkpoints (default: 10)",
     )
     output.add_argument(
         "--tracker",
@@ -72,7 +74,7 @@ def add(commands: Any) -> None:
         const="tensorboard",
         help="short for --tracker tensorboard, which writes to DIR/tensorboard",
     )
-    output.add_argument("--verbose", action="store_true", help="print the whole check of the gradient")
+    output.add_argument("--verbose", action="store_true", help="print the gradient check in full")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -121,19 +123,19 @@ def _resume(options: argparse.Namespace) -> int:
     before = runs.Settings(**settings_of(argparse.Namespace(), folder / runs.FILE))
     settings = _continued(typed(options), before, folder)
     finished = facts.pop("finished", None)
-    done = f"finished  {folder}: all its {finished} steps are made; --num-iterations N or --epochs N makes more"
+    done = f"finished  {folder}: all {finished} steps are done; add --epochs N or --num-iterations N to train longer"
     if finished is not None and (settings.num_iterations, settings.epochs) == (before.num_iterations, before.epochs):
         say(done)
         return DONE
     if finished is not None and finished < facts["steps"]:
         raise InputError(
-            f"the run in {folder} was ended after {finished} steps by --early-stopping, as a longer one is; start "
-            f"another from its model: --init-from {folder}"
+            f"--early-stopping ended the run in {folder} after {finished} steps, and would end a longer one there; "
+            f"start another from its model: --init-from {folder}"
         )
     if "chunk" not in facts:
         raise InputError(
-            f"the run in {folder} is of an older jaxnet, whose steps this one cannot repeat; start another from its "
-            f"model: --init-from {folder}"
+            f"the run in {folder} was made by an older jaxnet, whose steps this one cannot repeat; start another from "
+            f"its model: --init-from {folder}"
         )
     _set_up(settings.dtype, settings.devices)
     dataset = _load_again(settings, facts["fingerprint"], folder, options.stop)
@@ -165,7 +167,7 @@ def _load_again(settings: "Settings", fingerprint: str, folder: Path, stop: Stop
     if dataset.fingerprint != fingerprint:
         raise InputError(
             f"the data of {folder} has changed since: {settings.data} now has the fingerprint "
-            f"{dataset.fingerprint[:12]}, and had {fingerprint[:12]}; bring the old data back, or train anew"
+            f"{dataset.fingerprint[:12]}, and had {fingerprint[:12]}; restore the old data, or train anew"
         )
     return dataset
 
@@ -191,12 +193,12 @@ def _continued(chosen: dict[str, Any], before: "Settings", folder: Path) -> "Set
 def _check_longer(run: "Run", before: int, folder: Path) -> None:
     if run.num_iterations < before:
         raise InputError(
-            f"{run.num_iterations} steps are asked for, but the run in {folder} is of {before}; expected more"
+            f"{run.num_iterations} steps are asked for, but the run in {folder} has {before}; expected more"
         )
     if run.num_iterations > before and run.settings.schedule == "cosine":
         raise InputError(
-            f"the run in {folder} is of {before} steps, on whose number every learning rate of --schedule cosine "
-            f"depends; start another run from its model: --init-from {folder}"
+            f"the run in {folder} has {before} steps, and with --schedule cosine every learning rate depends on their "
+            f"number; start another run from its model: --init-from {folder}"
         )
 
 
@@ -284,8 +286,9 @@ def _test_and_write(
     stop.check()
     report = _check(run, parameters)
     stop.check()
+    checked = "" if report is None else _words(report)
     table = "" if report is None else str(report.table())
-    drawn = run_folder.draw(folder, run, parameters, history, probabilities, table, verdicts)
+    drawn = run_folder.draw(folder, run, parameters, history, probabilities, f"{checked}\n\n{table}".strip(), verdicts)
     runs.write_settings(folder, run.settings, facts | {"finished": history.steps})
     if run.settings.early_stopping is not None:
         print(f"kept      the parameters of step {row.iteration}, where the validation cost was smallest")
@@ -297,14 +300,18 @@ def _test_and_write(
     if report is None:
         print("check     none: a straight-through backward is not a derivative, and autodiff's is 0")
     else:
-        verdict = "agrees with" if report.agrees else "does not agree with"
-        print(f"check     L_model_backward {verdict} jax.grad, in float64 on some of the training examples")
+        print(f"check     {checked}")
         if verbose or not report.agrees:
             print("\n".join(f"          {line}" for line in [report.reason, *table.splitlines()]))
     say(f"saved     {folder}: {', '.join([*written, *drawn])}")
     if not drawn:
         print("          (for a report and figures of the run: pip install 'jaxnet[demo]')")
     return DONE if report is None or report.agrees else FAILED
+
+
+def _words(report: "Report") -> str:
+    verdict = "agrees with" if report.agrees else "does not agree with"
+    return f"L_model_backward {verdict} jax.grad, in float64 on some of the training examples"
 
 
 def _warn(text: str) -> None:

@@ -30,7 +30,7 @@ from .options import (
 
 # NAME=W. A name may hold commas and equals signs: only a comma after a number ends a pair.
 PAIR = re.compile(r"(.+?)=([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?=,)|[^=,]*$)(?:,|$)", re.IGNORECASE)
-CHOSEN = "(default: chosen from the data, and printed)"
+CHOSEN = "(default: chosen from the data and printed)"
 FLAGS = ("grey", "exact-decoding", "standardise", "augment", "flip", "reduce")
 COLUMNS = ("label", "categories", "drop")  # options that are typed once for every name
 
@@ -42,9 +42,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default=argparse.SUPPRESS,
         metavar="DATA",
-        help="a folder of images, one subfolder a class, or named cat.0.jpg, dog.1.jpg, or with train/ and test/; "
-        "the course's FILE.h5; an .npz file of X and Y; a folder with MNIST's idx files; a .csv, .tsv or .parquet "
-        "table, with --label; without it: 200 photographs, face or not, that come with scikit-image",
+        help="a folder of images: a subfolder per class, or files named cat.0.jpg, dog.1.jpg, or train/ and test/ of "
+        "either; the course's FILE.h5; an .npz file of X and Y; a folder with MNIST's idx files; a .csv, .tsv or "
+        ".parquet table, with --label; without DATA: 200 photographs, face or not, that come with scikit-image",
     )
     _add_data(_adder(parser, "data"))
     _add_network(_adder(parser, "network"))
@@ -63,57 +63,64 @@ def _adder(parser: argparse.ArgumentParser, name: str) -> Callable[..., None]:
 
 def _add_data(option: Callable[..., None]) -> None:
     option("size", "height and width that images are resized to (default: 64)", type=positive_int, metavar="N")
-    option("grey", "images in grey", action=argparse.BooleanOptionalAction)
+    option("grey", "convert images to greyscale", action=argparse.BooleanOptionalAction)
     option(
         "exact-decoding",
-        "decode JPEG files in full before they are resized, as torch users do by PIL, also in predict (default: no)",
+        "decode JPEG files in full before resizing, as PIL does by default; so does predict then (default: no)",
         action=argparse.BooleanOptionalAction,
     )
-    option("label", "of a table: the column to predict; several times for several", action="append", metavar="COLUMN")
-    option("categories", "of a table: a column whose numbers name categories", action="append", metavar="COLUMN")
-    option("drop", "of a table: a column to leave out, such as an identifier", action="append", metavar="COLUMN")
-    option("test-fraction", "held out where DATA has no test examples (default: 0.25)", type=fraction, metavar="F")
+    option("label", "for a table: the column to predict; repeat it for several", action="append", metavar="COLUMN")
+    option("categories", "for a table: a column whose numbers are categories", action="append", metavar="COLUMN")
+    option("drop", "for a table: a column to leave out, such as an identifier", action="append", metavar="COLUMN")
+    option(
+        "test-fraction",
+        "fraction held out for testing where DATA has no test examples (default: 0.25)",
+        type=fraction,
+        metavar="F",
+    )
     option(
         "validation-fraction",
-        "of the training examples, held out to watch (default: 0, or 0.2 with --early-stopping)",
+        "fraction of the training examples held out for validation (default: 0, or 0.2 with --early-stopping)",
         type=fraction,
         metavar="F",
     )
     option(
         "features",
-        "what the network sees in the place of pixels: hog, histograms of oriented gradients (needs scikit-image)",
+        "what the network sees instead of pixels: hog, histograms of oriented gradients (needs scikit-image)",
         choices=FEATURES,
     )
     option(
         "standardise",
-        f"subtract each input's mean and divide by its standard deviation, of the training examples {CHOSEN}",
+        f"subtract each input's mean and divide by its standard deviation over the training examples {CHOSEN}",
         action=argparse.BooleanOptionalAction,
     )
 
 
 def _add_network(option: Callable[..., None]) -> None:
-    option("layers", f"units of the hidden layers {CHOSEN}", nargs="*", type=_units, metavar="N")
+    option("layers", f"units in each hidden layer {CHOSEN}", nargs="*", type=_units, metavar="N")
     option("hidden", "activation of the hidden layers (default: relu)", choices=ACTIVATIONS + STRAIGHT_THROUGH)
-    option("init", "initialisation of the first weights (default: he)", choices=INITS)
+    option("init", "weight initialisation (default: he)", choices=INITS)
     option(
         "loss",
-        "squared_error predicts numbers, cross_entropy classes (default: classes where labels are text or whole "
-        "numbers, of a table at most 20 different ones; else numbers)",
+        "cross_entropy predicts classes, squared_error numbers (default: classes where labels are text or whole "
+        "numbers, in a table at most 20 different ones; else numbers)",
         choices=TASKS,
     )
     option(
         "feedback",
-        f"how the error travels back, one of {', '.join(FEEDBACKS)} (default: backprop)",
+        f"how the error travels back: one of {', '.join(FEEDBACKS)} (default: backprop)",
         choices=FEEDBACKS,
         metavar="RULE",
     )
     option(
         "keep-prob",
-        "dropout keeps hidden units with this probability (default: 1, or 0.5 for small tables)",
+        "dropout: the probability of keeping a hidden unit (default: 1, or 0.5 for small tables)",
         type=probability,
         metavar="P",
     )
-    option("input-keep-prob", "and inputs with this one (default: 1)", type=probability, metavar="P")
+    option(
+        "input-keep-prob", "dropout: the probability of keeping an input (default: 1)", type=probability, metavar="P"
+    )
     option(
         "augment",
         "mirror and move the images of every step at random, by up to a twentieth of their side; with --features, "
@@ -124,50 +131,62 @@ def _add_network(option: Callable[..., None]) -> None:
 
 
 def _add_training(option: Callable[..., None]) -> None:
-    option("optimizer", CHOSEN, choices=OPTIMIZERS)
-    option("learning-rate", CHOSEN, type=positive_float, metavar="A")
-    option("schedule", f"of the learning rate {CHOSEN}", choices=SCHEDULES)
-    option("warm-up", "steps in which the learning rate grows from 0 (default: 0)", type=seed, metavar="N")
-    option("step-every", "with --schedule step: steps between two falls", type=positive_int, metavar="N")
-    option("step-factor", "what the rate is multiplied by then (default: 0.1)", type=positive_float, metavar="F")
-    option("num-iterations", f"steps to make {CHOSEN}", type=positive_int, metavar="N")
-    option("epochs", "times to see every example, instead", type=positive_int, metavar="N")
-    option("batch-size", f"examples in a step, a number or all {CHOSEN}", type=_batch_size, metavar="M")
+    option("optimizer", f"the optimizer {CHOSEN}", choices=OPTIMIZERS)
+    option("learning-rate", f"the learning rate {CHOSEN}", type=positive_float, metavar="A")
+    option("schedule", f"learning-rate schedule {CHOSEN}", choices=SCHEDULES)
+    option("warm-up", "steps over which the learning rate rises from 0 (default: 0)", type=seed, metavar="N")
+    option("step-every", "with --schedule step: steps between drops of the rate", type=positive_int, metavar="N")
+    option(
+        "step-factor",
+        "with --schedule step: what each drop multiplies the rate by (default: 0.1)",
+        type=positive_float,
+        metavar="F",
+    )
+    option("num-iterations", f"number of steps {CHOSEN}", type=positive_int, metavar="N")
+    option(
+        "epochs",
+        "number of passes over the training examples, instead of --num-iterations",
+        type=positive_int,
+        metavar="N",
+    )
+    option("batch-size", f"examples per step, a number or all {CHOSEN}", type=_batch_size, metavar="M")
     option(
         "class-weight",
-        "multiplies the loss of each class (default: 1): balanced, which makes all count alike, or weights by name",
+        "weights of the losses by class (default: 1): balanced, so that all classes count alike, or a weight by name",
         nargs="+",
         action=_ClassWeight,
         metavar="CLASS=W",
     )
-    option("weight-decay", "decoupled (default: 0; 0.0001 with adamw)", type=from_zero, metavar="F")
+    option("weight-decay", "decoupled weight decay (default: 0; 0.0001 with adamw)", type=from_zero, metavar="F")
     option("lambd", "the course's L2 penalty, lambd / (2 m) ||W||^2 (default: 0)", type=from_zero, metavar="F")
     option(
         "early-stopping",
-        "end where the validation cost has not fallen for N rows of the history, 100 steps each, and keep the best",
+        "stop once the validation cost has not fallen for N rows of the history, 100 steps each, and keep the best",
         type=positive_int,
         metavar="N",
     )
     option(
         "record-every",
-        "steps between two whose angles to backpropagation are recorded (default: 100 with --feedback, else none)",
+        "steps between records of the angles to backpropagation (default: 100 with --feedback, else none)",
         type=positive_int,
         metavar="N",
     )
-    option("dtype", "bfloat16: layers in it, weights and cost in float32 (default: float32)", choices=DTYPES)
+    option("dtype", "bfloat16: layers in bfloat16, weights and cost in float32 (default: float32)", choices=DTYPES)
     option(
         "reduce",
-        "train in as many inputs as the examples have directions, where that is exact and faster (default: yes)",
+        "reduce the inputs to the directions that the examples span, where that is exact and faster (default: yes)",
         action=argparse.BooleanOptionalAction,
     )
     option(
         "init-from",
         "start from the parameters of a trained model, a file or the folder of a run; --layers, --hidden, "
-        "--standardise and --exact-decoding are then its own",
+        "--standardise and --exact-decoding are then taken from it",
         type=_model_path,
         metavar="MODEL",
     )
-    option("seed", "of the weights, the splits, the batches and dropout (default: 1)", type=seed, metavar="S")
+    option(
+        "seed", "random seed of the weights, the splits, the batches and dropout (default: 1)", type=seed, metavar="S"
+    )
     option(
         "devices",
         "share the examples of every step between N devices, parts of the CPU or GPUs; it pays from hundreds of "

@@ -23,22 +23,22 @@ def print_plan(run: "Run", facts: dict[str, Any]) -> None:
     heads = {binary_cross_entropy: "sigmoid", softmax_cross_entropy: "softmax", squared_error: "linear"}
     head, predicted = heads[run.network.loss], ", ".join(dataset.classes or run.outputs)
     size = sum(value.size for value in run.first.parameters.values())
-    watched = "" if run.watched_name == "test" else f"{len(run.watched.labels)} to watch, "
+    watched = "" if run.watched_name == "test" else f"{len(run.watched.labels)} to validate on, "
     say(f"data      {dataset.description}")
     say(f"          {m} to train on, {watched}{held_out} to test on, of shape {shape}: {predicted}")
     for note in dataset.notes:
         say(f"          {note}")
     if settings.features is not None:
-        print(f"features  {settings.features}, {dims[0]:,} for each image in the place of its pixels")
+        print(f"features  {settings.features}, {dims[0]:,} per image, instead of its pixels")
     if settings.augment:
         print(f"augment   {_augmentation(run)}")
     print(f"network   {'-'.join(map(str, dims))}, {settings.hidden}, {head} output, {size:,} parameters")
     if run.by_class is not None:
         by_name = zip(map(printable, dataset.classes), run.by_class, strict=True)
         weights = ", ".join(f"{name} {weight:.6g}" for name, weight in by_name)
-        print(f"weights   {weights}: times the loss of each example of the class, in all costs")
+        print(f"weights   {weights}: factors of the loss of each class, in all costs")
     if run.target_scale is not None:
-        print("          labels standardised while it is trained; its predictions are in their own units")
+        print("          labels are standardised for training; predictions are in their original units")
     batch = f"batches of {run.batch_size}" if run.batch_size else f"all {m} examples"
     batch += f", shared by {settings.devices} devices" if settings.devices > 1 else ""
     method = "gradient descent" if settings.optimizer == "sgd" else settings.optimizer
@@ -51,12 +51,12 @@ def print_plan(run: "Run", facts: dict[str, Any]) -> None:
     print(f"training  {steps}, learning rate {settings.first_rate}, {batch}{schedule}")
     chosen = [_option(name, getattr(settings, name)) for name in facts["chosen"]]
     if chosen:
-        print(f"chosen    for these data, as it was not typed: {' '.join(chosen)}")
+        print(f"chosen    automatically: {' '.join(chosen)}")
 
 
 def _augmentation(run: "Run") -> str:
     if run.seen.views > 1:
-        return f"features of {run.seen.views} views of each image, mirrored or moved, of which every step draws one"
+        return f"features of {run.seen.views} views of each image, mirrored or moved; every step draws one"
     how = ["mirrored"] if run.settings.flip else []
     shift = getattr(run.config.augment, "shift", 0)
     how += [f"moved by up to {shift} pixel{'s' if shift > 1 else ''}"] if shift else []
@@ -86,7 +86,9 @@ def print_scores(run: "Run", row: "Row", outputs: "np.ndarray") -> None:
     tested = runs.test_fit(run, outputs)
     print(f"R^2       train {row.train_accuracy:.4f}{sample}{watched}, test {tested.r2:.4f}")
     for name, fit in tested.fits.items():
-        say(f"RMSE      {fit.rmse:.4g} in {name} over the test examples; always their mean: {fit.spread:.4g}")
+        say(
+            f"RMSE      {fit.rmse:.4g} in {name} over the test examples; always predicting their mean: {fit.spread:.4g}"
+        )
 
 
 def angles_text(row: dict[str, float]) -> str:

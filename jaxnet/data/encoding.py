@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from ..errors import InputError
 from ..storage import check_fits, listed
+from ..text import counted
 from .tables import MOST_COLUMNS, Cells, as_numbers, as_texts, is_text
 
 
@@ -129,7 +130,9 @@ def _notes(table: Table, constant: Sequence[Column]) -> tuple[str, ...]:
     """What the columns were taken for, and which were left out."""
     of_categories = sum(bool(column.categories) for column in table.columns)
     of_numbers = len(table.columns) - of_categories
-    note = f"{len(table.inputs)} inputs: columns of numbers {of_numbers}, of categories {of_categories}"
+    kinds = [counted(of_numbers, "column") + " of numbers"] * bool(of_numbers)
+    kinds += [counted(of_categories, "column") + " of categories"] * bool(of_categories)
+    note = f"{counted(len(table.inputs), 'input')} from {' and '.join(kinds)}"
     names = listed([column.name for column in constant])
     return (note, f"left out, since all rows are the same there: {names}") if constant else (note,)
 

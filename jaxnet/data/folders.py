@@ -8,15 +8,17 @@ PATH/train/...  PATH/test/...               each of either kind; test may be cal
 import os
 import re
 import unicodedata
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ..errors import InputError
-from ..text import printable
+from ..text import counted, printable
 
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
+# Photographs as phones and cameras write them, which are not read.
+TO_CONVERT = frozenset((".heic", ".heif", ".avif", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"))
 # What operating systems, archivers, network storage and programs leave behind in folders, in lower case.
 OF_THE_SYSTEM = frozenset(
     (
@@ -30,8 +32,15 @@ OF_THE_SYSTEM = frozenset(
     )
 )
 CHKDSK = re.compile(r"found\.\d{3}")  # the folders in which Windows keeps repaired files
+SHOWN = 3  # names of files in a note; the others are counted
+CONVERT = ", to be converted to JPEG"
+WORDLESS = ("image", "whose name does not begin with a word")
 TEST_NAMES = ("test", "val", "valid", "validation")
 LAYOUTS = "a subfolder of images for each class, or names such as cat.0.jpg, or folders train and test of either"
+
+
+Reason: TypeAlias = tuple[str, str]  # a noun in the singular, and the rest: "file", "named *.txt"
+Skipped: TypeAlias = dict[Reason, list[str]]  # the names of what was skipped
 
 
 class Labelled(NamedTuple):
@@ -47,7 +56,8 @@ class Found(NamedTuple):
     classes: tuple[str, ...]
     train: Labelled
     test: Labelled | None
-    skipped: Counter[str]  # how many files for each reason
+    skipped: Skipped
+    loose: tuple[str, ...]  # images beside the folders of the classes
 
 
 class Listing(NamedTuple):
@@ -59,27 +69,26 @@ class Listing(NamedTuple):
 
 def find_images(folder: Path) -> Found:
     """The image files of a folder. Raises `InputError` unless they are of two or more classes, clearly told apart."""
-    skipped = Counter()
-    listing = _listing(folder, skipped)
+    skipped, loose = {}, []
+    listing = _listing(folder, "", skipped)
     train, test = _train_and_test(folder, listing.folders)
-    if train is None:
-        by_class = _by_class(folder, "", listing, skipped)
-        classes = _checked_classes(folder, by_class)
-        return Found(classes, _labelled(by_class, classes), None, skipped)
-    if listing.images:
-        raise InputError(_both_kinds(folder, listing.images, [name for name in (train, test) if name]))
-    skipped["folders beside train and test"] += len(listing.folders) - (1 if test is None else 2)
-    by_class = _by_class(folder, train, _listing(folder / train, skipped), skipped)
-    classes = _checked_classes(folder / train, by_class)
+    part = train or ""
+    by_class = _by_class(folder, part, _listing(folder, train, skipped) if train else listing, skipped, loose)
+    if train and listing.images:
+        loose += _loose(folder, listing.images, by_class, [name for name in (train, test) if name])
+    classes = _checked_classes(folder / part, by_class, skipped)
+    if train and test:
+        _skip(skipped, ("folder", "beside train and test"), *(set(listing.folders) - {train, test}))
     if test is None:
-        return Found(classes, _labelled(by_class, classes), None, skipped)
-    tested = _by_class(folder, test, _listing(folder / test, skipped), skipped)
+        return Found(classes, _labelled(by_class, classes), None, skipped, tuple(loose))
+    tested = _by_class(folder, test, _listing(folder, test, skipped), skipped, loose)
     strangers = sorted(set(tested) - set(classes))
     if strangers or not tested:
         named = ", ".join(strangers[:3])
-        found = f"{len(strangers)} classes that train does not have, {named}" if tested else "no images"
-        raise InputError(f"{folder / test} has {found}; expected those of {folder / train}: {', '.join(classes)}")
-    return Found(classes, _labelled(by_class, classes), _labelled(tested, classes), skipped)
+        unknown = f"{len(strangers)} class{'es' * (len(strangers) > 1)} that train does not have, {named}"
+        found = unknown if tested else "no images"
+        raise InputError(f"{folder / test} has {found}; expected those of {folder / part}: {', '.join(classes)}")
+    return Found(classes, _labelled(by_class, classes), _labelled(tested, classes), skipped, tuple(loose))
 
 
 def is_of_the_system(name: str) -> bool:
@@ -92,7 +101,25 @@ def is_of_the_system(name: str) -> bool:
     return name.startswith((".", "~$")) or name.lower() in OF_THE_SYSTEM or bool(CHKDSK.fullmatch(name.lower()))
 
 
-def _listing(folder: Path, skipped: Counter[str]) -> Listing:
+def few(names: Sequence[str]) -> str:
+    """The first names, and how many more there are.
+
+    Example:
+        >>> jaxnet.data.folders.few(["a", "b", "c", "d", "e"])
+        'a, b, c and 2 more'
+    """
+    shown = ", ".join(printable(name) for name in names[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN:,} more"
+
+
+def _skip(skipped: Skipped, reason: Reason, *names: str) -> None:
+    if names:
+        skipped.setdefault(reason, []).extend(sorted(names))
+
+
+def _listing(root: Path, part: str, skipped: Skipped) -> Listing:
+    """The entries of the folder `part` of `root`."""
+    folder = root / part
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
@@ -100,20 +127,27 @@ def _listing(folder: Path, skipped: Counter[str]) -> Listing:
     images, folders = [], []
     for name in names:
         path = os.path.join(folder, name)
-        suffix = os.path.splitext(name)[1].lower()
         if is_of_the_system(name):
-            # Folders are named in the note, as somebody may want one of them.
-            named = f": {printable(name)}" if os.path.isdir(path) and not name.startswith(".") else ""
-            skipped[f"hidden files and those of the system{named}"] += 1
+            # Each name of a folder is in a note of its own, as somebody may want one of them.
+            named = ("system folder", f"named {printable(name)}")
+            is_named = os.path.isdir(path) and not name.startswith(".")
+            _skip(skipped, named if is_named else ("hidden or system file", ""), os.path.join(part, name))
         elif os.path.isdir(path):
             folders.append(name)
         elif not os.path.isfile(path):
-            skipped["broken links, and what is not a file"] += 1
-        elif suffix not in SUFFIXES:
-            skipped[f"files named *{printable(suffix)}" if suffix else "files without an extension"] += 1
+            _skip(skipped, ("broken link or special file", ""), os.path.join(part, name))
+        elif os.path.splitext(name)[1].lower() not in SUFFIXES:
+            _skip(skipped, _other_kind(name), os.path.join(part, name))
         else:
             images.append(name)
     return Listing(images, folders)
+
+
+def _other_kind(name: str) -> Reason:
+    suffix = os.path.splitext(name)[1].lower()
+    if not suffix:
+        return "file", "without an extension"
+    return "file", f"named *{printable(suffix)}{CONVERT if suffix in TO_CONVERT else ''}"
 
 
 def _train_and_test(folder: Path, folders: list[str]) -> tuple[str | None, str | None]:
@@ -133,40 +167,50 @@ def _train_and_test(folder: Path, folders: list[str]) -> tuple[str | None, str |
     return None, None
 
 
-def _by_class(root: Path, part: str, listing: Listing, skipped: Counter[str]) -> dict[str, list[str]]:
+def _by_class(root: Path, part: str, listing: Listing, skipped: Skipped, loose: list[str]) -> dict[str, list[str]]:
     """class -> names relative to `root` of the images in its folder `part`."""
-    folder = root / part
     if not listing.folders:
         return _by_first_word(part, listing.images, skipped)
     by_class = {}
     for name in listing.folders:
-        images = _of_class_folder(folder / name, skipped)
+        images = _of_class_folder(root, os.path.join(part, name), skipped)
         if images:
             label = unicodedata.normalize("NFC", name)  # macOS decomposes accents, other systems do not
             by_class.setdefault(label, []).extend(os.path.join(part, name, image) for image in images)
     if listing.images and by_class:
-        raise InputError(_both_kinds(folder, listing.images, listing.folders))
+        loose += (os.path.join(part, name) for name in _loose(root / part, listing.images, by_class, list(by_class)))
     return by_class or _by_first_word(part, listing.images, skipped)
 
 
-def _of_class_folder(folder: Path, skipped: Counter[str]) -> list[str]:
+def _loose(folder: Path, images: list[str], by_class: dict[str, list[str]], folders: list[str]) -> list[str]:
+    """Images beside folders of images, which belong to no class: raises `InputError` where they could be one."""
+    if len(by_class) < 2 or len(images) >= min(map(len, by_class.values())):
+        raise InputError(
+            f"{folder} has both images ({len(images)}, such as {images[0]}) and folders of images "
+            f"({', '.join(folders[:3])}{', ...' if len(folders) > 3 else ''}); expected {LAYOUTS}"
+        )
+    return images
+
+
+def _of_class_folder(root: Path, part: str, skipped: Skipped) -> list[str]:
+    folder = root / part
     if not _may_be_read(folder):
-        skipped["folders without permission"] += 1
+        _skip(skipped, ("folder", "without permission to read"), part)
         return []
-    images, deeper = _listing(folder, skipped)
+    images, deeper = _listing(root, part, skipped)
     for name in deeper:
         inside = folder / name
         if inside.resolve() in (folder.resolve(), *folder.resolve().parents):
-            skipped["links to a folder above"] += 1
-        elif _may_be_read(inside) and _listing(inside, Counter()).images:
+            _skip(skipped, ("link", "to a folder above"), os.path.join(part, name))
+        elif _may_be_read(inside) and _listing(root, os.path.join(part, name), {}).images:
             raise InputError(
                 f"{inside} holds images, two folders below {folder.parent}; expected {LAYOUTS}: pass {folder} if its "
                 "subfolders are the classes"
             )
         else:
-            skipped["folders inside a class"] += 1
+            _skip(skipped, ("folder", "inside a class"), os.path.join(part, name))
     if not images:
-        skipped["folders without images"] += 1
+        _skip(skipped, ("folder", "without images, ignored as a class"), part)
     return images
 
 
@@ -174,33 +218,34 @@ def _may_be_read(folder: Path) -> bool:
     return os.access(folder, os.R_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
-def _by_first_word(part: str, images: list[str], skipped: Counter[str]) -> dict[str, list[str]]:
+def _by_first_word(part: str, images: list[str], skipped: Skipped) -> dict[str, list[str]]:
     by_class = {}
     for name in images:
         word = re.match(r"[^\W\d_]+", unicodedata.normalize("NFC", name))
         if word is None:
-            skipped["names that do not begin with a word"] += 1
+            _skip(skipped, WORDLESS, os.path.join(part, name))
         else:
             by_class.setdefault(word.group(), []).append(os.path.join(part, name))
     return by_class
 
 
-def _both_kinds(folder: Path, images: list[str], folders: list[str]) -> str:
-    return (
-        f"{folder} has both images ({len(images)}, such as {images[0]}) and folders of images "
-        f"({', '.join(folders[:3])}{', ...' if len(folders) > 3 else ''}); expected {LAYOUTS}"
-    )
-
-
-def _checked_classes(folder: Path, by_class: dict[str, list[str]]) -> tuple[str, ...]:
+def _checked_classes(folder: Path, by_class: dict[str, list[str]], skipped: Skipped) -> tuple[str, ...]:
     classes = tuple(sorted(by_class))
     if len(classes) < 2:
-        found = f"one class, {classes[0]} ({len(by_class[classes[0]])})" if classes else "none"
-        raise InputError(f"{folder}: found images of {found}; expected at least two classes: {LAYOUTS}")
+        found = "no classes" if WORDLESS in skipped else "no images"
+        if classes:
+            found = f"images of one class, {classes[0]} ({len(by_class[classes[0]])})"
+        raise InputError(f"{folder}: found {found}{_almost_images(skipped)}; expected at least two classes: {LAYOUTS}")
     unprintable = [name for name in classes if not (name.strip() and name.isprintable())]
     if unprintable:
         raise InputError(f"{folder}: the class {unprintable[0]!a} cannot be printed; rename its folder")
     return classes
+
+
+def _almost_images(skipped: Skipped) -> str:
+    """What was skipped that the user may take for images of a class."""
+    almost = [(reason, names) for reason, names in skipped.items() if reason == WORDLESS or reason[1].endswith(CONVERT)]
+    return "".join(f", but {counted(len(names), noun)} {rest}: {few(names)}" for (noun, rest), names in almost)
 
 
 def _labelled(by_class: dict[str, list[str]], classes: tuple[str, ...]) -> Labelled:

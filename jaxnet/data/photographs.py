@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..text import printable
+from ..text import counted, printable
 from .cache import Cached, cache_folder, cached_images
 from .examples import Dataset, Examples, fingerprint_of, held_out
-from .folders import Found, Labelled, find_images
+from .folders import Found, Labelled, few, find_images
 
 
-SHOWN = 3  # names of files in a note; the others are counted
 LARGEST_SIZE = 4096
 
 
@@ -77,11 +76,12 @@ def load_photographs(
         *_table(found.classes, train, tested),
         _sizes(cached),
         *_skipped(found, cached, files.names),
+        *_loose(found),
         *_duplicates(cached.hashes, files.names, train_places, test_places),
         *_contradictions(cached.hashes, files, found.classes),
     )
     fingerprint = fingerprint_of(train, tested, found.classes, input_shape, cached.key)
-    return Dataset(f"{printable(str(folder))}, images", train, tested, found.classes, input_shape, fingerprint, notes)
+    return Dataset(f"{printable(str(folder))} (images)", train, tested, found.classes, input_shape, fingerprint, notes)
 
 
 def _check_classes(folder: Path, files: Labelled, found: Found, cached: Cached) -> None:
@@ -134,14 +134,22 @@ def _sizes(cached: Cached) -> str:
 
 
 def _skipped(found: Found, cached: Cached, names: Sequence[str]) -> list[str]:
-    lines = [f"skipped   {count:>5}  {reason}" for reason, count in sorted(found.skipped.items()) if count]
-    by_reason = {}
+    by_reason = found.skipped.copy()
     for place, reason in cached.problems.items():
-        by_reason.setdefault(re.sub(r" \(.*\)", "", reason), []).append(names[place])
-    return lines + [
-        f"skipped   {len(damaged):>5}  that cannot be read: {reason}: {_few(damaged)}"
-        for reason, damaged in sorted(by_reason.items())
+        words = f"that cannot be read: {re.sub(r' [(].*[)]', '', reason)}"
+        by_reason.setdefault(("file", words), []).append(names[place])
+    return [
+        f"skipped   {counted(len(names), noun)}{f' {rest}' * bool(rest)}: {few(names)}"
+        for (noun, rest), names in sorted(by_reason.items())
     ]
+
+
+def _loose(found: Found) -> list[str]:
+    """A warning about images beside the folders of the classes."""
+    if not found.loose:
+        return []
+    are = "lies beside the class folders and was" if len(found.loose) == 1 else "lie beside the class folders and were"
+    return [f"warning: {counted(len(found.loose), 'image')} {are} skipped: {few(found.loose)}"]
 
 
 def _duplicates(
@@ -152,7 +160,8 @@ def _duplicates(
     same = [f"{names[place]} = {trained[hashes[place]]}" for place in test_places if hashes[place] in trained]
     if not same:
         return []
-    return [f"warning: {len(same)} test images are also trained on, so the test flatters: {_few(same)}"]
+    are = "image is also a training image" if len(same) == 1 else "images are also training images"
+    return [f"warning: {len(same)} test {are}, which flatters the test: {few(same)}"]
 
 
 def _contradictions(hashes: Sequence[str], files: Labelled, classes: Sequence[str]) -> list[str]:
@@ -166,9 +175,5 @@ def _contradictions(hashes: Sequence[str], files: Labelled, classes: Sequence[st
             pairs.append(" = ".join(both))
     if not pairs:
         return []
-    return [f"warning: {len(pairs)} images have the pixels of one of another class, so a label is wrong: {_few(pairs)}"]
-
-
-def _few(names: Sequence[str]) -> str:
-    shown = ", ".join(printable(name) for name in names[:SHOWN])
-    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"
+    are = "is identical to one in another class" if len(pairs) == 1 else "are identical to ones in another class"
+    return [f"warning: {counted(len(pairs), 'image')} {are}, so a label is wrong: {few(pairs)}"]

@@ -52,9 +52,8 @@ def compared_with_guessing(
     answer = predicted[0] if (predicted == predicted[0]).all() else counts.argmax()
     accuracy = float(weight[predicted == labels].sum()) / total
     trials = total**2 / float((weight**2).sum())
-    return Accuracy(
-        accuracy, float(weight[labels == answer].sum()) / total, *wilson_interval(accuracy * trials, trials)
-    )
+    guessed = float(weight[labels == answer].sum()) / total
+    return Accuracy(accuracy, guessed, *wilson_interval(accuracy * trials, trials), bool((weight != weight[0]).any()))
 
 
 def guessing(tested: Accuracy, trained: Accuracy | None = None) -> Symptom | None:
@@ -62,7 +61,8 @@ def guessing(tested: Accuracy, trained: Accuracy | None = None) -> Symptom | Non
     if not tested.is_guessing:
         return None
     remedies = (Remedy("longer"),) if trained is not None and trained.is_guessing else ()
-    return Symptom("guessing", tested.value, tested.guessing, None, None, (tested.low, tested.high), remedies)
+    interval = tested.low, tested.high
+    return Symptom("guessing", tested.value, tested.guessing, None, None, interval, remedies, tested.is_weighted)
 
 
 def overfitting(trained: Accuracy, tested: Accuracy) -> Symptom | None:

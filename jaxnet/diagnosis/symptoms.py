@@ -39,6 +39,7 @@ class Symptom(NamedTuple):
     step: int | None = None  # since when; of `rose`, where the cost was largest
     interval: tuple[float, float] | None = None  # in which the value lies with a confidence of 95 %
     remedies: tuple[Remedy, ...] = ()
+    is_weighted: bool = False  # of `guessing`, whether examples count as much as their classes weigh
 
 
 class Accuracy(NamedTuple):
@@ -48,6 +49,7 @@ class Accuracy(NamedTuple):
     guessing: float  # of the best constant answer that can be given without looking at these examples
     low: float  # the 95 % interval of the accuracy
     high: float
+    is_weighted: bool = False  # whether examples count as much as their classes weigh
 
     @property
     def is_guessing(self) -> bool:

@@ -60,15 +60,16 @@ def tested_text(tested: Accuracy) -> str:
         is_above = "is below"
     digits = 2 if tested.high - tested.low > 0.02 else 3
     interval = f"95 % interval {tested.low:.{digits}f} to {tested.high:.{digits}f}"
+    interval += ", weighted by class" if tested.is_weighted else ""
     return f"test {tested.value:.3f} {is_above} guessing, {tested.guessing:.3f} ({interval})"
 
 
 def symptom_text(symptom: Symptom) -> str:
     """What is wrong."""
-    code, value, reference, layer, step, interval, _ = symptom
+    code, value, reference, layer, step, interval, _, is_weighted = symptom
     match code:
         case "guessing":
-            return tested_text(Accuracy(value, reference, *(interval or (0.0, 1.0))))
+            return tested_text(Accuracy(value, reference, *(interval or (0.0, 1.0)), is_weighted))
         case "mean":
             return f"test R² {value:.3f} is no better than always predicting the mean of the labels"
         case "rose":

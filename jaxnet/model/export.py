@@ -23,7 +23,7 @@ from .file import replace_file
 from .model import Model
 
 
-AS_JSON = (FEATURES, "table")  # in .npz files
+AS_JSON = (FEATURES, "table", "trained_on")  # in .npz files
 SETTINGS = ("hidden", "loss", "input_shape", "classes", "scale")  # in both kinds of files
 TORCH_MODULES = {
     "relu": "ReLU()",

@@ -269,8 +269,8 @@ def _signals(
     B: Feedback,
     Y: Float[Array, "n_L m"],
     factors: Float[Array, " m"] | None,
-) -> tuple[Float[Array, "n m C"], ...]:
-    """dZ_1, ..., dZ_L: one pass over a batch C times as wide."""
+) -> tuple[Float[Array, "n m ..."], ...]:
+    """dZ_1, ..., dZ_L by example, or as they are if C is 1: one pass over a batch C times as wide."""
     (n_L, m, C), dZL = dZL.shape, flat(dZL)
     if factors is not None:
         factors = repeated(factors[None], C)[0]
@@ -283,6 +283,8 @@ def _signals(
             masks = [None if mask is None else repeated(jnp.asarray(mask), C) for mask in masks]
         Y = repeated(Y, C)
         wide = backward_signals(dZL, caches, network, masks=masks, B=B, Y=Y, sample_weight=factors).dZ
+    if C == 1:
+        return tuple(wide)
     return tuple(reshaped(dZ, (len(dZ), m, C), *jax.typeof(dZ).sharding.spec, None) for dZ in wide)
 
 

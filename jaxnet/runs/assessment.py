@@ -9,8 +9,7 @@ import numpy as np
 
 from ..data import Dataset, Examples, Images
 from ..errors import InputError
-from ..model import Model, input_rows
-from ..parameters import layer_dims
+from ..model import Model, described, input_rows
 from .classification import Evaluation
 from .labelled import class_indices, load_divided, part_of, target_rows
 from .regression import RegressionEvaluation
@@ -81,12 +80,14 @@ def write_evaluation(
     else:
         labels, predicted = evaluation.targets.T, evaluation.predicted
     features = model.preprocessing.features
+    about, _ = described(model)
+    network = f"{'-'.join(map(str, about['layer_dims']))}, {about['hidden']}, {about['loss']}".replace("_", " ")
     record = Record(
         title=f"{name}, evaluated",
         summary=(
             ("data", evaluation.examples),
             ("model", name),
-            ("network", f"{'-'.join(map(str, layer_dims(model.parameters)))}, {model.network}"),
+            ("network", network),
         ),
         settings={},
         versions={name: version(name) for name in ("jaxnet", "jax", "jaxlib", "numpy")},

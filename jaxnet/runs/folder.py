@@ -199,42 +199,48 @@ def draw(
     from .plots import plot_alignment, plot_predictions
     from .report import Record, write_report
 
-    dataset = run.dataset
+    dataset, drawn = run.dataset, ["report.html"]
     labels, images = dataset.test.labels, None
     if len(dataset.input_shape) > 1:
         images = Images(dataset.test.rows, dataset.input_shape)
     if images is not None and dataset.classes:
-        predicted = np.argmax(probabilities, axis=0)
-        plot_predictions(
-            folder / "predictions.png", images, labels, predicted, probabilities.max(axis=0), dataset.classes
-        )
+        predicted, certainty = np.argmax(probabilities, axis=0), probabilities.max(axis=0)
+        plot_predictions(folder / "predictions.png", images, labels, predicted, certainty, dataset.classes)
+        drawn.append("predictions.png")
     record = Record(
         title=folder.resolve().name,
-        summary=(
-            ("data", dataset.description),
-            ("examples", f"{len(run.train.labels)} to train on, {len(labels)} to test on"),
-            ("network", "-".join(map(str, layer_dims(parameters)))),
-            ("training", f"{len(history.costs)} steps of {run.settings.optimizer}"),
-        ),
         settings={name: value for name, value in dataclasses.asdict(run.settings).items() if value is not None},
         versions={name: version(name) for name in ("jaxnet", "jax", "jaxlib", "optax", "numpy")},
         costs=np.asarray(history.costs),
         history=history.columns(run.score),
         watched=run.watched_name,
-        classes=dataset.classes,
-        input_shape=dataset.input_shape if run.preprocessing.features is None else (parameters["W1"].shape[1],),
         labels=labels,
         probabilities=probabilities,
         images=images,
-        names=dataset.test.names,
-        W1=np.asarray(parameters["W1"]),
         check=check,
-        outputs=run.outputs,
         verdicts=tuple(verdicts),
+        **_about(run, parameters, history),
     )
     write_report(folder / "report.html", record)
-    figures = [] if images is None or not dataset.classes else ["predictions.png"]
     if history.alignment:
         plot_alignment(folder / "alignment.png", history.alignment, run.settings.feedback.replace("_", " "))
-        figures.append("alignment.png")
-    return ["report.html", *figures]
+        drawn.append("alignment.png")
+    return drawn
+
+
+def _about(run: Run, parameters: Parameters, history: History) -> dict[str, Any]:
+    """What the network was trained on, and what it is."""
+    dataset, W1 = run.dataset, np.asarray(parameters["W1"])
+    return {
+        "summary": (
+            ("data", dataset.description),
+            ("examples", f"{len(run.train.labels)} to train on, {len(dataset.test.labels)} to test on"),
+            ("network", "-".join(map(str, layer_dims(parameters)))),
+            ("training", f"{len(history.costs)} steps of {run.settings.optimizer}"),
+        ),
+        "classes": dataset.classes,
+        "input_shape": dataset.input_shape if run.preprocessing.features is None else (W1.shape[1],),
+        "names": dataset.test.names,
+        "W1": W1,
+        "outputs": run.outputs,
+    }

@@ -53,9 +53,15 @@ def load_for(
         regression=not model.classes,
         on_image=on_image,
     )
-    if dataset.input_shape != shape:
+    _check_fits(dataset, model)
+    return dataset
+
+
+def _check_fits(dataset: Dataset, model: Model) -> None:
+    if dataset.input_shape != model.input_shape:
         raise InputError(
-            f"the examples of {dataset.description} have shape {dataset.input_shape}; the model takes {shape}"
+            f"the examples of {dataset.description} have shape {dataset.input_shape}; the model takes "
+            f"{model.input_shape}"
         )
     if not model.classes:
         _check_outputs(dataset.description, dataset.train.labels, model.output_names)
@@ -64,9 +70,8 @@ def load_for(
         hint = ", which the array classes of an .npz file names" if unknown[0].isdecimal() else ""
         raise InputError(
             f"{dataset.description}: the class {unknown[0]} is unknown to the model, whose classes are "
-            f"{', '.join(model.classes)!s:.300}; expected data of those{hint}"
+            f"{', '.join(model.classes)!s:.300}; expected data of these classes{hint}"
         )
-    return dataset
 
 
 def load_divided(
@@ -96,7 +101,7 @@ def part_of(dataset: Dataset, part: str | None, words: Mapping[str, str] = PARTS
         return dataset.train, words["train"]
     if tested and part != "all":
         return dataset.test, words["test"]
-    alone = "" if tested or words is not PARTS else ", which has no test part"
+    alone = "" if tested or words is not PARTS else ", as it has no test part"
     return dataset.train.and_those_of(dataset.test), words["all"] + alone
 
 

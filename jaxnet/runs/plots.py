@@ -35,16 +35,22 @@ def plot_predictions(
     classes: Sequence[str],
     most: int = 50,
 ) -> None:
-    """Images with the predicted class and its probability; wrong ones first, framed in red with the true class."""
+    """Images with the predicted class and its probability; wrong ones first, framed in red with the true class.
+
+    The wrong ones are in the order of their probability, the highest first; the right ones alternate between classes.
+    """
     wrong = (predicted != labels).tolist()
-    shown = sorted(range(len(wrong)), key=lambda i: not wrong[i])[:most]
+    shown = _order(labels, predicted, probabilities)[:most]
     columns = min(10, len(shown))
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(1.15 * columns, 1.5 * rows + 0.4))
     # One pair of axes whose unit is an image: fifty pairs take a second to lay out.
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
-    axes.text(columns / 2, -0.25, f"{sum(wrong)} of {len(labels)} test images wrong", ha="center", fontsize=10)
+    title = f"{sum(wrong)} of {len(labels)} test images wrong"
+    if len(shown) < len(labels):
+        title += f"; {len(shown)} of {len(labels)} shown" + ", the wrong ones first" * any(wrong)
+    axes.text(columns / 2, -0.25, title, ha="center", fontsize=10)
     for place, i in enumerate(shown):
         left, top = place % columns, 1.3 * (place // columns)
         image = np.asarray(images[i])
@@ -60,7 +66,7 @@ def plot_predictions(
             axes.text(
                 left + 0.5,
                 top + 1.14,
-                f"is {classes[int(labels[i])]}",
+                f"actually {classes[int(labels[i])]}",
                 ha="center",
                 fontsize=7,
                 color=colour,
@@ -68,6 +74,14 @@ def plot_predictions(
             )
     axes.set(xlim=(-0.05, columns + 0.05), ylim=(1.3 * rows, -0.45), aspect="auto")
     _save(figure, path, dpi=110, pil_kwargs=PNG)
+
+
+def _order(labels: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray) -> list[int]:
+    """The wrong ones, the surest first; then the right ones, one of each class in turn."""
+    wrong = predicted != labels
+    surest = np.flatnonzero(wrong)[np.argsort(-probabilities[wrong], kind="stable")]
+    turns = [(turn, i) for j in np.unique(labels) for turn, i in enumerate(np.flatnonzero((labels == j) & ~wrong))]
+    return [*surest.tolist(), *(int(i) for _, i in sorted(turns))]
 
 
 def plot_check(path: Path, report: "Report") -> None:

@@ -24,9 +24,10 @@ def with_weights(Y: Float[np.ndarray, "n_L m"], weight: AnyArray | None) -> Floa
 def resident(
     X: AnyArray, Y: AnyArray, batch_size: int | None, key: PRNGKeyArray | None, placement: Placement | None = None
 ) -> Feed:
-    """The feed of columns that stay where they are; each device has its own, or all where others are drawn every time.
+    """The feed of columns that stay where they are: on each device its own, or, where minibatches are drawn, all.
 
-    Each then gathers its part of every minibatch, of which only the indices are sharded.
+    Of minibatches the indices are sharded, and each device gathers its part. To gather those of a whole chunk before
+    its steps, and shard them, takes memory, and with wide inputs up to twice the time.
     """
     # An example is a row of memory: fast to gather, and W1 X and dZ1 X^T are matrix products without a transpose.
     if batch_size is None or key is None:

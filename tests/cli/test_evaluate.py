@@ -41,7 +41,7 @@ HELD_OUT = "10 of {}: what was held out in training"
         (["run/model.safetensors", "a.npz"], HELD_OUT),
         (["run", "a.npz", "--part", "train"], "30 of {}: its training part"),
         (["run", "--part", "all"], "40 of {}: all of it, with what the model was trained on"),
-        (["run", "b.npz"], "30 of {}: all of it, which has no test part"),
+        (["run", "b.npz"], "30 of {}: all of it, as it has no test part"),
         (["m.safetensors", "a.npz"], HELD_OUT),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_folder_of_photographs_is_evaluated(tmp_path, monkeypatch, bare, capsy
     capsys.readouterr()
     assert typed("evaluate", "run") == 0
     out = capsys.readouterr().out
-    assert f"6 of {tmp_path}/pets, images: its test part\n" in out and "broken.png" in out
+    assert f"6 of {tmp_path}/pets (images): its test part\n" in out and "broken.png" in out
     assert typed("evaluate", "run", "--part", "all") == 0
     assert "14 of" in (out := capsys.readouterr().out) and "with what the model was trained on\n" in out
 
@@ -114,7 +114,10 @@ def test_a_table_is_read_by_the_columns_of_the_model(tmp_path, monkeypatch, bare
     options = ["--layers", 3, "--num-iterations", 5, "--out", "run"]
     assert typed("train", "a.csv", "--label", "kind", *options) == 0
     capsys.readouterr()
-    for arguments, examples in ([], HELD_OUT.format(tmp_path / "a.csv")), (["b.csv"], "1 of b.csv: all of it, which"):
+    for arguments, examples in (
+        ([], HELD_OUT.format(tmp_path / "a.csv")),
+        (["b.csv"], "1 of b.csv: all of it, as it has"),
+    ):
         assert typed("evaluate", "run", *arguments) == 0
         assert examples.replace("10 of", "6 of") in capsys.readouterr().out
     for name, message in (

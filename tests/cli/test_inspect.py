@@ -82,7 +82,7 @@ def npz(path, n_x=12, m=40, classes=2):
 def test_a_network_that_is_alive(said):
     text = said("--layers", 30, 20, 10, 1)
     assert text.startswith("network   30-20-10-1, relu, drawn with --init he, seed 0\n")
-    assert line(text, "inputs").startswith("64 drawn examples, standard normal; labels drawn")
+    assert line(text, "inputs").startswith("64 random examples, standard normal; random labels")
     assert line(text, "forward").startswith("alive") and line(text, "backward").startswith("alive")
     assert "to do" not in text and "output" not in text
     table = rows(text, "layer")
@@ -159,7 +159,7 @@ def test_a_saved_model_on_drawn_pixels(folder, said):
     save_model("m.safetensors", model())
     text = said("m.safetensors")
     assert text.startswith("network   12-4-1, relu, in m.safetensors\n")
-    assert line(text, "inputs").startswith("64 images of drawn pixels, scaled as in training; labels drawn")
+    assert line(text, "inputs").startswith("64 images of random pixels, scaled as in training; random labels")
     assert size_of_X(text) == pytest.approx(3**-0.5, rel=0.05)  # of numbers that are as likely anywhere from 0 to 1
 
 
@@ -173,7 +173,7 @@ def test_an_estimated_slope_is_inspected_too(folder, said):
 def test_a_saved_model_on_its_rows_and_with_its_statistics(folder, said):
     preprocessing = Preprocessing(1 / 255, np.full((12, 1), 5, np.float32), np.full((12, 1), 0.1, np.float32))
     save_model("m.safetensors", model(shape=(12,), preprocessing=preprocessing))
-    assert "standard normal; labels drawn; X of size" in line(said("m.safetensors"), "inputs")
+    assert "standard normal; random labels; X of size" in line(said("m.safetensors"), "inputs")
     text = said("m.safetensors", npz("a.npz"), "--examples", 20)
     assert line(text, "inputs").startswith("20 of the 30 training examples of a.npz")
     assert size_of_X(text) == pytest.approx(math.hypot(5, 1) * 10, rel=0.05)
@@ -186,12 +186,12 @@ def test_a_saved_model_on_images_of_which_some_cannot_be_read(folder, said):
         Image.new("RGB", (5, 5), (255, 255, 255)).save(folder / "d" / f"{i}.png")
     (folder / "d" / "2.png").write_text("no image")
     text = said("m.safetensors", "d")
-    assert "3 of the 4 images in d, 1 of them left out; labels drawn; X of size 1" == line(text, "inputs")
+    assert "3 of the 4 images in d, 1 of them left out; random labels; X of size 1" == line(text, "inputs")
 
 
 def test_the_shape_of_images_follows_from_the_inputs(folder, said):
     Image.new("L", (8, 8), 51).save("a.png")
-    assert "1 of the 1 images in a.png; labels drawn; X of size 0.2" == line(
+    assert "1 of the 1 images in a.png; random labels; X of size 0.2" == line(
         said("a.png", "--layers", 12, 3, 1), "inputs"
     )
 

@@ -56,11 +56,11 @@ def test_a_table_from_training_to_prediction(tmp_path, capsys, monkeypatch):
     for text in (
         "36 to train on, 12 to test on, of shape 5: price",
         "price: a regression target, predicted by squared error",
-        "5 inputs: columns of numbers 2, of categories 1",
+        "5 inputs from 2 columns of numbers and 1 column of categories",
         "5-8-1, relu, linear output",
-        "labels standardised while it is trained",
+        "labels are standardised for training",
         "R^2       train 0.9",
-        " in price over the test examples; always their mean: ",
+        " in price over the test examples; always predicting their mean: ",
         "agrees with jax.grad",
     ):
         assert text in output

@@ -41,7 +41,7 @@ def test_a_config_holds_all_options_and_what_is_typed_wins(tmp_path, data, capsy
     with jax.numpy_dtype_promotion("standard"):  # optax's schedules multiply floats with counts
         assert typed("train", "--config", config, *arguments) == 0
     output = capsys.readouterr().out
-    assert "24 to train on, 6 to watch, 10 to test on" in output
+    assert "24 to train on, 6 to validate on, 10 to test on" in output
     assert "90-3-2-1" in output and "40 steps of momentum, learning rate 0.01, batches of 10" in output
     assert ", validation " in output
     [verdict] = re.findall(r"^verdict   (test .* guessing, 0\.\d{3} \(95 % interval .*)$", output, re.MULTILINE)
@@ -88,7 +88,7 @@ def test_what_is_chosen_from_the_data_is_printed_and_kept(tmp_path, data, capsys
     chosen = ["--no-standardise", "--layers 512", "--optimizer adam", "--learning-rate 0.002", "--schedule cosine"]
     chosen += ["--batch-size 30", "--epochs 100"]
     output = capsys.readouterr().out
-    assert f"chosen    for these data, as it was not typed: {' '.join(chosen)}\n" in output
+    assert f"chosen    automatically: {' '.join(chosen)}\n" in output
     assert "100 steps of adam, learning rate 0.002, batches of 30, cosine schedule" in output
     used = tomllib.loads((tmp_path / "run" / "settings.toml").read_text())
     assert used["layers"] == [512] and used["epochs"] == 100 and "num-iterations" not in used
@@ -138,7 +138,7 @@ def test_the_models_own_network_is_not_chosen(tmp_path, data, capsys, bare, shor
     assert typed("train", data, *first, "--out", tmp_path / "a") == 0
     assert typed("train", data, "--init-from", tmp_path / "a", "--out", tmp_path / "b") == 0
     output = capsys.readouterr().out
-    assert "chosen    for these data, as it was not typed: --optimizer adam --learning-rate 0.002 --sch" in output
+    assert "chosen    automatically: --optimizer adam --learning-rate 0.002 --sch" in output
 
 
 def test_the_check_is_one_line_and_its_table_is_verbose(tmp_path, data, capsys, monkeypatch):
@@ -384,7 +384,7 @@ def test_class_weights_are_told_kept_and_trained_with(tmp_path, data, capsys, wo
     weights = counts.sum() / (3 * counts) if weights is None else weights
     np.testing.assert_array_equal(run.by_class, weights)
     shown = ", ".join(f"{name} {weight:.6g}" for name, weight in zip(run.dataset.classes, weights, strict=True))
-    assert f"weights   {shown}: times the loss of each example of the class, in all costs" in output
+    assert f"weights   {shown}: factors of the loss of each class, in all costs" in output
     X = run.preprocessing.columns(run.train.rows[:], "float32")
     Y = np.eye(3, dtype=np.float32)[:, run.train.labels]
     network, w = run.network, np.asarray(weights)[run.train.labels]

@@ -221,19 +221,22 @@ SKIPPED = {
     "nothing": (lambda folder: None, r"cat\s+3\s+1$"),
     "a truncated file": (
         lambda folder: cut(noise(folder / "cat" / "x.jpg"), 0.5),
-        "1  that cannot be read: .*cat/x.jpg",
+        "1 file that cannot be read: .*cat/x.jpg",
     ),
     "text as an image": (beside("dog/x.jpg"), f"that cannot be read: {NONE_OF}.*: dog/x.jpg"),
-    "a bomb": (beside("dog/x.png", png(30000, 30000)), "1  that cannot be read: it has more than 67,108,864"),
-    "hidden files": (beside("cat/.hidden.jpg"), "1  hidden files and those of the system"),
-    "Thumbs.db": (beside("cat/Thumbs.db"), "1  hidden files and those of the system"),
-    "a folder of macOS": (beside("__MACOSX/cat/._1.jpg"), "1  hidden files and those of the system: __MACOSX"),
-    "AppleDouble": (beside("cat/._0.png"), "1  hidden files and those of the system"),
+    "a bomb": (beside("dog/x.png", png(30000, 30000)), "1 file that cannot be read: it has more than 67,108,864"),
+    "hidden files": (beside("cat/.hidden.jpg"), "1 hidden or system file: cat/.hidden.jpg"),
+    "Thumbs.db": (beside("cat/Thumbs.db"), "1 hidden or system file: cat/Thumbs.db"),
+    "a folder of macOS": (beside("__MACOSX/cat/._1.jpg"), "1 system folder named __MACOSX: __MACOSX"),
+    "AppleDouble": (beside("cat/._0.png"), "1 hidden or system file"),
     "an image under two labels": (
         lambda folder: shutil.copy(folder / "cat" / "2.png", folder / "dog" / "2.png"),
-        r"warning: 1 images have the pixels of one of another class, .*: cat/2.png \(cat\) = dog/2.png \(dog\)",
+        r"warning: 1 image is identical to one in another class, .*: cat/2.png \(cat\) = dog/2.png \(dog\)",
     ),
-    "a device": (lambda folder: link(folder / "cat" / "x.jpg", "/dev/zero"), "1  broken links, and what is not"),
+    "a device": (
+        lambda folder: link(folder / "cat" / "x.jpg", "/dev/zero"),
+        "1 broken link or special file: cat/x.jpg",
+    ),
     "a file without end": (lambda folder: link(folder / "cat" / "x.jpg", "/proc/kmsg"), "it is empty: cat/x.jpg"),
     "a file of text outside": (
         lambda folder: link(folder / "cat" / "x.jpg", "/etc/passwd"),
@@ -242,25 +245,33 @@ SKIPPED = {
     "an escape sequence": (beside("cat/\x1b[2J.jpg"), r"TIFF: cat/\\x1b\[2J.jpg"),
     "a sparse file of a terabyte": (
         lambda folder: (written(folder / "cat" / "x.jpg", b""), os.truncate(folder / "cat" / "x.jpg", 2**40)),
-        "1  that cannot be read: it has more than 1,073,741,824 bytes",
+        "1 file that cannot be read: it has more than 1,073,741,824 bytes",
     ),
-    "text": (beside("cat/labels.csv"), r"1  files named \*.csv"),
-    "text beside the classes": (beside("README.txt"), r"1  files named \*.txt"),
-    "a name without an ending": (beside("cat/x"), "1  files without an extension"),
-    "a link to nothing": (lambda folder: link(folder / "cat" / "x.jpg", "nowhere"), "1  broken links"),
-    "links in a circle": (lambda folder: link(folder / "cat" / "x.jpg", "x.jpg"), "1  broken links"),
-    "a link to above": (lambda folder: link(folder / "cat" / "x", ".."), "1  links to a folder above"),
-    "a link to itself": (lambda folder: link(folder / "cat" / "x", "."), "1  links to a folder above"),
-    "a folder named x.jpg": (lambda folder: (folder / "cat" / "x.jpg").mkdir(), "1  folders inside a class"),
-    "an empty folder": (lambda folder: (folder / "bird").mkdir(), "1  folders without images"),
-    "a pipe": (lambda folder: os.mkfifo(folder / "cat" / "x.jpg"), "1  broken links, and what is not a file"),
+    "text": (beside("cat/labels.csv"), r"1 file named \*.csv: cat/labels.csv"),
+    "text beside the classes": (beside("README.txt"), r"1 file named \*.txt"),
+    "photographs of a phone": (
+        lambda folder: [written(folder / "cat" / f"{i}.HEIC", b"") for i in range(5)],
+        r"5 files named \*.heic, to be converted to JPEG: cat/0.HEIC, cat/1.HEIC, cat/2.HEIC and 2 more",
+    ),
+    "a name without an ending": (beside("cat/x"), "1 file without an extension: cat/x"),
+    "a link to nothing": (lambda folder: link(folder / "cat" / "x.jpg", "nowhere"), "1 broken link"),
+    "links in a circle": (lambda folder: link(folder / "cat" / "x.jpg", "x.jpg"), "1 broken link"),
+    "a link to above": (lambda folder: link(folder / "cat" / "x", ".."), "1 link to a folder above"),
+    "a link to itself": (lambda folder: link(folder / "cat" / "x", "."), "1 link to a folder above"),
+    "a folder named x.jpg": (lambda folder: (folder / "cat" / "x.jpg").mkdir(), "1 folder inside a class: cat/x.jpg"),
+    "an empty folder": (lambda folder: (folder / "bird").mkdir(), "1 folder without images, ignored as a class: bird"),
+    "images beside the classes": (
+        lambda folder: save_class(folder, 3, form="IMG_{}.png"),
+        "warning: 3 images lie beside the class folders and were skipped: IMG_0.png, IMG_1.png, IMG_2.png",
+    ),
+    "a pipe": (lambda folder: os.mkfifo(folder / "cat" / "x.jpg"), "1 broken link or special file"),
     "a name that is no UTF-8": (
         lambda folder: written(folder / os.fsdecode(b"cat/\xff.jpg"), b""),
         r"cannot be read: it is empty: cat/\\udcff.jpg",
     ),
     "duplicates": (
         lambda folder: save_class(folder / "cat", 4, shade=60, form="twin{}.png"),
-        "warning: . test images are also trained on",
+        "warning: . test images? (is|are) also ",
     ),
 }
 
@@ -278,9 +289,20 @@ def test_folders_of_the_system_are_no_classes(tmp_path, part):
     dataset = load(tmp_path / "pets")
     assert dataset.classes == ("cat", "dog") and len(dataset.train.labels) == 6 and len(dataset.test.labels) == 4
     notes = "\n".join(dataset.notes)
-    assert "6  hidden files and those of the system\n" in notes
+    assert "6 hidden or system files: " in notes
     for name in SYSTEM:
-        assert name.startswith(".") or re.search(rf"2  hidden files and those of the system: {re.escape(name)}", notes)
+        assert name.startswith(".") or re.search(rf"2 system folders named {re.escape(name)}: ", notes)
+
+
+def test_images_beside_classes_are_named(tmp_path):
+    """Beside `train` and `test`, and in them."""
+    for part in ("train", "test"):
+        save_image(save_cats_and_dogs(tmp_path / "pets" / part) / "IMG_1.png")
+    save_image(tmp_path / "pets" / "IMG_2.png")
+    dataset = load(tmp_path / "pets")
+    assert dataset.classes == ("cat", "dog") and len(dataset.train.labels) == len(dataset.test.labels) == 8
+    loose = "train/IMG_1.png, IMG_2.png, test/IMG_1.png"
+    assert f"warning: 3 images lie beside the class folders and were skipped: {loose}" in dataset.notes
 
 
 @pytest.mark.parametrize("name", ["#1", "@home", "$100", "recycled", "system"])
@@ -316,10 +338,21 @@ def test_any_name_that_a_file_can_have(tmp_path, image):
 
 # name -> (makes a folder, the words of the message)
 REFUSED = {
-    "empty": (lambda folder: folder.mkdir(), "found images of none; expected at least two classes: a subfolder"),
+    "empty": (lambda folder: folder.mkdir(), "found no images; expected at least two classes: a subfolder"),
     "one class": (lambda folder: save_class(folder / "cat"), r"found images of one class, cat \(4\)"),
     "one class, flat": (lambda folder: save_class(folder, form="IMG_{}.png"), r"one class, IMG \(4\)"),
-    "no word in the names": (lambda folder: save_class(folder), "found images of none"),
+    "no word in the names": (
+        lambda folder: save_class(folder),
+        "found no classes, but 4 images whose name does not begin with a word: 0.png",
+    ),
+    "photographs of a phone": (
+        lambda folder: [written(folder / name / "0.heic", b"") for name in ("cat", "dog")],
+        r"found no images, but 2 files named \*.heic, to be converted to JPEG: cat/0.heic, dog/0.heic; expected",
+    ),
+    "an image beside one class": (
+        lambda folder: (save_class(folder / "cat"), save_image(folder / "dog.0.png")),
+        r"has both images \(1, such as dog.0.png\) and folders of images \(cat\)",
+    ),
     "one image in a class": (
         lambda folder: save_class(save_cats_and_dogs(folder) / "bird", 1),
         "class bird has 1 example; expected at least two",
@@ -342,7 +375,7 @@ REFUSED = {
     ),
     "a test class that is not trained": (
         lambda folder: (save_cats_and_dogs(folder / "train"), save_class(folder / "test" / "cow")),
-        "test has 1 classes that train does not have, cow",
+        "test has 1 class that train does not have, cow",
     ),
     "an empty test": (
         lambda folder: (save_cats_and_dogs(folder / "train"), (folder / "test").mkdir()),
@@ -381,7 +414,7 @@ def test_what_may_not_be_read_is_skipped_and_said(tmp_path):
         notes = "\n".join(load(folder).notes)
     finally:
         (folder / "bird").chmod(0o700)
-    assert "1  folders without permission" in notes and "cat/0.png" in notes
+    assert "1 folder without permission" in notes and "cat/0.png" in notes
 
 
 @pytest.mark.parametrize("size", [0, -1, 5000])

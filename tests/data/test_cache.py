@@ -253,7 +253,7 @@ def test_what_becomes_unreadable_is_not_filed(pets, counted, monkeypatch):
         patched.setattr(images, "open_file", open_file)
         decoded, damaged = counted()
     assert decoded == 8 and len(damaged.train.labels) + len(damaged.test.labels) == 7
-    assert "skipped       1  that cannot be read: Input/output error: cat/1.png" in damaged.notes
+    assert "skipped   1 file that cannot be read: Input/output error: cat/1.png" in damaged.notes
     decoded, whole = counted()
     assert decoded == 8 and len(whole.train.labels) + len(whole.test.labels) == 8
 

@@ -8,7 +8,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from jaxnet import L_model_forward, Model, Network, initialize_parameters_deep, load_model, save_model
+from jaxnet import L_model_forward, Model, Network, TrainingData, initialize_parameters_deep, load_model, save_model
 from jaxnet.activations import ACTIVATIONS
 from jaxnet.data.preprocessing import Preprocessing
 from jaxnet.errors import InputError
@@ -171,7 +171,7 @@ def test_rows_of_floats_are_folded_without_the_scale_of_pixels():
 
 
 def test_an_npz_is_read_by_numpy_and_comes_back(tmp_path):
-    model = drawn("tanh", preprocessing=STANDARDISED)
+    model = drawn("tanh", preprocessing=STANDARDISED)._replace(trained_on=(TrainingData("a", None, 1),))
     save_npz(tmp_path / "a.npz", model)
     with np.load(tmp_path / "a.npz", allow_pickle=False) as npz:
         assert npz["layer_dims"].tolist() == [18, 7, 5, 3] and npz["classes"].tolist() == ["a", "b", "c"]

@@ -117,7 +117,7 @@ def test_a_file_without_parts_is_evaluated_in_full(tmp_path):
     network = Network(loss="softmax_cross_entropy")
     evaluation = evaluate(brightness(("dark", "bright", "black"), parameters=parameters, network=network), str(path))
     assert evaluation.labels.tolist() == LABELS.tolist() and evaluation.accuracy == 0.8
-    assert evaluation.examples == f"5 of {path}: all of it, which has no test part"
+    assert evaluation.examples == f"5 of {path}: all of it, as it has no test part"
 
 
 def test_a_folder_is_read_as_the_model_reads_it(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from jaxnet import InputError
-from jaxnet.runs.plots import check_format, plot_predictions, plot_signals
+from jaxnet.runs.plots import _order, check_format, plot_predictions, plot_signals
 from jaxnet.signals.sizes import Profile, expected_sizes, signal_sizes
 
 
@@ -28,6 +28,11 @@ def test_only_wrong_images_are_framed_in_red(tmp_path):
     for predicted, has_red in (([0, 1, 1], False), ([0, 0, 1], True)):
         plot_predictions(tmp_path / "p.png", images, labels, np.array(predicted), np.full(3, 0.9), ["a", "b"])
         assert (RED in colours(tmp_path / "p.png")) == has_red
+
+
+def test_the_surest_mistakes_come_first_then_each_class_in_turn():
+    labels, predicted = np.array([0, 0, 0, 0, 1, 1, 1]), np.array([0, 0, 1, 0, 1, 0, 1])
+    assert _order(labels, predicted, np.array([0.9, 0.9, 0.6, 0.9, 0.9, 0.8, 0.9])) == [5, 2, 0, 4, 1, 6, 3]
 
 
 def test_signals_are_drawn_up_to_where_they_are_lost(tmp_path):

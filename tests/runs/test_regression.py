@@ -73,7 +73,7 @@ def test_a_table_is_read_by_its_columns(tmp_path):
     (tmp_path / "a.csv").write_text("price,id,city,age\n150,7,Rome,30\n82,8,Oslo,41\n")
     evaluation = evaluate(flats(), tmp_path / "a.csv")
     assert evaluation.predicted.tolist() == [[160, 82]] and evaluation.mean_absolute_error == 5
-    assert evaluation.examples == f"2 of {tmp_path / 'a.csv'}: all of it, which has no test part"
+    assert evaluation.examples == f"2 of {tmp_path / 'a.csv'}: all of it, as it has no test part"
 
 
 REFUSED = {

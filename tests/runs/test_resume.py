@@ -181,7 +181,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, capsys, monkeypatch, whole
         np.testing.assert_array_equal(load_file(out / "model.safetensors")[name], value)
     capsys.readouterr()
     assert typed("train", "--resume", "--out", out) == 0
-    assert "all its 500 steps are made" in capsys.readouterr().out
+    assert "all 500 steps are done" in capsys.readouterr().out
 
 
 def test_early_stopping_goes_on_with_its_patience_and_its_best(tmp_path, capsys, monkeypatch, bare):
@@ -243,7 +243,7 @@ def test_a_rule_goes_on_with_its_feedback_and_its_alignment(tmp_path, monkeypatc
         (["--feedback", "uniform_sign"], "--feedback is uniform_sign, but the run in {out} was started with backprop"),
         (["--seed", 5], "--seed is 5, but the run in {out} was started with 1"),
         (["--layers", 3, 3], "--layers is (3, 3), but the run in {out} was started with (3,)"),
-        (["--num-iterations", 400], "400 steps are asked for, but the run in {out} is of 500; expected more"),
+        (["--num-iterations", 400], "400 steps are asked for, but the run in {out} has 500; expected more"),
         (["--overwrite"], "expected no --config and no --overwrite"),
     ],
 )
@@ -259,7 +259,7 @@ def test_class_weights_go_on_with_the_run(tmp_path, capsys, monkeypatch, bare):
     whole = tmp_path / "whole"
     assert typed("train", tmp_path / "a.npz", "--config", out / "settings.toml", "--out", whole) == 0
     assert typed("train", "--resume", "--out", out, "--class-weight", "0=0.25,1=2") == 0
-    assert "weights   0 0.25, 1 2: times the loss" in capsys.readouterr().out
+    assert "weights   0 0.25, 1 2: factors of the loss" in capsys.readouterr().out
     assert (out / "history.csv").read_text() == (whole / "history.csv").read_text()
     assert typed("train", "--resume", "--out", out, "--class-weight", "balanced") == 2
     assert "--class-weight is balanced, but the run in" in capsys.readouterr().err
@@ -382,7 +382,7 @@ def test_a_signal_while_the_report_is_made_keeps_the_model(tmp_path, capsys, mon
     assert typed("train", "--resume", "--out", out) == 0
     assert "after 250 steps" in capsys.readouterr().out and (out / "model.safetensors").read_bytes() == before
     assert typed("train", "--resume", "--out", out) == 0
-    assert "all its 250 steps are made" in capsys.readouterr().out
+    assert "all 250 steps are done" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("damaged", [1, 9])
@@ -448,7 +448,7 @@ def test_a_run_without_options_goes_on_with_its_choices(tmp_path, capsys, monkey
     monkeypatch.setattr("jaxnet.runs.defaults.WIDTH", 9)
     assert typed("train", "--resume", "--out", out) == 0
     said = capsys.readouterr().out
-    assert "as it was not typed: --no-standardise --layers 8 --optimizer adam" in said and "after 120 steps" in said
+    assert "automatically: --no-standardise --layers 8 --optimizer adam" in said and "after 120 steps" in said
     for name in ("model.safetensors", "history.csv"):
         assert (tmp_path / "whole" / name).read_bytes() == (out / name).read_bytes()
     rows = (out / "history.csv").read_text().splitlines()[1:]
@@ -461,7 +461,7 @@ def test_a_run_of_an_older_jaxnet_is_not_resumed(ended, capsys):
     runs_settings = Settings(**settings_of(argparse.Namespace(), out / "settings.toml"))
     write_settings(out, runs_settings, {name: facts[name] for name in facts if name not in ("chunk", "chosen")})
     assert typed("train", "--resume", "--out", out) == 2
-    assert "is of an older jaxnet, whose steps this one cannot repeat; start another" in capsys.readouterr().err
+    assert "was made by an older jaxnet, whose steps this one cannot repeat; start another" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("steps", [200, 250])
@@ -488,10 +488,10 @@ def test_a_finished_run_continues_to_a_longer_ones_bits(tmp_path, capsys, bare):
     assert typed("train", data, *options, "--num-iterations", 150, "--out", out) == 0
     for fewer, steps in ((["--num-iterations", 149], 149), (["--epochs", 2], 6)):
         assert typed("train", "--resume", "--out", out, *fewer) == 2
-        assert f"{steps} steps are asked for, but the run in {out} is of 150" in capsys.readouterr().err
+        assert f"{steps} steps are asked for, but the run in {out} has 150" in capsys.readouterr().err
     for same in (["--num-iterations", 150], ["--epochs", 50]):
         assert typed("train", "--resume", "--out", out, *same) == 0
-        assert "all its 150 steps are made" in capsys.readouterr().out
+        assert "all 150 steps are done" in capsys.readouterr().out
     assert typed("train", "--resume", "--out", out, "--epochs", 110) == 0
     said = capsys.readouterr().out
     assert "after 100 steps" in said and "330 steps of momentum" in said
@@ -499,14 +499,14 @@ def test_a_finished_run_continues_to_a_longer_ones_bits(tmp_path, capsys, bare):
     for name in ("model.safetensors", "history.csv"):
         assert (tmp_path / "whole" / name).read_bytes() == (out / name).read_bytes()
     assert typed("train", "--resume", "--out", out) == 0
-    assert "all its 330 steps are made" in capsys.readouterr().out
+    assert "all 330 steps are done" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     "options, message",
     [
-        (["--schedule", "cosine"], "on whose number every learning rate of --schedule cosine depends; start another"),
-        (["--early-stopping", 1], "was ended after 200 steps by --early-stopping, as a longer one is"),
+        (["--schedule", "cosine"], "with --schedule cosine every learning rate depends on their number; start another"),
+        (["--early-stopping", 1], "after 200 steps, and would end a longer one there; start another"),
     ],
 )
 def test_a_run_that_cannot_be_continued(tmp_path, capsys, monkeypatch, bare, default_promotion, options, message):

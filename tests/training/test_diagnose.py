@@ -34,6 +34,7 @@ def test_a_healthy_training_has_nothing(options):
     assert found.healthy and run.diagnosis.healthy, found
     assert found.tested is not None and found.tested.low > found.tested.guessing
     assert str(found).startswith("test 0.9") and "is above guessing" in str(found)
+    assert ("weighted by class" in str(found)) == found.tested.is_weighted == ("class_weight" in options)
     assert str(run.diagnosis) == "nothing wrong was found in the costs; jaxnet.diagnose looks at the data too"
 
 

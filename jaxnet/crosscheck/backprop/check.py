@@ -17,6 +17,7 @@ from ..compare import ROUNDOFF
 from ..function.function import Function
 from ..function.reference import USUAL_CAUSE, Known, completed, three_way
 from ..function.verdicts import Case, contradiction, judge
+from ..precision import in_full_precision
 from ..properties import judged
 from ..report import Cause, Doubt, Finding, LeafCheck, Place, Property, Report, ThreeWay, Verdict, overall, reason
 from .answers import Answer, as_answer, judge_leaf, judge_leaves
@@ -26,6 +27,7 @@ from .power import measure_power
 from .reference import Reference, cost_of, make_reference
 
 
+@in_full_precision()
 def check_backward(
     X: Inputs,
     Y: Labels,

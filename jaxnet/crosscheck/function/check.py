@@ -12,6 +12,7 @@ from ...errors import InputError
 from ...programs import let_go
 from ..compare import ROUNDOFF
 from ..hypotheses import Array, Hypothesis, diagnose
+from ..precision import in_full_precision
 from ..properties import judged
 from ..report import Cause, Doubt, Finding, LeafCheck, Place, Property, Report, Verdict, overall, reason
 from .calibration import Tested
@@ -30,6 +31,7 @@ class GradientMismatch(AssertionError):
         self.report = report
 
 
+@in_full_precision()
 def check_gradient(
     fun: Callable[..., Any],
     grad: Callable[..., Any] | None = None,

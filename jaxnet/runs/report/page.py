@@ -52,7 +52,7 @@ def render(record: Record) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "number": number}
+    environment.filters |= {"percent": _percent, "number": number, "setting": _setting}
     template = environment.get_template("page.html.jinja")
     if not record.classes:
         sections = _training(record) | regression_sections(record)
@@ -94,7 +94,7 @@ def _headline(record: Record, judged: Judged, rocs: list[Roc | None]) -> list[di
             {
                 "label": "training cost",
                 "value": number(record.costs[-1] if steps else float("nan")),
-                "note": f"of the last of {steps:,} steps",
+                "note": f"at the last of {steps:,} steps",
             }
         ]
     return [
@@ -106,7 +106,7 @@ def _headline(record: Record, judged: Judged, rocs: list[Roc | None]) -> list[di
         {
             "label": "baseline",
             "value": _percent(counts.max() / m if m else float("nan")),
-            "note": "accuracy of always guessing the class most frequent in the test",
+            "note": f"accuracy of always guessing the most frequent class of the {test}examples",
         },
         {
             "label": f"{test}cost",
@@ -140,8 +140,10 @@ def _training(record: Record) -> dict[str, Any]:
     score, shown = ("accuracy", _percent) if record.classes else ("r2", number)
     accuracy = lines(("training", f"train_{score}"), (watched, f"watched_{score}"))
     accuracy = [line._replace(label=_with_last(line, shown)) for line in accuracy]
-    x, norm = "iteration", "Frobenius norm of dW"
+    x, norm = "iteration", "norm of the gradient"
+    sentence, _, table = record.check.rpartition("\n\n")
     return {
+        "check": {"sentence": sentence, "table": table},
         "cost": figures.draw_lines("cost of every iteration", cost, x, "cost", log=True),
         "accuracy": figures.draw_lines(f"{score} over the iterations", accuracy, x, score.replace("r2", "R²")),
         "norms": figures.draw_lines("gradient norms by layer", of_layers("gradient_norm"), x, norm, log=True),
@@ -224,13 +226,14 @@ def _mistakes(record: Record, judged: Judged) -> list[dict[str, Any]]:
 
 
 def _weights(record: Record) -> dict[str, Any]:
-    """Rows of W1 as images, or, where the inputs are not images, W1 as one."""
+    """Rows of W1 as images, or, where the inputs are not images, W1 as one; nothing where that has too many columns."""
     W1, shape = np.asarray(record.W1, float), record.input_shape
     norms = np.linalg.norm(W1, axis=1)
     units = np.argsort(-np.nan_to_num(norms), kind="stable")[:MOST_UNITS]
     if len(shape) == 1:
-        matrix = figures.data_uri(figures.weights_as_image(W1[units]), LONGEST_ROW) if shape[0] <= LONGEST_ROW else None
-        return {"matrix": matrix, "units": []}
+        if shape[0] > LONGEST_ROW:
+            return {}
+        return {"matrix": figures.data_uri(figures.weights_as_image(W1[units]), LONGEST_ROW), "units": []}
 
     def drawn(w: np.ndarray) -> str:
         # Averaged before they are scaled: so the means of the blocks use all of the colours.
@@ -239,6 +242,17 @@ def _weights(record: Record) -> dict[str, Any]:
     block = figures.block_side(shape, WEIGHTS)
     shown = [{"unit": int(j) + 1, "norm": float(norms[j]), "image": drawn(W1[j])} for j in units]
     return {"matrix": None, "units": shown, "averaged": block if block > 1 else None}
+
+
+def _setting(value: Any) -> str:
+    """As it would be typed, except that nothing is a dash."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return " ".join("=".join(map(str, item)) if isinstance(item, tuple) else str(item) for item in value) or "none"
+    return str(value)
 
 
 def _percent(share: float) -> str:

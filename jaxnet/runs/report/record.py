@@ -31,7 +31,7 @@ class Record(NamedTuple):
     images: np.ndarray | Images | None  # (m, height, width) or (m, height, width, 3): uint8, or floats from 0 to 1
     names: tuple[str, ...]  # of the test examples, or empty
     W1: np.ndarray  # (n_1, n_x)
-    check: str  # the table of the cross-check, or empty
+    check: str  # the cross-check: its verdict in a sentence, an empty line, and its table; or empty
     outputs: tuple[str, ...] = ()  # what a regression predicts
     verdicts: tuple[str, ...] = ()  # what is right and wrong with the run, a sentence each
 

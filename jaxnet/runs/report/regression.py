@@ -60,7 +60,8 @@ def _headline(record: Record, fits: list[dict[str, float]]) -> list[dict[str, st
         return cards
     steps = len(record.costs)
     note = (
-        f"of the last of {steps:,} steps: half of the squared error of standardised labels, 0.5 a label for their mean"
+        f"at the last of {steps:,} steps: half the squared error of the standardised labels; always predicting their "
+        "mean has 0.5 per label"
     )
     value = number(float(record.costs[-1]) if steps else float("nan"))
     return [*cards, {"label": "training cost", "value": value, "note": note}]

@@ -125,10 +125,10 @@ SOME_NAN = np.where(np.arange(12) == 3, np.nan, SURE)
 @pytest.mark.parametrize(
     "changes, told",
     [
-        ({}, ["No cost was", "the last of 0 steps", "No accuracy was", "No gradient norms", "No shares of dead"]),
+        ({}, ["No cost was", "at the last of 0 steps", "No accuracy was", "No gradient norms", "No shares of dead"]),
         ({"history": ONE_ROW}, ["training, at the end 100.0 %", "No gradient norms"]),
         ({"costs": np.array([0.5, np.nan, np.inf, 0.0, -1.0])}, ["training, every step"]),
-        ({"probabilities": SURE}, ["No test example was taken for another class", "100.0 %"]),
+        ({"probabilities": SURE}, ["No test example was mistaken for another class", "100.0 %"]),
         ({"probabilities": 1 - SURE}, ["12 wrong predictions", "∞"]),
         ({"probabilities": SOME_NAN}, ["1 of 12 test examples have probabilities that are not finite", "91.7 %"]),
         ({"probabilities": np.full((2, 12), np.nan)}, ["0 of 12", "There are no test examples with finite"]),
@@ -137,7 +137,6 @@ SOME_NAN = np.where(np.arange(12) == 3, np.nan, SURE)
         ({"labels": np.zeros(12, int)}, ["there is nothing to tell apart", "cat 12"]),
         ({"W1": np.full((4, 90), np.nan)}, ["units are ordered"]),
         ({"images": None, "input_shape": (90,)}, ["a row for each unit"]),
-        ({"images": None, "input_shape": (2000,), "W1": np.ones((4, 2000))}, ["too many columns to be seen"]),
         ({"images": np.full((12, 6, 5, 3), np.nan, np.float32)}, ["3 wrong predictions"]),
         ({"check": ""}, ["was not checked"]),
         ({"settings": {}, "summary": ()}, ["None were recorded"]),
@@ -148,6 +147,27 @@ def test_what_is_missing_is_said(page, changes, told):
     found = page(record(**BARE | changes))
     assert [text for text in told if text not in found.text] == []
     assert "nan" not in found.text.lower().split()
+
+
+def test_what_cannot_be_shown_has_no_section(page):
+    """Weights of too many columns; settings, where nothing was trained."""
+    found = page(record(images=None, input_shape=(2000,), W1=np.ones((4, 2000)), **BARE))
+    assert "weights" not in [heading["id"] for heading in found.all("h2")] and "#weights" not in found.source
+    evaluated = page(record(settings={}, **BARE | {"costs": None}))
+    assert "Settings" not in evaluated.text and "None were recorded" not in evaluated.text
+
+
+def test_the_table_of_the_check_is_folded_if_all_agrees(page):
+    for sentence, is_open in (("It agrees", False), ("It does not agree", True)):
+        found = page(record(check=f"{sentence}\n\ndW1  0.5", **BARE))
+        [details] = found.all("details")
+        assert ("open" in details) == is_open and f"{sentence}." in found.text and "dW1 0.5" in found.text
+
+
+def test_settings_are_shown_as_they_are_typed(page):
+    settings = {"layers": (512, 128), "augment": False, "class_weight": (("cat", 2.0), ("dog", 0.5)), "label": ("a",)}
+    found = page(record(settings=settings, **BARE))
+    assert "layers 512 128 augment no class_weight cat=2.0 dog=0.5 label a" in found.text
 
 
 def test_no_examples_at_all(page):
