@@ -77,6 +77,7 @@ from .signals import (
     signal_sizes as signal_sizes,
     singular_values as singular_values,
 )
+from .sweeps import SweepProgress as SweepProgress, Swept as Swept, sweep as sweep
 from .training import (
     Augmentation as Augmentation,
     Checkpoints as Checkpoints,

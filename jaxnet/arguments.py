@@ -26,6 +26,11 @@ def check_number(name: str, value: Any, expected: str, fits: Callable[[Any], boo
         raise InputError(f"{name} is {value!s:.60}; expected {expected}")
 
 
+def is_exactly(value: Any, number: float) -> bool:
+    """Whether a value is this number, and is known to be: False for a value that is being traced."""
+    return not isinstance(value, Tracer) and value == number
+
+
 def check_count(name: str, value: Any, least: int = 1) -> None:
     """Raises `InputError` unless the value is a whole number from `least` that fits in 63 bits."""
     expected = f"a whole number from {least}"

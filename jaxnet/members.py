@@ -3,7 +3,7 @@
 A network is a static argument under `jit`, so that a copy which were not equal to it would compile everything anew.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -48,3 +48,39 @@ class Bound(partial):
 
     def __hash__(self) -> int:
         return hash(self._parts())
+
+
+_NUMBER = object()  # where a number was
+
+
+def numbers_of(value: Any) -> list[float]:
+    """The floats with which functions are bound, in a member or in a function of it."""
+    if isinstance(value, Bound):
+        return [number for _, given in sorted(value.keywords.items()) for number in numbers_of(given)]
+    if _is_member(value):
+        return [number for part in value for number in numbers_of(part)]
+    return [value] if isinstance(value, float) else []
+
+
+def without_numbers(value: Any) -> Any:
+    """The same for members that differ in nothing but `numbers_of` them."""
+    return _replaced(value, lambda given: isinstance(given, float), lambda _: _NUMBER)
+
+
+def with_numbers(value: Any, numbers: Iterable[Any]) -> Any:
+    """The inverse of `without_numbers`, for numbers that may be traced."""
+    rest = iter(numbers)
+    return _replaced(value, lambda given: given is _NUMBER, lambda _: next(rest))
+
+
+def _replaced(value: Any, fits: Callable[[Any], bool], change: Callable[[Any], Any]) -> Any:
+    if isinstance(value, Bound):
+        given = sorted(value.keywords.items())
+        return Bound(value.func, *value.args, **{name: _replaced(part, fits, change) for name, part in given})
+    if _is_member(value):
+        return value._make(_replaced(part, fits, change) for part in value)
+    return change(value) if fits(value) else value
+
+
+def _is_member(value: Any) -> bool:
+    return isinstance(value, tuple) and hasattr(value, "_make")

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, cast
 
 import jax
@@ -10,11 +10,16 @@ import jax.numpy as jnp
 import optax
 
 from .errors import InputError
+from .hoisting import NotHoistedError, Program, TracedConstantError, hoist
 from .parameters import FrozenDict
 from .types import Cost, Parameters
 
 
 LEARNING_RATE = 0.0075  # the course's
+NOT_TRACED = (
+    "`train` compiles its own loop, and cannot be called inside jit, vmap or grad: use jaxnet.sweep for many networks "
+    "at once, and jaxnet.update in a compiled loop of your own"
+)
 
 
 class _GradientDescent(optax.GradientTransformationExtraArgs):
@@ -52,6 +57,11 @@ def descend(
 
     Raises `InputError` where the optimizer fails.
     """
+    updates, opt_state = _updates(optimizer, gradient, opt_state, parameters, J, objective)
+    return cast(Parameters, optax.apply_updates(parameters, updates)), opt_state
+
+
+def _updates(optimizer, gradient, opt_state, parameters, J, objective) -> tuple[Any, Any]:
     check_optimizer(optimizer)
     optimizer = optax.with_extra_args_support(optimizer)
     extra = {"value": J, "grad": gradient, "value_fn": objective}
@@ -61,7 +71,7 @@ def descend(
         extra["grad_fn"] = lambda parameters, _: jax.grad(objective)(parameters)
         extra = {name: value for name, value in extra.items() if name in taken}
     try:
-        updates, opt_state = optimizer.update(gradient, opt_state, parameters, **extra)
+        return optimizer.update(gradient, opt_state, parameters, **extra)
     except InputError:
         raise
     except Exception as error:  # foreign code may raise anything
@@ -71,7 +81,72 @@ def descend(
             "optimizer.init(parameters) makes it, and masks and labels the same kind of mapping; an optimizer that "
             "needs more than this needs a step of your own, with the gradient of `cost_and_grads`"
         ) from error
-    return cast(Parameters, optax.apply_updates(parameters, updates)), opt_state
+
+
+@jax.tree_util.register_pytree_node_class
+class HoistedOptimizer(optax.GradientTransformationExtraArgs):
+    """The updates of an optimizer for one set of parameters, as a program that is called with the numbers in it.
+
+    A pytree of them: to a compiled function they are arguments, and another learning rate is no other program.
+    """
+
+    program: Program
+    numbers: dict[str, Any]
+
+    @classmethod
+    def of(cls, program: Program, numbers: dict[str, Any]) -> "HoistedOptimizer":
+        """An optimizer that has been initialised already."""
+
+        def update(updates, state, params=None, **_):
+            return program(numbers, updates, state, params)
+
+        optimizer = cls(lambda params: (), update)
+        optimizer.program, optimizer.numbers = program, numbers
+        return optimizer
+
+    def tree_flatten(self):
+        """The numbers; the program."""
+        return (self.numbers,), self.program
+
+    @classmethod
+    def tree_unflatten(cls, program, numbers):
+        """The optimizer with these numbers."""
+        return cls.of(program, *numbers)
+
+
+def with_numbers_as_arguments(
+    optimizer: optax.GradientTransformation, parameters: Parameters, opt_state: Any
+) -> optax.GradientTransformation:
+    """The optimizer as a `HoistedOptimizer` for parameters and states like these.
+
+    Itself where that cannot be, since it evaluates the cost, as a line search does. Raises `InputError` for a learning
+    rate that is being traced.
+    """
+    if isinstance(optimizer, HoistedOptimizer):
+        return optimizer
+    leaves, structure = jax.tree.flatten((parameters, opt_state, parameters))
+    shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
+    return _hoisted(optimizer, structure, shapes, jax.config.read("jax_enable_x64")) or optimizer
+
+
+@lru_cache(maxsize=64)
+def _hoisted(
+    optimizer: optax.GradientTransformation, structure: Any, leaves: tuple[jax.ShapeDtypeStruct, ...], x64: bool
+) -> HoistedOptimizer | None:
+    del x64  # which the program depends on
+
+    def objective(parameters):
+        raise NotHoistedError
+
+    gradient, opt_state, parameters = jax.tree.unflatten(structure, leaves)
+    J = jax.ShapeDtypeStruct((), jnp.result_type(*parameters.values()))
+    step = partial(_updates, optimizer, objective=objective)
+    try:
+        return HoistedOptimizer.of(*hoist(step, gradient, opt_state, parameters, unused=J))
+    except TracedConstantError as error:
+        raise InputError(f"a number of the optimizer is a value that JAX is tracing; {NOT_TRACED}") from error
+    except Exception:  # whatever it is, the step itself raises it where it can be understood
+        return None
 
 
 def first_line(error: Exception) -> str:

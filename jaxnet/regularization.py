@@ -10,19 +10,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .arguments import check_count, check_key, check_number
+from .arguments import check_count, check_key, check_number, is_exactly
 from .checks import check_floats
 from .parameters import FrozenDict, checked_layer_dims, layer_dims
-from .types import DTypeLike, Parameters, PRNGKeyArray
+from .types import DTypeLike, Number, Parameters, PRNGKeyArray
 
 
 def dropout_masks(
     layer_dims: Sequence[int],
     m: int,
-    keep_prob: float,
+    keep_prob: Number,
     *,
     key: PRNGKeyArray,
-    input_keep_prob: float = 1.0,
+    input_keep_prob: Number = 1.0,
     dtype: DTypeLike | None = None,
 ) -> tuple[Float[Array, "n m"] | None, ...]:
     """D_l / keep_prob for A_0, ..., A_{L-1}, where the entries of D_l are 1 with probability `keep_prob`, else 0.
@@ -57,12 +57,14 @@ def dropout_masks(
     check_key(key)
     keys = jax.random.split(key, len(dims))
     return tuple(
-        None if keep == 1 else jax.random.bernoulli(key, keep, (n, m)).astype(dtype or float) / keep
+        None
+        if is_exactly(keep, 1)
+        else jax.random.bernoulli(key, keep, (n, m)).astype(dtype or float) / jnp.asarray(keep, dtype or float)
         for key, keep, n in zip(keys, keeps, dims, strict=True)
     )
 
 
-def l2_cost(parameters: Parameters, lambd: float, m: int) -> Float[Array, ""]:
+def l2_cost(parameters: Parameters, lambd: Number, m: int) -> Float[Array, ""]:
     """lambd / (2 m) sum_l ||W_l||_F^2, which the course adds to the cost; biases are not penalised.
 
     Raises `InputError` for a `lambd` below 0 and for an `m` that is not a count.
@@ -76,7 +78,7 @@ def l2_cost(parameters: Parameters, lambd: float, m: int) -> Float[Array, ""]:
     return lambd / (2 * m) * jnp.sum(jnp.stack([jnp.sum(W**2) for name, W in parameters.items() if name[0] == "W"]))
 
 
-def l2_gradient(parameters: Parameters, lambd: float, m: int) -> FrozenDict:
+def l2_gradient(parameters: Parameters, lambd: Number, m: int) -> FrozenDict:
     """The derivative of `l2_cost`: lambd / m W_l for the weights, and 0 for the biases.
 
     It has the keys of `parameters`. Raises `InputError` as `l2_cost` does.
@@ -92,7 +94,7 @@ def l2_gradient(parameters: Parameters, lambd: float, m: int) -> FrozenDict:
     )
 
 
-def _check_penalty(parameters: Parameters, lambd: float, m: int) -> None:
+def _check_penalty(parameters: Parameters, lambd: Number, m: int) -> None:
     layer_dims(parameters)
     check_number("lambd", lambd, "a number from 0", lambda lambd: lambd >= 0)
     check_count("m", m)

@@ -20,6 +20,7 @@ Grads: TypeAlias = Mapping[str, Any]  # dA0, dA1, dW1, db1, ..., dWL, dbL
 Inputs: TypeAlias = Float[AnyArray, "n_x m"]  # one column per example
 Outputs: TypeAlias = Float[AnyArray, "n_L m"]  # AL, or labels in its shape and dtype
 Labels: TypeAlias = Shaped[AnyArray, "..."]  # 0 and 1 of any dtype, or probabilities; (n_L, m), see `checks.as_targets`
+Number: TypeAlias = float | jax.Array  # one number
 Cost: TypeAlias = Float[jax.Array, ""]
 # Factors D_l / keep_prob on A_0, ..., A_{L-1}, each (n_l, m), or None for a layer in which nothing is dropped.
 Masks: TypeAlias = Sequence[AnyArray | None] | None

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from .arguments import check_number
+from .arguments import check_number, is_exactly
 from .checks import check_floats, check_gradient, check_parameters
 from .errors import InputError
 from .feedback import Feedback, initialize_feedback, update_feedback
@@ -17,7 +17,7 @@ from .network import COURSE, Network, cost, cost_and_grads, parameter_grads
 from .optimizer import GRADIENT_DESCENT, as_the_optimizer_takes, descend
 from .parameters import FrozenDict
 from .regularization import l2_cost, l2_gradient
-from .types import Cost, DTypeLike, Grads, Inputs, Labels, Masks, Parameters, PRNGKeyArray
+from .types import Cost, DTypeLike, Grads, Inputs, Labels, Masks, Number, Parameters, PRNGKeyArray
 from .weighting import SampleWeight
 
 
@@ -99,7 +99,7 @@ def update(
     optimizer: optax.GradientTransformation = GRADIENT_DESCENT,
     network: Network = COURSE,
     *,
-    l2: float = 0.0,
+    l2: Number = 0.0,
     masks: Masks = None,
     dtype: DTypeLike | None = None,
     sample_weight: SampleWeight = None,
@@ -139,14 +139,15 @@ def update(
         opt_state = optimizer.init(parameters)
     J, grads = cost_and_grads(X, Y, parameters, network, masks=masks, B=B, dtype=dtype, sample_weight=sample_weight)
     gradient = parameter_grads(grads, parameters)
-    if l2:
+    penalised = not is_exactly(l2, 0)
+    if penalised:
         J = J + l2_cost(parameters, l2, 1)
         penalty = {f"d{name}": value for name, value in l2_gradient(parameters, l2, 1).items()}
         gradient = jax.tree.map(jnp.add, gradient, parameter_grads(penalty, parameters))
 
     def objective(parameters):
         J = cost(X, Y, parameters, network, masks=masks, sample_weight=sample_weight)
-        return J + l2_cost(parameters, l2, 1) if l2 else J
+        return J + l2_cost(parameters, l2, 1) if penalised else J
 
     after, opt_state = descend(optimizer, gradient, opt_state, parameters, J, objective)
     return TrainState(after, opt_state, update_feedback(B, parameters, after, network, key=key), made + 1), J

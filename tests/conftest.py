@@ -1,7 +1,9 @@
 """Strict JAX, derandomized hypothesis, and the few fixtures that several files share."""
 
 import os
+import shutil
 import signal
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,6 +39,7 @@ jax.config.update("jax_enable_x64", False)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update("jax_traceback_in_locations_limit", 0)  # programs do not note the lines that made them
 
 # Every drawn network has shapes of its own and is compiled anew, about a second each, so few are drawn by default;
 # `pytest --hypothesis-profile=thorough` draws more.
@@ -44,6 +47,16 @@ fixed = {"derandomize": True, "deadline": None, "database": None}
 hypothesis.settings.register_profile("quick", max_examples=2, **fixed)
 hypothesis.settings.register_profile("thorough", max_examples=50, **fixed)
 hypothesis.settings.load_profile("quick")
+
+
+def pytest_configure(config):
+    """Programs that several files compile are compiled once a process: JAX keeps them in a folder of the process."""
+    folder = tempfile.mkdtemp(prefix="jaxnet-tests-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_enable_compilation_cache", True)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` looks

@@ -47,6 +47,7 @@ def test_the_tables_of_the_tests_are_complete():
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.few(9)
 def test_backward_is_the_vjp_of_forward(x64, name, dtype):
     """The reference is float64 at the very points of `dtype`; slopes such as 1 - A, times Z, round relative to Z."""
     Z_, dA_ = jnp.asarray(Z, dtype), jnp.asarray(dA, dtype)
@@ -59,6 +60,7 @@ def test_backward_is_the_vjp_of_forward(x64, name, dtype):
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.few(9)
 def test_slopes_at_the_ends_and_at_zero_are_exact(x64, name, dtype):
     points = jnp.array([[-1000, 0, 1000]], dtype)
     for differentiate in (ACTIVATIONS[name].backward, lambda dA, Z: vjp(name, dA, Z)):

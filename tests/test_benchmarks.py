@@ -6,7 +6,7 @@ import pkgutil
 import pytest
 
 from tests import right_numpy
-from tests.benchmarks import false_alarms, growth, harness, peers, problem
+from tests.benchmarks import false_alarms, growth, harness, peers, problem, sweep
 from tests.benchmarks.contenders import course
 
 
@@ -35,6 +35,7 @@ def prepared(name, given):
 
 @pytest.mark.parametrize("case", TINY)
 @pytest.mark.parametrize("name", [name for name in peers.PEERS if name not in COMPILING])
+@pytest.mark.few(9)
 def test_every_contender_makes_the_courses_steps(name, case, default_promotion):
     given = problem.draw(TINY[case])
     run, reference = prepared(name, given), course.prepare(given)
@@ -53,6 +54,7 @@ def test_the_floor_times_every_product_of_a_step(library):
     assert len(seconds) == 5 and all(s > 0 for s in seconds)
 
 
+@pytest.mark.thorough
 def test_steps_are_measured_in_processes_of_their_own(monkeypatch, capsys):
     monkeypatch.setattr(harness, "BURST_SECONDS", 0.001)
     options = argparse.Namespace(**OPTIONS | {"contenders": ["numpy", "floor"]})
@@ -64,6 +66,7 @@ def test_steps_are_measured_in_processes_of_their_own(monkeypatch, capsys):
     assert peers.table(rows).splitlines()[2] == "| jaxnet | 1.00 |"
 
 
+@pytest.mark.thorough
 def test_trainings_are_measured_and_end_at_one_cost(monkeypatch, capsys):
     monkeypatch.setattr(harness, "BURST_SECONDS", 0.001)
     case = TINY["all examples, one output"]._replace(dtype="float64")
@@ -81,12 +84,25 @@ def test_a_contender_that_fails_is_left_out_and_says_why():
     assert "FileNotFoundError" in failures["numpy"]
 
 
+@pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.parametrize("name", [name for name in sweep.CONTENDERS if name not in ("jaxnet", "joblib")])
+def test_every_contender_of_a_sweep_trains_the_same_networks(name, batch_size, default_promotion, tmp_path):
+    if name.startswith("torch"):
+        pytest.importorskip("torch", reason="torch is not installed: pip install '.[bench]'")
+    drawn = sweep.draw(sweep.Case((6, 5, 3), 12, batch_size, "softmax_cross_entropy"), 4)
+    sweep.save(f"{tmp_path}/problem.npz", drawn)
+    given = sweep.load(f"{tmp_path}/problem.npz")
+    cost, want = (pkgutil.resolve_name(sweep.CONTENDERS[other])(given)(1) for other in (name, "jaxnet"))
+    assert (cost() is None) if callable(cost) else cost == pytest.approx(want, rel=1e-5)
+
+
 def test_growth_is_drawn(tmp_path):
     row = {"contender": "jaxnet", "variable": "units", "ratio": 1.0, "spread": [0.9, 1.1]}
     growth.draw_rows(tmp_path / "growth.png", [row | {"value": value} for value in (1, 10)])
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.thorough
 def test_false_alarms_are_counted_and_what_is_planted_is_seen(capsys):
     case = right_numpy.draw(12, dims=(3, 2, 1), m=3, l2=0.1, keep=1.0, zeros=False, scale=1.0, dtype="float64")
     found = false_alarms.examine(case)

@@ -39,6 +39,7 @@ BARE = {name: Loss(loss.output, loss.value) for name, loss in LOSSES.items()}
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.few(3)
 def test_what_is_derived_is_what_is_written_by_hand(x64, name, dtype):
     X, Y, _ = problem([3, 3], 5, name, dtype=dtype)
     ZL, V = jnp.asarray(X), jnp.asarray(X[::-1])
@@ -55,6 +56,7 @@ def test_what_is_derived_is_what_is_written_by_hand(x64, name, dtype):
 
 
 @pytest.mark.parametrize("name, n_L", [(BCE, 1), (SOFTMAX, 3), (SQUARED, 2)])
+@pytest.mark.few(1)
 def test_a_value_is_enough_for_training_and_readouts(x64, name, n_L):
     given = made([4, 3, n_L], 5, name, "silu")
     V = given.tree(np.random.default_rng(0).normal(size=given.J.shape[2]))
@@ -166,6 +168,7 @@ def test_an_AL_of_0_and_1_has_a_cost_that_is_not_nan():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.few(1)
 def test_an_AL_without_a_derivative_is_refused(x64, dtype):
     X, Y, parameters = problem([4, 3], 6, SOFTMAX, dtype=dtype)
     network = Network("relu", BARE[SOFTMAX])

@@ -33,6 +33,7 @@ def test_curves_are_drawn(tmp_path):
     assert (tmp_path / "curves.png").stat().st_size > 10_000
 
 
+@pytest.mark.thorough
 def test_jit_training_ends_at_the_accuracy_it_states(capsys, default_promotion):
     example = importlib.import_module("examples.jit_training")
     example.main()
@@ -64,6 +65,7 @@ def test_cats_and_dogs_are_told_apart(tmp_path, capsys, monkeypatch, bare, defau
     assert len(said) == 4 and all(0 <= printed(line, "test accuracy") <= 1 for line in said)
 
 
+@pytest.mark.thorough
 def test_mislabelled_digits_are_found(shared_data, tmp_path, capsys, default_promotion):
     from examples import mislabelled_digits
 
@@ -76,6 +78,7 @@ def test_mislabelled_digits_are_found(shared_data, tmp_path, capsys, default_pro
     assert (tmp_path / "digits.png").stat().st_size > 10_000
 
 
+@pytest.mark.thorough
 def test_the_noise_scale_is_drawn_beside_the_steps(shared_data, tmp_path, capsys, monkeypatch, default_promotion):
     """Two batch sizes and a high target, to be quick."""
     from examples import gradient_noise_scale
@@ -122,6 +125,7 @@ def test_akrout_s_first_epoch_is_the_published_one(shared_data, tmp_path, capsys
     assert "epoch 1" in capsys.readouterr().out and plot.stat().st_size > 10_000
 
 
+@pytest.mark.thorough
 def test_a_rule_of_ones_own_becomes_backpropagation(tmp_path, capsys, default_promotion):
     from examples import own_rule
 
@@ -133,6 +137,7 @@ def test_a_rule_of_ones_own_becomes_backpropagation(tmp_path, capsys, default_pr
     assert (tmp_path / "own_rule.png").stat().st_size > 10_000
 
 
+@pytest.mark.thorough
 def test_feedback_turns_until_it_is_of_use(tmp_path, capsys, monkeypatch):
     """One learning rate of each, the best of the example's, and one that is too large for any."""
     from examples import lillicrap_2016

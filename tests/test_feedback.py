@@ -202,6 +202,7 @@ def test_B_is_the_papers_at_first_and_after_every_step(x64, name):
 
 
 @EVERY_RULE
+@pytest.mark.few(3)
 def test_layer_1_has_no_feedback_and_is_not_looked_at(name):
     _, _, parameters, network, B = given(name)
     rest = {key: value for key, value in parameters.items() if key not in ("W1", "b1")}
@@ -214,6 +215,7 @@ def test_layer_1_has_no_feedback_and_is_not_looked_at(name):
 
 
 @pytest.mark.parametrize("name", DRAWING)
+@pytest.mark.few(3)
 def test_other_keys_draw_other_feedback(name):
     _, _, parameters, network, B = given(name)
     pairs = [(B, initialize(parameters, network=network, key=jax.random.key(5)))]
@@ -303,7 +305,7 @@ def angle_to_W(B, W):
 
 @pytest.mark.parametrize("dims", [[5, 2], [5, 4, 2], DIMS], ids=lambda dims: f"L={len(dims) - 1}")
 @pytest.mark.parametrize("name", [name for name in RULES if name != "direct_random_target"])
-@pytest.mark.few(10)
+@pytest.mark.few(5)
 def test_with_the_transposes_a_rule_is_backpropagation(x64, name, dims):
     hidden = "identity" if name in DIRECT and len(dims) > 3 else "tanh"
     X, Y, parameters = problem(dims, M, SOFTMAX, soft=True)
@@ -349,6 +351,7 @@ def test_direct_feedback_to_one_layer_is_alignment():
 
 
 @pytest.mark.parametrize("name", ["feedback_alignment", "direct_random_target"])
+@pytest.mark.few(1)
 def test_cost_has_its_true_derivatives_under_any_rule(x64, name):
     X, Y, parameters, network, _ = given(name)
     V = {key: np.cos(np.arange(value.size)).reshape(value.shape) for key, value in parameters.items()}
@@ -409,6 +412,7 @@ def test_random_targets_need_targets(x64):
 
 
 @pytest.mark.parametrize("name", DRAWING)
+@pytest.mark.few(3)
 def test_a_rule_that_draws_needs_a_key(name):
     _, _, parameters, network, B = given(name)
     with pytest.raises(InputError, match=r"pass key=jax.random.key\(0\)"):
@@ -515,6 +519,7 @@ def scan_without_feedback(config):
     return jax.jit(run)
 
 
+@pytest.mark.thorough
 def test_rules_cost_a_training_scan_by_backpropagation_nothing():
     """With a key, too, from which a rule would draw, and counting what is in the loop."""
     X, Y, parameters = problem([64, 48, 32, 10], 40, SOFTMAX, dtype=np.float32)

@@ -39,6 +39,7 @@ def chain(name, AL, Y, ZL):
 @BOTH_DTYPES
 @OUTPUTS
 @EVERY_LOSS
+@pytest.mark.few(6)
 def test_gradient_is_the_derivative_of_value(x64, name, n_L, dtype):
     """The reference is float64 at the very points of `dtype`; its own exp(Z - softplus(Z)) rounds relative to Z."""
     ZL, Y = (jnp.asarray(array, dtype) for array in logits_and_labels(name, n_L))
@@ -96,6 +97,7 @@ SATURATED = [  # loss, logits and labels of one example, the float64 limits of v
 
 @BOTH_DTYPES
 @pytest.mark.parametrize("name, ZL, Y, value, gradient", SATURATED)
+@pytest.mark.few(6)
 def test_saturated_logits_give_the_limits(x64, name, ZL, Y, value, gradient, dtype):
     ZL, Y = (jnp.array(column, dtype)[:, None] for column in (ZL, Y))
     np.testing.assert_allclose(LOSSES[name].value(ZL, Y), [dtype(value)], rtol=2 * np.finfo(dtype).eps)
@@ -135,6 +137,7 @@ def test_an_output_off_by_its_last_digit_is_still_the_output(x64, name, directio
 
 @OUTPUTS
 @EVERY_LOSS
+@pytest.mark.few(3)
 def test_gradient_from_another_AL_is_the_chain(x64, name, n_L):
     ZL, Y = map(jnp.asarray, logits_and_labels(name, n_L, (1, 5)))
     AL = LOSSES[name].output(ZL[:, ::-1])

@@ -143,6 +143,7 @@ def test_dA0_is_m_times_the_derivative_in_X(x64, loss):
 
 
 @EVERY_LOSS
+@pytest.mark.few(1)
 def test_grads_of_a_batch_are_means_over_its_pieces(x64, loss):
     network = Network("silu", loss)
     X, Y, parameters = problem(SMALL, 6, loss)
@@ -214,6 +215,7 @@ def test_parameter_grads_have_the_parameters_structure(mapping):
         ("identity", SQUARED),
     ],
 )
+@pytest.mark.few(3)
 def test_finite_differences_agree_with_the_rule(x64, hidden, loss):
     """With respect to X, Y and the parameters, along a random direction, where the activation is smooth."""
     network = Network(hidden, loss)
@@ -224,6 +226,7 @@ def test_finite_differences_agree_with_the_rule(x64, hidden, loss):
 
 @EVERY_LOSS
 @pytest.mark.parametrize("mapping", [dict, FrozenDict])
+@pytest.mark.few(3)
 def test_derivatives_of_cost_are_the_grads(x64, loss, mapping):
     network = Network("relu", loss)
     X, Y, parameters = problem(SMALL, 6, loss)

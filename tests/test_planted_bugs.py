@@ -49,7 +49,7 @@ def report(name):
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-@pytest.mark.few(14)
+@pytest.mark.few(4)
 def test_it_is_seen_where_it_was_made(name):
     assert report(name).verdict is jaxnet.Verdict.DISAGREE
     assert report(name).first_bad == CATALOGUE[name].place
@@ -62,12 +62,13 @@ def test_it_is_seen_where_it_was_made(name):
         for name in CATALOGUE
     ],
 )
-@pytest.mark.few(14)
+@pytest.mark.few(7)
 def test_it_is_called_by_its_name(name):
     assert not diagnoses(report(name)).isdisjoint(CATALOGUE[name].codes), f"\n{report(name)}"
 
 
 @pytest.mark.parametrize("name", UNNAMED)
+@pytest.mark.few(4)
 def test_what_has_no_name_is_not_called_by_another(name):
     assert diagnoses(report(name)) == {"unknown"}
 
@@ -79,7 +80,7 @@ def test_the_catalogue_is_larger_than_the_checkers_table():
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: "-".join(map(str, network[:2])))
-@pytest.mark.few(8)
+@pytest.mark.few(4)
 def test_correct_code_raises_no_alarm(network, dtype):
     hidden, *_ = network
     found = check(write(hidden), *network, dtype=dtype, thorough=False)

@@ -38,7 +38,13 @@ def drawn_photographs(folder):
                 )
 
 
-def test_commands_do_what_they_say(tmp_path, monkeypatch, capsys, default_promotion):
+# What makes a command long, and what is as good for a test.
+SHORTER = {"--epochs 60": "--epochs 2", "train --out": "train --epochs 3 --out"}
+
+
+@pytest.mark.parametrize("typed", [False, pytest.param(True, marks=pytest.mark.thorough)], ids=["shorter", "typed"])
+def test_commands_do_what_they_say(tmp_path, monkeypatch, capsys, default_promotion, typed):
+    """As they are typed; or fewer, of shorter trainings. What the tests of `check` and `inspect` type is as much."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JAXNET_CACHE", str(tmp_path / "cache"))
     Image.effect_noise((80, 60), 50).save("photo.jpg")
@@ -47,7 +53,11 @@ def test_commands_do_what_they_say(tmp_path, monkeypatch, capsys, default_promot
     lines = [line for block in blocks("sh") for line in block.replace("\\\n", "").splitlines()]
     commands = [line for line in lines if line.startswith("jaxnet ")]
     assert len(commands) >= 3
+    if not typed:
+        commands = [line for line in commands if not line.startswith(("jaxnet check", "jaxnet inspect"))]
     for command in commands:
+        for before, after in ({} if typed else SHORTER).items():
+            command = command.replace(before, after)
         assert main(shlex.split(command)[1:]) == 0, command
     lines = (tmp_path / "predictions.csv").read_text().splitlines()
     assert len(lines) == 17 and all(line.split(",")[1] in ("cat", "dog") for line in lines[1:])

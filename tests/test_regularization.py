@@ -37,7 +37,7 @@ def plain_cost(X, Y, parameters, network, masks):
 
 @KEEPS
 @pytest.mark.parametrize("hidden", ACTIVATIONS)
-@pytest.mark.few(9)
+@pytest.mark.few(4)
 def test_backward_with_masks_is_autodiffs(x64, hidden, keep_prob, input_keep_prob):
     X, Y, parameters = problem(DIMS, M, "softmax_cross_entropy")
     network, masks = Network(hidden, "softmax_cross_entropy"), drawn_masks(keep_prob, input_keep_prob)
@@ -122,6 +122,7 @@ def test_l2_is_the_courses_and_its_gradient_autodiffs(x64):
     assert_close(dict(l2_gradient(parameters, 0.7, M)), jax.grad(l2_cost)(parameters, 0.7, M), 100)
 
 
+@pytest.mark.thorough
 def test_an_update_goes_down_the_penalised_cost(x64):
     X, Y, parameters = problem(DIMS, M, "softmax_cross_entropy")
     network, masks = Network("tanh", "softmax_cross_entropy"), drawn_masks(0.5, 0.8)
@@ -147,6 +148,7 @@ def test_an_update_goes_down_the_penalised_cost(x64):
 
 
 @pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.few(1)
 def test_training_draws_new_masks_every_step(batch_size):
     X, Y, parameters = problem(DIMS, M, "softmax_cross_entropy", dtype=np.float32)
     settings = dict(

@@ -60,7 +60,7 @@ def test_no_update_broadcasts(change, learning_rate, message, no_shape_checks):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.few(6)
+@pytest.mark.few(4)
 def test_three_steps_are_optax_applied_to_autodiff(x64, default_promotion, name):
     optimizer, network = OPTIMIZERS[name], Network("tanh", SOFTMAX)
     X, Y, start = problem([6, 5, 3], 8, SOFTMAX)
@@ -89,6 +89,7 @@ def test_three_steps_are_optax_applied_to_autodiff(x64, default_promotion, name)
 
 @pytest.mark.parametrize("container", [dict, jaxnet.FrozenDict])
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "adam"])
+@pytest.mark.few(3)
 def test_a_step_is_traced_once_and_keeps_the_kind_of_mapping(default_promotion, name, container):
     traces = []
 
@@ -161,7 +162,7 @@ def by_name(name, parameters, gradient):
 @pytest.mark.parametrize("kind", [dict, jaxnet.FrozenDict])
 @pytest.mark.parametrize("given", [dict, jaxnet.FrozenDict])
 @pytest.mark.parametrize("name", MASKED)
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 def test_masks_and_labels_of_either_mapping_train_either(x64, name, given, kind):
     X, Y, start = problem([4, 3, 1], 6)
     optimizer, start = MASKED[name](kind), given(start)
@@ -222,6 +223,7 @@ def test_sharpness_aware_steps_use_the_moved_point(x64):
         optax.contrib.schedule_free_sgd(0.5, warmup_steps=1),
     ],
 )
+@pytest.mark.few(3)
 def test_optimizers_that_look_at_the_cost_train(default_promotion, optimizer):
     X, Y, start = problem([4, 3, 1], 6, dtype=np.float32)
     trained = jaxnet.train(X, Y, start, num_iterations=30, optimizer=optimizer, chunk=30)
@@ -313,7 +315,7 @@ def test_a_step_costs_no_more_than_autodiffs(layer_dims, m, loss):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("hidden", ACTIVATIONS)
-@pytest.mark.few(9)
+@pytest.mark.few(4)
 def test_no_activation_or_loss_costs_more_than_autodiffs(hidden, loss):
     layer_dims, m, network = (64, 32, 32, 3), 20, Network(hidden, loss)
     flops, memory = compiled_cost(jaxnet.make_update_step(network=network), layer_dims, m)
@@ -323,6 +325,7 @@ def test_no_activation_or_loss_costs_more_than_autodiffs(hidden, loss):
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam"])
+@pytest.mark.few(1)
 def test_data_wider_than_the_parameters_leaves_their_type(x64, default_promotion, name):
     X, Y, parameters = problem([4, 3, 1], 5)
     narrow = {key: np.asarray(value, np.float32) for key, value in parameters.items()}

@@ -62,7 +62,7 @@ def all_costs_and_gradients(X, Y, parameters, network, w):
 
 
 @pytest.mark.parametrize("hidden, loss", [*((g, SOFTMAX) for g in ACTIVATIONS), ("tanh", BCE), ("relu", SQUARED)])
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 def test_costs_and_gradients_are_autodiffs(x64, hidden, loss):
     X, Y, parameters = jax.tree.map(jnp.asarray, problem([4, 3, 2], 5, loss, soft=True))
     assert_close(*all_costs_and_gradients(X, Y, parameters, Network(hidden, loss), jnp.asarray(W)), 256)
@@ -86,6 +86,7 @@ def test_weights_of_1_change_no_bit_of_gradients_and_training(loss, n_L):
 
 
 @pytest.mark.parametrize("rule", ["backprop", "kolen_pollack", "direct_random_target"])
+@pytest.mark.few(2)
 def test_weights_are_examples_given_as_often(x64, rule):
     """Up to the 1/m, under every way back."""
     X, Y, parameters = problem([5, 4, 6, 3], 4, SOFTMAX)
@@ -191,6 +192,7 @@ def test_recorded_alignment_is_that_of_the_weighted_step(x64):
 
 
 @pytest.mark.parametrize("loss, n_L", [(BCE, 1), (SOFTMAX, 3), (SQUARED, 2)])
+@pytest.mark.few(1)
 def test_readouts_are_those_of_the_weighted_losses(x64, loss, n_L):
     given = made([4, 3, n_L], 5, loss, "tanh", soft=True)
     network, V = given.network, np.random.default_rng(0).normal(size=given.J.shape[2])

@@ -12,6 +12,16 @@ def memory() -> int | None:
     return pages * size if pages > 0 and size > 0 else None
 
 
+def free_memory() -> int | None:
+    """The bytes that a process can still take without swapping, or None where the system does not report it."""
+    try:
+        with open("/proc/meminfo") as file:
+            lines = dict(line.split(":", 1) for line in file)
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return memory()
+
+
 def processors() -> int:
     """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

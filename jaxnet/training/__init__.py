@@ -3,7 +3,11 @@
 from .augmentation import Augmentation as Augmentation, Views as Views
 from .batches import (
     Feed as Feed,
+    Order as Order,
+    as_rows as as_rows,
     batch_indices as batch_indices,
+    feed_of_rows as feed_of_rows,
+    order_of as order_of,
     resident as resident,
     with_weights as with_weights,
 )
@@ -16,6 +20,7 @@ from .checkpoints import (
     in_basis as in_basis,
     portable as portable,
 )
+from .config import NUMBERS as NUMBERS, StepConfig as StepConfig
 from .course import L_layer_model as L_layer_model
 from .diagnose import diagnose as diagnose
 from .evaluation import (
@@ -27,13 +32,25 @@ from .evaluation import (
     weights_by_class as weights_by_class,
 )
 from .failure import NotFiniteError as NotFiniteError
-from .in_memory import first_feedback as first_feedback, in_fewest_inputs as in_fewest_inputs, train as train
+from .in_memory import (
+    as_hooks as as_hooks,
+    check_not_traced as check_not_traced,
+    complete as complete,
+    first_feedback as first_feedback,
+    in_fewest_inputs as in_fewest_inputs,
+    train as train,
+)
 from .input_basis import ALL_INPUTS as ALL_INPUTS, InputBasis as InputBasis
 from .loop import (
     Hook as Hook,
     Progress as Progress,
-    StepConfig as StepConfig,
+    Segment as Segment,
+    Steps as Steps,
     Trained as Trained,
+    before_steps as before_steps,
+    blame as blame,
+    chunks as chunks,
+    run_chunk as run_chunk,
     run_steps as run_steps,
 )
 from .placement import (
@@ -43,8 +60,10 @@ from .placement import (
     on_every_device as on_every_device,
     on_first_devices as on_first_devices,
 )
+from .progress import bar_of as bar_of, shown as shown
 from .resuming import StatefulHook as StatefulHook
 from .validation import (
+    check_augmentation as check_augmentation,
     check_data as check_data,
     check_memory as check_memory,
     check_regularization as check_regularization,

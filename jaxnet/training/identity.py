@@ -1,16 +1,15 @@
 """What the steps of a run depend on, as short texts: where they are equal, a run that is started again is the same."""
 
 import dataclasses
-import hashlib
 import re
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from ..hoisting import constants_of, digest_of
 from ..optimizer import GRADIENT_DESCENT, descend
 from ..types import AnyArray, Inputs, PRNGKeyArray
 from ..update import TrainState, update
@@ -31,10 +30,10 @@ def identity(
     first = before_steps(first, config.optimizer)
     own = {field.name: repr(getattr(config, field.name)) for field in dataclasses.fields(config)}
     return {
-        "X": _digest([X]),
-        "Y, sample_weight or class_weight": _digest([Y]),
-        "state, which is where it starts": _digest(jax.tree.leaves(first)),
-        "key": "" if key is None else _digest([jax.random.key_data(key)]),
+        "X": digest_of([X]),
+        "Y, sample_weight or class_weight": digest_of([Y]),
+        "state, which is where it starts": digest_of(jax.tree.leaves(first)),
+        "key": "" if key is None else digest_of([jax.random.key_data(key)]),
         **{("lambd" if name == "l2" else name): value for name, value in own.items() if name != "weighted"},
         **{name: repr(value) for name, value in settings.items()},
         "network": _network(first, config),
@@ -78,23 +77,4 @@ def _optimizer(first: TrainState, config: StepConfig) -> str:
 def _program(step: Callable, *arguments: Any) -> str:
     program = jax.make_jaxpr(step)(*arguments)
     text = re.sub(r"0x[0-9a-f]+", "", str(program))  # where functions lie in memory
-    return _digest([np.frombuffer(text.encode(), np.uint8), *_constants(program)])
-
-
-def _constants(program: Any) -> list[Any]:
-    """The constants of a program and of those inside it: a text shows none of them."""
-    if isinstance(program, tuple | list):
-        return [constant for part in program for constant in _constants(part)]
-    equations = getattr(program, "eqns", ())  # of programs with constants and without
-    inner = [_constants(value) for equation in equations for value in equation.params.values()]
-    return [*getattr(program, "consts", ()), *(constant for found in inner for constant in found)]
-
-
-def _digest(leaves: list[Any]) -> str:
-    digest = hashlib.sha256()
-    for leaf in leaves:
-        is_key = isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        array = np.ascontiguousarray(jax.random.key_data(leaf) if is_key else leaf)
-        digest.update(repr((array.dtype.name, array.shape)).encode())
-        digest.update(array.reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()[:16]
+    return digest_of([np.frombuffer(text.encode(), np.uint8), *constants_of(program)])

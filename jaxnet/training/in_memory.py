@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.core import Tracer
 
 from ..checks import as_targets, check_tree
 from ..errors import InputError
 from ..feedback import Feedback, backprop, initialize_feedback
 from ..network import COURSE, Network, outputs_like
-from ..optimizer import GRADIENT_DESCENT, as_the_optimizer_takes
+from ..optimizer import GRADIENT_DESCENT, NOT_TRACED, as_the_optimizer_takes
 from ..parameters import FrozenDict, layer_dims
 from ..programs import let_go
 from ..types import AnyArray, Inputs, Labels, Parameters, PRNGKeyArray
@@ -65,6 +66,12 @@ def train(
     bit, or, in reduced inputs, to within rounding. With `checkpoints` a script that is started again goes on by itself,
     to the same bits in both cases.
 
+    What is compiled is one program for each chunk length. Numbers are its arguments: the learning rate and the other
+    numbers of an optimizer, `lambd` and the probabilities. So `optax.sgd(0.1)` and then `optax.sgd(0.2)` compile once.
+    What compiles anew are other shapes, functions (network, kind of optimizer), dtypes and batch sizes; a penalty or
+    dropout where there was none; an exponent or a divisor in an optimizer, such as the length of a schedule, and what
+    stands in a branch of it; and every optimizer object that uses the cost, such as a line search.
+
     Where the examples have fewer directions than inputs, the same steps are made in as many inputs as there are
     directions, if that pays and is proven, from the optimizer's own program, to be exact for all steps and values: see
     `input_basis` and `rotation`.
@@ -115,12 +122,13 @@ def train(
         >>> int(longer.state.step), len(longer.costs)
         (300, 100)
     """
+    check_not_traced((X, Y, state, key, lambd, keep_prob, input_keep_prob, sample_weight))
     let_go()
     if isinstance(state, Trained):
         raise InputError("state is of type Trained; expected parameters or a TrainState: pass its .state")
     state = state if isinstance(state, TrainState) else TrainState(state)
     check_state(state)
-    hooks, bar = _as_hooks(on_chunk), bar_of(progress)
+    hooks, bar = as_hooks(on_chunk), bar_of(progress)
     if checkpoints is not None and not isinstance(checkpoints, Checkpoints):
         raise InputError(f'checkpoints is {checkpoints!r:.60}; expected jaxnet.Checkpoints("run") or None')
     check_data(X, Y, state.parameters, network)
@@ -141,7 +149,7 @@ def train(
     check_augmentation(augment, X.shape[0], key)
     if record_every is not None and not (isinstance(record_every, int) and record_every >= 1):
         raise InputError(f"record_every is {record_every!r}; expected a number of steps, or None to record nothing")
-    state = _complete(state, optimizer, network, key)
+    state = complete(state, optimizer, network, key)
     Y = as_targets(Y, outputs_like(X, state.parameters, n_L), network.loss)
     weight = example_weights(Y, network.loss.output, sample_weight, class_weight)
     keep, input_keep = float(keep_prob), float(input_keep_prob)
@@ -165,6 +173,13 @@ def train(
     feed = resident(begin.X, labels, batch_size, key, placement)
     with checkpoints:
         return run.whole(_steps(feed, begin, config, run.num_iterations, key, chunk, [run.after_chunk], bar, placement))
+
+
+def check_not_traced(arguments: Any) -> None:
+    """Raises `InputError` inside jit, and where an argument is a value that JAX is tracing."""
+    leaves = [*jax.tree.leaves(arguments), jnp.negative(0)]  # which jit traces, as it does all that is computed in it
+    if any(isinstance(leaf, Tracer) for leaf in leaves):
+        raise InputError(f"an argument is a value that JAX is tracing, or all are; {NOT_TRACED}")
 
 
 def _steps(
@@ -193,7 +208,7 @@ def _steps(
         )
 
 
-def _as_hooks(on_chunk: Hook | Sequence[Hook]) -> Sequence[Hook]:
+def as_hooks(on_chunk: Hook | Sequence[Hook]) -> Sequence[Hook]:
     """Raises `InputError` for what is neither a callable nor a sequence of callables."""
     hooks = (on_chunk,) if callable(on_chunk) else on_chunk
     if not isinstance(hooks, Sequence) or not all(map(callable, hooks)):
@@ -203,7 +218,7 @@ def _as_hooks(on_chunk: Hook | Sequence[Hook]) -> Sequence[Hook]:
     return hooks
 
 
-def _complete(
+def complete(
     state: TrainState, optimizer: optax.GradientTransformation, network: Network, key: PRNGKeyArray | None
 ) -> TrainState:
     """The state with arrays of JAX, in the kind of mapping that the optimizer takes, and with feedback weights."""

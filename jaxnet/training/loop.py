@@ -3,24 +3,24 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
+from ..arguments import is_exactly
 from ..diagnosis import Diagnosis, Evidence, Setup, diagnosis_of
 from ..errors import InputError
-from ..network import COURSE, Network
-from ..optimizer import GRADIENT_DESCENT
+from ..optimizer import with_numbers_as_arguments
 from ..parameters import layer_dims
 from ..regularization import dropout_masks
 from ..signals import Alignment, alignment
 from ..types import AnyArray, Masks, Parameters, PRNGKeyArray
 from ..update import TrainState, update
-from .augmentation import Augmentation, Views
 from .batches import Feed
+from .config import StepConfig
 from .failure import NotFiniteError, failure_of, feedback_weights
 from .input_basis import ALL_INPUTS, InputBasis
 from .placement import Placement, on_every_device, on_one_device, over
@@ -30,22 +30,6 @@ from .trace import Recorded, joined, recorded
 # What is folded into the run's key: for the masks, for the first feedback weights, for their changes, and for the
 # augmentation. The examples' order has the key itself.
 DROPOUT, FIRST_FEEDBACK, FEEDBACK, AUGMENT = 2**32 - 1, 2**32 - 2, 2**32 - 3, 2**32 - 4
-
-
-@jax.tree_util.register_static
-@dataclass(frozen=True)
-class StepConfig:
-    """What all steps of a run have in common. A value without arrays, which JAX sees as static."""
-
-    optimizer: optax.GradientTransformation = GRADIENT_DESCENT
-    network: Network = COURSE
-    l2: float = 0.0
-    keep_prob: float = 1.0
-    input_keep_prob: float = 1.0
-    dtype: str | None = None
-    record_every: int | None = None
-    weighted: bool = False  # the last entry of every row of labels is the weight of the example: see `with_weights`
-    augment: Augmentation | Views | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +75,7 @@ class Trained(NamedTuple):
 
 
 Hook: TypeAlias = Callable[[Progress], bool | None]  # True ends the training
+P = TypeVar("P")
 
 
 def run_steps(
@@ -111,32 +96,70 @@ def run_steps(
     True. What they are given and what is returned is on one device. Raises `NotFiniteError`, with parameters in all
     inputs, where a cost or a parameter is not finite.
     """
-    start, first = int(state.step), before_steps(state, config.optimizer)
-    (state, key), previous = on_every_device((first, key), placement), None
+    steps = Steps(feed, state, config, key, basis, placement)
     costs, records = [], []
-    for begin in range(start, num_iterations, chunk):
-        length, iteration, chunk_costs, seen = min(chunk, num_iterations - begin), begin, [], []
-        for rows, Y_rows, batches in feed(begin, length):
-            made = length if batches is None else len(batches)
-            segment = Segment(state, rows, Y_rows, batches)
-            with over(placement):
-                state, J, aligned, finite = run_chunk(*segment, key, config, length=made)
-            chunk_costs.append(np.asarray(J))
-            if not finite:
-                with over(placement):
-                    failure = _blame(segment, made, previous, first, key, config)
-                raise failure.with_state(basis.expand(on_one_device(failure.state, placement)))
-            seen.append(recorded(aligned, iteration, made, config.record_every))
-            iteration, previous = iteration + made, (segment, made)
-        costs += chunk_costs
-        records += seen
-        at_hand = on_one_device(state, placement)
-        progress = Progress(iteration, np.concatenate(chunk_costs), joined(seen), basis, at_hand)
-        if any([ends(hook, progress) for hook in on_chunk]):  # a list: one that ends the training silences no other
-            break
+    for progress in chunks(steps.advance, int(state.step), num_iterations, chunk, on_chunk):
+        costs.append(progress.costs)
+        records.append(progress.alignment)
     all_costs = np.concatenate(costs) if costs else np.empty(0)
-    state = on_one_device(state, placement)
+    state = on_one_device(steps.state, placement)
     return Trained(basis.expand(state), all_costs, joined(records), int(state.step) < num_iterations)
+
+
+def chunks(
+    advance: Callable[[int, int], P], start: int, num_iterations: int, chunk: int, on_chunk: Sequence[Callable]
+) -> Iterator[P]:
+    """What `advance(first step, number of steps)` returns for each chunk, once all of `on_chunk` have seen it.
+
+    It ends where one of them returns True.
+    """
+    for begin in range(start, num_iterations, chunk):
+        progress = advance(begin, min(chunk, num_iterations - begin))
+        ended = any([ends(hook, progress) for hook in on_chunk])  # a list: one that ends it silences no other
+        yield progress
+        if ended:
+            return
+
+
+class Steps:
+    """A run on its way: `state` is where it stands, in the inputs of `basis`, on every device of `placement`."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        state: TrainState,
+        config: StepConfig,
+        key: PRNGKeyArray | None,
+        basis: InputBasis,
+        placement: Placement | None = None,
+    ):
+        self._first = before_steps(state, config.optimizer)
+        optimizer = with_numbers_as_arguments(config.optimizer, self._first.parameters, self._first.opt_state)
+        self._config = replace(config, optimizer=optimizer)
+        self._feed, self._basis, self._placement = feed, basis, placement
+        self.state, self._key = on_every_device((self._first, key), placement)
+        self._previous: tuple[Segment, int] | None = None
+        self.costs = np.empty(0)  # of the last chunk, also where it failed
+
+    def advance(self, begin: int, length: int) -> Progress:
+        """Makes a chunk of steps. Raises `NotFiniteError`, with parameters in all inputs."""
+        iteration, seen, self.costs = begin, [], np.empty(0)
+        for rows, Y_rows, batches in self._feed(begin, length):
+            made = length if batches is None else len(batches)
+            segment = Segment(self.state, rows, Y_rows, batches)
+            with over(self._placement):
+                self.state, J, aligned, finite = run_chunk(*segment, self._key, self._config, length=made)
+            self.costs = np.concatenate([self.costs, J]) if seen else np.asarray(J)
+            if not finite:
+                raise self._failure(segment, made)
+            seen.append(recorded(aligned, iteration, made, self._config.record_every))
+            iteration, self._previous = iteration + made, (segment, made)
+        return Progress(iteration, self.costs, joined(seen), self._basis, on_one_device(self.state, self._placement))
+
+    def _failure(self, segment: "Segment", length: int) -> NotFiniteError:
+        with over(self._placement):
+            found = blame(segment, length, self._previous, self._first, self._key, self._config)
+        return found.with_state(self._basis.expand(on_one_device(found.state, self._placement)))
 
 
 def before_steps(state: TrainState, optimizer: optax.GradientTransformation) -> TrainState:
@@ -145,7 +168,7 @@ def before_steps(state: TrainState, optimizer: optax.GradientTransformation) -> 
     return state._replace(opt_state=opt_state, step=jnp.asarray(int(state.step), jnp.int32))
 
 
-def ends(hook: Hook, progress: Progress) -> bool:
+def ends(hook: Callable[[Any], bool | None], progress: Any) -> bool:
     """Whether the hook returns True. Raises `InputError` for what could be meant otherwise, such as a count."""
     end = hook(progress)
     if end is None:
@@ -244,13 +267,13 @@ def _masks(
     iteration: jax.Array, X: AnyArray, parameters: Parameters, key: PRNGKeyArray | None, config: StepConfig
 ) -> Masks:
     keep, input_keep = config.keep_prob, config.input_keep_prob
-    if key is None or keep == input_keep == 1:
+    if key is None or (is_exactly(keep, 1) and is_exactly(input_keep, 1)):
         return None
     key = jax.random.fold_in(jax.random.fold_in(key, DROPOUT), iteration)
     return dropout_masks(layer_dims(parameters), X.shape[1], keep, key=key, input_keep_prob=input_keep, dtype=X.dtype)
 
 
-def _blame(
+def blame(
     segment: Segment,
     length: int,
     previous: tuple[Segment, int] | None,

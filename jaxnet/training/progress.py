@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from ..errors import InputError
-from .loop import Hook, Progress
+from .loop import Hook
 
 
 def bar_of(progress: bool) -> Callable[..., Any] | None:
@@ -32,8 +34,10 @@ def shown(bar_of_steps: Callable[..., Any] | None, made: int, num_iterations: in
         return
     with bar_of_steps(total=num_iterations, initial=made, unit=" steps") as bar:
 
-        def show(progress: Progress) -> None:
-            bar.set_description(f"cost {progress.costs[-1]:.4f}", refresh=False)
+        def show(progress: Any) -> None:
+            costs = progress.costs[..., -1]  # of a run, or of many
+            least = np.min(costs, where=np.isfinite(costs), initial=np.inf)
+            bar.set_description(f"cost {least:.4f}", refresh=False)
             bar.update(progress.iteration - bar.n)
 
         yield [show]

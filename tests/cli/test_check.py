@@ -45,6 +45,7 @@ def module(tmp_path, monkeypatch):
         ["--layers", "4", "6", "3", "--hidden", "gelu", "--loss", "softmax_cross_entropy", "--examples", "2"],
     ],
 )
+@pytest.mark.few(1)
 def test_a_drawn_network_agrees(arguments, capsys):
     assert typed("check", *arguments) == 0
     output = capsys.readouterr().out
@@ -72,6 +73,7 @@ def test_a_file_of_ones_own(tmp_path, capsys):
     assert json.loads(report.read_text())["verdict"] == "disagree"
 
 
+@pytest.mark.thorough
 def test_a_notebook_of_ones_own(tmp_path, capsys):
     source = "%matplotlib inline\nimport numpy as np\ndef relu_backward(dA, cache):\n    raise ValueError('\\x1b[2J')\n"
     (tmp_path / "mine.IPYNB").write_text(json.dumps({"cells": [{"cell_type": "code", "source": source}]}))

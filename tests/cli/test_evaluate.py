@@ -45,6 +45,7 @@ HELD_OUT = "10 of {}: what was held out in training"
         (["m.safetensors", "a.npz"], HELD_OUT),
     ],
 )
+@pytest.mark.few(4)
 def test_it_says_what_it_evaluates(arguments, examples, trained, capsys):
     save_model("m.safetensors", load_model("run"))
     assert typed("evaluate", *arguments, "--json") == 0

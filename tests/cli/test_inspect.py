@@ -105,6 +105,7 @@ def test_the_numbers_are_those_of_the_library(said):
         assert row[-1] == f"{number(values.largest[l])} to {number(values.smallest[l])}"
 
 
+@pytest.mark.thorough
 def test_the_courses_collapse_is_seen_before_training(said, shared_data):
     data = shared_data / "course" / "train_catvnoncat.h5"
     text = said(data, "--layers", 12288, 20, 7, 5, 1, "--init", 0.01)
@@ -131,8 +132,9 @@ def test_the_courses_collapse_is_seen_before_training(said, shared_data):
         (["--hidden", "sigmoid"], {"backward": "vanishes", "to do": "no --init of he, lecun, xavier keeps"}),
     ],
 )
+@pytest.mark.few(2)
 def test_networks_that_are_not_alive(arguments, verdicts, said):
-    text = said("--layers", *[20] * 9, 3, *arguments)
+    text = said("--layers", *[20] * 7, 3, *arguments)
     for name, words in verdicts.items():
         assert line(text, name).startswith(words), text
     assert "to do" in text
@@ -145,11 +147,12 @@ def test_a_dead_layer_is_no_underflow(said):
     assert line(text, "to do").startswith("another --seed, or wider layers")
 
 
+@pytest.mark.thorough
 def test_many_layers_fit_on_a_screen(said):
-    text = said("--layers", *[6] * 21, "--hidden", "identity", "--init", "lecun", "--loss", "squared_error")
-    assert len(text.splitlines()) <= 30 and "(20 layers)" in text
+    text = said("--layers", *[6] * 15, "--hidden", "identity", "--init", "lecun", "--loss", "squared_error")
+    assert len(text.splitlines()) <= 30 and "(14 layers)" in text
     layers = [int(row[0]) for row in rows(text, "layer")]
-    assert layers[0] == 1 and layers[-1] == 20 and len(layers) == 12 and layers == sorted(set(layers))
+    assert layers[0] == 1 and layers[-1] == 14 and len(layers) == 12 and layers == sorted(set(layers))
 
 
 # ---- saved models
@@ -218,6 +221,7 @@ def test_where_there_is_no_error_none_comes_back(folder, said):
     )
 
 
+@pytest.mark.thorough
 def test_theory_is_that_of_weights_as_large(folder, said):
     """Twice the weights, sixteen times what theory expects of Z_4, whatever drew them."""
     dims = (12, 40, 40, 40, 1)
@@ -233,6 +237,7 @@ def test_theory_is_that_of_weights_as_large(folder, said):
 # ---- depths: all of one width, at one number of inits, so that they share their programs
 
 
+@pytest.mark.thorough
 def test_depths_show_which_init_vanishes_or_explodes(said):
     text = said("--depth", 4, 40, "--width", 40)
     assert text.startswith("networks  relu, 40 inputs and 40 units in every layer, the output too; 4, 40 layers\n")
@@ -253,11 +258,12 @@ def test_depths_show_which_init_vanishes_or_explodes(said):
 
 
 def test_depths_of_an_explosion_and_of_named_inits(said):
-    text = said("--depth", 9, "--width", 40, "--init", 1e9, "xavier", 2, "he")
+    text = said("--depth", 6, "--width", 40, "--init", 1e9, "xavier", 2, "he")
     assert [row[0] for row in rows(text, "init")] == ["1e+09", "xavier", "2", "he"]
-    assert rows(text, "9")[0][-1].startswith("Z beyond float32 from layer")
+    assert rows(text, "6")[0][-1].startswith("Z beyond float32 from layer")
 
 
+@pytest.mark.thorough
 def test_sigmoid_vanishes_on_the_way_back_under_every_init(said):
     text = said("--depth", 20, "--width", 40, "--hidden", "sigmoid", "--init", "he", "xavier", 0.18, 0.2)
     assert all(row[1] == "alive" and row[4] == "vanishes" for row in rows(text, "20"))
@@ -270,11 +276,12 @@ def test_sigmoid_vanishes_on_the_way_back_under_every_init(said):
 @pytest.mark.parametrize(
     "arguments, lines",
     [
-        (["--depth", 9, "--width", 40], 4),
+        (["--depth", 4, "--width", 40], 4),
         (["--layers", 5, 4, 3], 1),
         (["--layers", 5, 1, "--init", 1e38], 1),
     ],
 )
+@pytest.mark.few(2)
 def test_sizes_are_drawn(arguments, lines, said, tmp_path):
     assert said(*arguments, "--plot", tmp_path / "p.png").endswith(f"drawn     {tmp_path / 'p.png'}\n")
     pixels = np.asarray(Image.open(tmp_path / "p.png").convert("RGB")).reshape(-1, 3)

@@ -59,7 +59,7 @@ def test_overwrite_replaces_a_run(tmp_path, capsys, bare):
     assert "2," in (out / "history.csv").read_text().splitlines()[-1]
 
 
-def test_a_run_that_diverges_keeps_its_last_finite_parameters(tmp_path, capsys):
+def test_a_run_that_diverges_keeps_its_last_finite_parameters(tmp_path, capsys, bare):
     arguments = ["--learning-rate", 1e20, "--num-iterations", 50, "--out", tmp_path / "run"]
     assert typed("train", *arguments) == 1
     error = capsys.readouterr().err
@@ -128,6 +128,7 @@ def test_an_early_ctrl_c_leaves_the_older_run(tmp_path, capsys, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {".lock", "history.csv", "settings.toml"}
 
 
+@pytest.mark.thorough
 def test_a_reader_that_leaves_early_loses_nothing(tmp_path):
     """By then everything is written; before the training there is nothing to lose."""
     command = [sys.executable, "-u", "-m", "jaxnet", "train", "--num-iterations", "100", "--out", str(tmp_path / "run")]

@@ -92,7 +92,7 @@ def test_a_regression_of_an_npz_file(tmp_path, capsys, bare, monkeypatch):
     assert len(lines) == 40 and set(lines[0]) == {"row", "values"} and set(lines[0]["values"]) == {"y1", "y2"}
     assert typed("inspect", "run", "a.npz") == 0
     assert typed("inspect", "run") == 0
-    assert "drawn examples" in capsys.readouterr().out
+    assert "random examples" in capsys.readouterr().out
 
 
 def test_a_loss_may_be_chosen(tmp_path, capsys, bare):

@@ -82,6 +82,7 @@ def test_commands_keep_their_programs(monkeypatch, capsys):
     assert prepared == [True]
 
 
+@pytest.mark.thorough
 def test_kept_or_damaged_programs_change_no_training(tmp_path):
     code = """
 from jaxnet.cli import start

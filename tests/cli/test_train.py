@@ -246,10 +246,10 @@ def test_a_tracker_that_is_missing_or_unknown_is_one_line(tmp_path, data, capsys
     assert "invalid choice: 'comet'" in error and all(name in error for name in ("tensorboard", "wandb", "mlflow"))
 
 
-def test_float64(tmp_path, data):
-    command = [sys.executable, "-m", "jaxnet", "train", data, "--layers", "3", "--num-iterations", "20"]
-    command += ["--dtype", "float64", "--out", tmp_path / "run"]
-    subprocess.run(command, check=True, capture_output=True)
+def test_float64(tmp_path, data, bare, request):
+    request.addfinalizer(lambda: jax.config.update("jax_enable_x64", False))  # the command's process has it to its end
+    arguments = ["--layers", 3, "--num-iterations", 2, "--dtype", "float64", "--out", tmp_path / "run"]
+    assert typed("train", data, *arguments) == 0
     assert load_file(tmp_path / "run" / "model.safetensors")["W1"].dtype == "float64"
 
 
@@ -303,7 +303,7 @@ def table(path):
 
 
 @pytest.mark.parametrize("name", RULES)
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_every_rule_trains_and_is_recorded_if_asked(tmp_path, data, capsys, monkeypatch, name):
     out, is_drawn = tmp_path / "run", name in ("backprop", "direct_random_target")  # where angles of B are no numbers
     if not is_drawn:
@@ -325,6 +325,7 @@ def test_every_rule_trains_and_is_recorded_if_asked(tmp_path, data, capsys, monk
     assert load_model(out / "model.safetensors").network.feedback is RULES["backprop"]()
 
 
+@pytest.mark.thorough
 def test_backpropagation_leaves_no_alignment_behind(tmp_path, data, capsys, monkeypatch):
     monkeypatch.setattr(train, "_check", lambda *_: None)
     arguments = ["train", data, "--layers", 3, "--num-iterations", 2, "--out", tmp_path / "run"]
@@ -374,6 +375,7 @@ def three_classes(tmp_path):
         (["cat=2,a=b, c=0.5"], [2, 1, 0.5]),
     ],
 )
+@pytest.mark.few(2)
 def test_class_weights_are_told_kept_and_trained_with(tmp_path, data, capsys, words, weights, bare):
     source = three_classes(tmp_path)
     arguments = ["--layers", 3, "--num-iterations", 20, "--optimizer", "sgd", "--batch-size", "all"]

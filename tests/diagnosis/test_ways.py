@@ -33,6 +33,7 @@ def test_a_way_is_known_by_its_ends_and_its_factor(sizes, share, factor, lost, s
 
 
 @pytest.mark.parametrize("activation, init", [("relu", "he"), ("tanh", "xavier"), ("identity", "xavier")])
+@pytest.mark.few(1)
 def test_the_init_that_is_advised_is_the_one_of_the_papers(activation, init):
     best = best_init(1.0, [50] * 101, Network(activation))
     assert best is not None and best.init == init

@@ -46,6 +46,7 @@ def logits(model, X):
     ],
     ids=["linear", "one hidden layer", "three", "one model"],
 )
+@pytest.mark.few(1)
 def test_the_outputs_are_the_mean(x64, widths, outputs, loss):
     network = Network("gelu", loss)
     models = [drawn((4, *units, outputs), k, network, dtype="float64") for k, units in enumerate(widths)]

@@ -36,6 +36,7 @@ def test_every_activation_has_its_nodes():
 
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("activation", ACTIVATION_NODES)
+@pytest.mark.few(8)
 def test_onnxruntime_gives_the_probabilities(activation, outputs, tmp_path):
     model = drawn(activation, outputs)
     save_onnx(tmp_path / "a.onnx", model)

@@ -26,7 +26,7 @@ def means(pairs, weights):
 
 @EVERY_CASE
 @EVERY_SEED
-@pytest.mark.few(12)
+@pytest.mark.few(2)
 def test_every_mean_over_a_batch_is_that_of_its_examples(x64, name, seed):
     given = case(name)
     rows, m = given.rows(seed), given.X.shape[1]
@@ -40,6 +40,7 @@ def test_every_mean_over_a_batch_is_that_of_its_examples(x64, name, seed):
 
 
 @EVERY_CASE
+@pytest.mark.few(3)
 def test_the_mean_of_the_losses_gradients_is_the_gradient(x64, name):
     given = case(name)
 

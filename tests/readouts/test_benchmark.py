@@ -18,6 +18,7 @@ def value(library, given):
 @pytest.mark.parametrize("quantity", [q for q in readouts.QUANTITIES if q not in readouts.SAMPLED])
 @pytest.mark.parametrize("case", TINY)
 @pytest.mark.parametrize("library", ["backpack", "vmap"])
+@pytest.mark.few(16)
 def test_every_library_computes_the_same(library, case, quantity, default_promotion):
     if quantity in readouts.MISSING[library]:
         return
@@ -29,6 +30,7 @@ def test_every_library_computes_the_same(library, case, quantity, default_promot
     assert value(library, given) == pytest.approx(value("jaxnet", given), rel=1e-5)
 
 
+@pytest.mark.thorough
 def test_a_row_has_the_ratios_of_every_library(monkeypatch, capsys):
     monkeypatch.setattr(readouts.harness, "BURST_SECONDS", 0.001)
     monkeypatch.setattr(readouts, "LIBRARIES", ["jaxnet", "vmap"])

@@ -23,6 +23,7 @@ def clipped(rows, max_norm):
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.few(3)
 def test_it_is_the_mean_of_the_clipped_gradients(x64, name):
     given = case(name)
     rows = given.rows("loss")

@@ -122,7 +122,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize("name", ROWS)
-@pytest.mark.few(10)
+@pytest.mark.few(6)
 def test_a_program_has_the_flops_of_its_formula(name):
     function, formula = ROWS[name]
     assert formula <= flops(function) <= 1.01 * formula

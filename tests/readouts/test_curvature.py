@@ -15,6 +15,7 @@ close = dict(rtol=0, atol=1e-13)
 
 
 @EVERY_CASE
+@pytest.mark.few(3)
 def test_diagonal_trace_spectrum_and_products_are_the_ggns(x64, name):
     given = case(name)
     GGN = given.ggn()
@@ -43,6 +44,7 @@ def test_diagonal_trace_spectrum_and_products_are_the_ggns(x64, name):
 
 
 @EVERY_CASE
+@pytest.mark.few(3)
 def test_the_hessians_product_is_autodiffs(x64, name):
     given = case(name)
     start = jax.flatten_util.ravel_pytree(given.parameters)[0]
@@ -55,6 +57,7 @@ def test_the_hessians_product_is_autodiffs(x64, name):
 @pytest.mark.parametrize(
     "hidden, loss", [*((hidden, BCE) for hidden in ACTIVATIONS if hidden not in ("tanh", "silu")), ("relu", SOFTMAX)]
 )
+@pytest.mark.few(3)
 def test_other_activations_have_products_and_diagonal(x64, hidden, loss):
     """BackPACK's second order ends at a few activations and at one logit of binary cross-entropy."""
     given = made([3, 4, 2], 5, loss, hidden)
@@ -143,6 +146,7 @@ def test_a_direction_of_another_network_is_refused(x64, no_shape_checks, product
 
 
 @pytest.mark.parametrize("product", [readouts.ggn_vector_product, readouts.hessian_vector_product])
+@pytest.mark.few(1)
 def test_a_direction_takes_the_dtype_of_the_parameters(x64, product):
     given = case("softmax")
     V = jax.tree.map(np.ones_like, given.parameters)

@@ -26,7 +26,7 @@ def everything(pairs, others, direction, matrices):
 
 @EVERY_CASE
 @EVERY_SEED
-@pytest.mark.few(12)
+@pytest.mark.few(2)
 def test_every_readout_of_examples_is_that_of_gradients(x64, name, seed):
     given, other = case(name), case(name, seed=1)
     rows, other_rows = given.rows(seed), other.rows("loss")

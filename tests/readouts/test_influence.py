@@ -15,6 +15,7 @@ EVERY_CASE = pytest.mark.parametrize("name", CASES)
 
 
 @EVERY_CASE
+@pytest.mark.few(3)
 def test_tracin_adds_inner_products_over_checkpoints(x64, name):
     """Two checkpoints, of which the second stands for a test batch at the first one too."""
     here, there, rates = case(name), case(name, seed=1), (0.1, 0.03)
@@ -33,7 +34,7 @@ def test_tracin_adds_inner_products_over_checkpoints(x64, name):
 
 
 @EVERY_CASE
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_influence_goes_through_an_inverse_matrix(x64, name):
     """Formed and inverted here: the empirical Fisher matrix, a sampled one, and the exact GGN."""
     given, test, damping = case(name), case(name, seed=1), 0.05

@@ -27,7 +27,7 @@ def rows_of(given, seed):
 
 @EVERY_CASE
 @pytest.mark.parametrize("seed", COTANGENTS)
-@pytest.mark.few(12)
+@pytest.mark.few(4)
 def test_factors_are_means_of_outer_products(x64, name, seed):
     given = case(name)
     m = given.X.shape[1]
@@ -42,6 +42,7 @@ def test_factors_are_means_of_outer_products(x64, name, seed):
 
 
 @pytest.mark.parametrize("loss", [BCE, SOFTMAX, SQUARED])
+@pytest.mark.few(1)
 def test_at_one_example_exact_factors_are_the_ggns_block(x64, loss):
     """KFRA with several logits of binary cross-entropy among them, which BackPACK refuses."""
     given = made([3, 4, 2], 1, loss, "gelu")
@@ -60,6 +61,7 @@ def test_in_a_linear_network_KFLR_is_the_ggns_block(x64):
 
 
 @pytest.mark.parametrize("name", ["softmax", "several logits", "one logit"])
+@pytest.mark.few(1)
 def test_KFRA_is_its_recursion(x64, name):
     """Written out with means over examples of whole matrices: G_{l-1} = mean of F_i W^T G W F_i, F_i a diagonal."""
     given = case(name)

@@ -12,6 +12,7 @@ SEVERAL_EXAMPLES = pytest.mark.parametrize("name", [name for name in CASES if na
 
 
 @SEVERAL_EXAMPLES
+@pytest.mark.few(2)
 def test_noise_scale_tests_and_ratio_are_of_examples(x64, name):
     given = case(name)
     rows = given.rows("loss")

@@ -18,7 +18,7 @@ EVERY_CASE = pytest.mark.parametrize("name", CASES)
 
 
 @EVERY_CASE
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_a_columns_pair_is_its_gradient(x64, name):
     given = case(name)
     records = jax.jit(
@@ -45,6 +45,7 @@ def outer_products(pairs):
 
 
 @pytest.mark.parametrize("name", ["one logit", "softmax"])
+@pytest.mark.few(1)
 def test_dropped_units_are_dropped_for_their_example(x64, name):
     """An example's pairs are those of a network of its own, whose weights are 0 where the example drops a unit."""
     given = case(name)
@@ -70,6 +71,7 @@ def test_dropped_units_are_dropped_for_their_example(x64, name):
 
 @pytest.mark.parametrize("loss, n_L", [(BCE, 1), (SOFTMAX, 3)])
 @pytest.mark.parametrize("rule", ["feedback_alignment", "direct_random_target"])
+@pytest.mark.few(2)
 def test_under_a_rule_the_pairs_are_what_the_rule_sends(x64, rule, loss, n_L):
     """Contracted they are its gradients; and from several columns an example, each column is sent by itself."""
     X, Y, parameters = problem([5, 4, 6, n_L], 7, loss)

@@ -30,6 +30,7 @@ def solved(gradient, factors, damping):
 
 
 @pytest.mark.parametrize("name", ["one logit", "softmax", "one layer", "one example"])
+@pytest.mark.few(2)
 def test_one_step_solves_the_damped_kronecker_system(x64, name):
     given = case(name)
     kfac = readouts.precondition_by_kfac(damping=0.01)
@@ -47,6 +48,7 @@ def test_one_step_solves_the_damped_kronecker_system(x64, name):
 
 @pytest.mark.parametrize("interval", [1, 3])
 @pytest.mark.parametrize("decay", [0.0, 0.9])
+@pytest.mark.few(2)
 def test_factors_are_running_means_inverted_at_refreshes(x64, interval, decay):
     given, damping = case("softmax"), 0.02
     kfac = readouts.precondition_by_kfac(damping, decay, interval)

@@ -52,6 +52,7 @@ def test_dead_units_are_seen_on_the_way_and_once(data):
     assert "vanishing" not in [symptom.code for symptom in found.symptoms]
 
 
+@pytest.mark.thorough
 def test_errors_that_vanish_are_seen_on_the_way(data):
     """Eight layers of sigmoid: nothing arrives at the first one, and the cost stays at the entropy of the labels."""
     _, seen, found = watched(
@@ -68,6 +69,7 @@ def test_a_run_that_keeps_its_best_is_judged_by_that(data):
     assert "falling" not in [symptom.code for symptom in found.symptoms]
 
 
+@pytest.mark.thorough
 def test_the_command_warns_on_the_way_and_inspect_knows_the_run(tmp_path, data, capsys, bare):
     """A network drawn with he, whose trouble is its rate, is not advised to be drawn with he."""
     arguments = ["--layers", 8, 4, "--learning-rate", 3, "--seed", 2, "--num-iterations", 400]

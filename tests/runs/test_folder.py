@@ -63,6 +63,7 @@ def test_an_older_run_stays_until_there_is_a_newer(tmp_path):
 
 
 @pytest.mark.parametrize("changes, watched", [({}, "test"), ({"validation_fraction": 0.2}, "validation")])
+@pytest.mark.few(1)
 def test_what_is_written_is_what_was_learned(tmp_path, changes, watched):
     dataset = drawn_dataset(tmp_path)
     run = runs.prepare(dataset, dataclasses.replace(SETTINGS, standardise=True, **changes))

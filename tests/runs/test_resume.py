@@ -195,6 +195,7 @@ def test_early_stopping_goes_on_with_its_patience_and_its_best(tmp_path, capsys,
 
 
 @pytest.mark.parametrize("kind", ["an npz file", "a table"])
+@pytest.mark.few(1)
 def test_a_regression_goes_on_in_the_same_units(tmp_path, capsys, monkeypatch, bare, kind):
     options = ["--batch-size", 7, "--optimizer", "momentum", "--early-stopping", 50]
     if kind == "a table":
@@ -214,6 +215,7 @@ def test_a_regression_goes_on_in_the_same_units(tmp_path, capsys, monkeypatch, b
 
 
 @pytest.mark.parametrize("options", [["--augment"], ["--augment", "--features", "hog"]], ids=["pixels", "features"])
+@pytest.mark.few(1)
 def test_augmentation_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch, options, bare):
     options = [*options, "--batch-size", 7]
     data, out = interrupted_run(tmp_path, monkeypatch, *options, shape=(20, 8))
@@ -224,6 +226,7 @@ def test_augmentation_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch, opti
 
 
 @pytest.mark.parametrize("rule", ["weight_mirror", "direct_random_target"])
+@pytest.mark.few(1)
 def test_a_rule_goes_on_with_its_feedback_and_its_alignment(tmp_path, monkeypatch, bare, rule):
     """The mirror's B has changed in every step; the angles of targets to what is in W are no numbers, and kept."""
     options = ["--feedback", rule, "--batch-size", 7, "--record-every", 40]
@@ -344,6 +347,7 @@ def test_an_unwritable_checkpoint_does_not_lose_the_model(tmp_path, capsys, monk
 
 
 @pytest.mark.parametrize("number, code", [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+@pytest.mark.few(1)
 def test_a_signal_saves_as_ctrl_c_does(tmp_path, capsys, monkeypatch, bare, number, code):
     from jaxnet import runs
 
@@ -386,6 +390,7 @@ def test_a_signal_while_the_report_is_made_keeps_the_model(tmp_path, capsys, mon
 
 
 @pytest.mark.parametrize("damaged", [1, 9])
+@pytest.mark.few(1)
 def test_damaged_checkpoints_are_named_and_the_end_is_the_same(tmp_path, capsys, monkeypatch, bare, whole, damaged):
     data, out = interrupted_run(tmp_path, monkeypatch, "--checkpoint-every", 0)
     checkpoints = sorted((out / "checkpoints").iterdir())
@@ -465,6 +470,7 @@ def test_a_run_of_an_older_jaxnet_is_not_resumed(ended, capsys):
 
 
 @pytest.mark.parametrize("steps", [200, 250])
+@pytest.mark.thorough
 def test_a_chunked_run_continues_to_a_longer_ones_bits(tmp_path, capsys, monkeypatch, bare, steps):
     """The row and the chunk at the end of the shorter one are not the longer one's."""
     monkeypatch.setattr("jaxnet.runs.chunks.RATE", 9e5)

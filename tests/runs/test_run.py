@@ -43,6 +43,7 @@ def test_classes_choose_the_head(tmp_path, classes, outputs, loss):
 
 @pytest.mark.parametrize("batch_size", ["all", 16])
 @pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.few(2)
 def test_a_run_learns(tmp_path, classes, batch_size):
     run, seen = runs.prepare(drawn_dataset(tmp_path, classes=classes), changed(batch_size=batch_size)), []
     history = runs.History()
@@ -115,6 +116,7 @@ def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.few(1)
 def test_a_restored_history_goes_on_to_the_same_bits(tmp_path, dtype, monkeypatch):
     monkeypatch.setattr("jaxnet.runs.chunks.ROW", 20)
     settings = changed(optimizer="momentum", batch_size=8, keep_prob=0.8, dtype=dtype, early_stopping=50)
@@ -182,6 +184,7 @@ def test_a_run_in_reduced_inputs_is_the_same_run(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.few(1)
 def test_a_reduced_run_goes_on_to_the_same_bits(tmp_path, monkeypatch, elsewhere):
     run, whole, part = reduced_run(tmp_path, monkeypatch), runs.History(), runs.History()
     want = runs.execute(run, whole)

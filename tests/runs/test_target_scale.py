@@ -45,6 +45,7 @@ def test_leaving_the_units_is_the_same_network(x64, L):
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.few(1)
 def test_a_regression_learns_and_measures_r2(tmp_path, outputs):
     dataset = regression(tmp_path, outputs=outputs)
     run, history = runs.prepare(dataset, SETTINGS), runs.History()
@@ -124,6 +125,7 @@ def test_weights_of_classes_are_refused(tmp_path):
         dataclasses.replace(SETTINGS, class_weight="balanced", loss="squared_error")
 
 
+@pytest.mark.thorough
 def test_the_alignment_of_a_regression_has_no_accuracy(tmp_path):
     settings = dataclasses.replace(SETTINGS, feedback="feedback_alignment", record_every=50, num_iterations=100)
     run, history = runs.prepare(regression(tmp_path), settings), runs.History()

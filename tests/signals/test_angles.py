@@ -74,6 +74,7 @@ def by_numpy(A, B):
 
 
 @pytest.mark.parametrize("name", ["feedback_alignment", "direct_feedback_alignment", "direct_random_target"])
+@pytest.mark.few(2)
 def test_alignment_is_what_its_fields_say(x64, name):
     X, Y, parameters, network, B = given(name)
     record = compiled(jaxnet.readouts.record)

@@ -39,7 +39,7 @@ def rms(A):
 @pytest.mark.parametrize(
     "hidden, loss", [*((name, "squared_error") for name in ACTIVATIONS), *(("tanh", n) for n in LOSSES)]
 )
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 def test_sizes_are_those_of_autodiff(x64, hidden, loss):
     network = jaxnet.Network(hidden, loss)
     X, Y, parameters = problem(DIMS, 5, loss)
@@ -75,6 +75,7 @@ def test_sizes_are_those_of_autodiff(x64, hidden, loss):
         ("identity", None, 100.0),
     ],
 )
+@pytest.mark.few(3)
 def test_closed_entries_are_counted(x64, hidden, below, above):
     """Unit 1 is closed for both examples, unit 2 for one of them, unit 3 for none; closed is dead for relu alone."""
     closed = 0 if below is None else below
@@ -102,7 +103,7 @@ SLOPES = {
 
 
 @pytest.mark.parametrize("hidden", ACTIVATIONS | STRAIGHT_THROUGH)
-@pytest.mark.few(5)
+@pytest.mark.few(2)
 def test_dead_is_a_slope_of_zero_for_report_and_inspect(hidden):
     """Unit 1 has slope 0 for both examples, unit 2 for one, unit 3 for none, and unit 4 is NaN, which is not dead."""
     zero, other = SLOPES[hidden]
@@ -238,7 +239,7 @@ def test_small_signals_of_tanh_grow_by_the_root_of_width():
 
 @pytest.mark.parametrize("hidden", ["relu", "tanh", "sigmoid", "gelu"])
 @pytest.mark.parametrize("init", ["he", "lecun", 0.3])
-@pytest.mark.few(4)
+@pytest.mark.few(1)
 def test_wide_networks_do_what_theory_expects(hidden, init):
     """With labels so large that the error does not depend on the weights."""
     dims, network = [600, 500, 400, 300, 200], jaxnet.Network(hidden, "squared_error")
@@ -281,7 +282,7 @@ def test_singular_values_are_those_of_numpy(x64):
 
 @pytest.mark.parametrize("hidden", ["tanh", "relu", "gelu"])
 @pytest.mark.parametrize("layer", [None, 1, 2, 3])
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_singular_values_are_of_autodiffs_jacobian(x64, hidden, layer):
     network = jaxnet.Network(hidden)
     X, _, parameters = problem(DIMS, 1)
@@ -302,6 +303,7 @@ def test_examples_and_layers_not_there_are_refused(m, layer, no_shape_checks):
 # ---- the course's collapse
 
 
+@pytest.mark.thorough
 def test_small_weights_learn_one_answer(shared_data):
     from examples import course_collapse
 
@@ -318,6 +320,7 @@ def test_small_weights_learn_one_answer(shared_data):
     assert said["called cats"] == 0 and said["test accuracy"] == 17 / 50
 
 
+@pytest.mark.thorough
 def test_weights_that_keep_sizes_learn(shared_data):
     from examples import course_collapse
 

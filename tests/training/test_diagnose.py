@@ -28,6 +28,7 @@ def trained(X=X, Y=Y, dims=(2, 16, 1), rate=0.2, num_iterations=1500, init: Any 
 @pytest.mark.parametrize(
     "options", [{}, {"class_weight": "balanced"}, {"lambd": 0.01}], ids=["plain", "weighted", "penalised"]
 )
+@pytest.mark.few(1)
 def test_a_healthy_training_has_nothing(options):
     run = trained(**options)
     found = jaxnet.diagnose(X, Y, run, X_test=X_test, Y_test=Y_test, **options)
@@ -39,6 +40,7 @@ def test_a_healthy_training_has_nothing(options):
 
 
 @pytest.mark.parametrize("lambd", [0.0, 1.0])
+@pytest.mark.few(1)
 def test_weights_of_a_hundredth_learn_nothing(lambd):
     run = trained(dims=(2, 9, 9, 9, 1), init=0.01, num_iterations=300, lambd=lambd)
     found = jaxnet.diagnose(X, Y, run, X_test=X_test, Y_test=Y_test, lambd=lambd)

@@ -54,6 +54,7 @@ def assert_useful(error, X, Y, network):
 
 @pytest.mark.parametrize("chunk", [1, 7])
 @pytest.mark.parametrize("name", DIVERGING)
+@pytest.mark.few(6)
 def test_the_parameters_that_are_kept_can_be_used(name, chunk):
     """Whether the step that fails is the first of its chunk or not."""
     error, X, Y, parameters, network = diverged(chunk, **DIVERGING[name])
@@ -117,6 +118,7 @@ def test_reduced_inputs_keep_what_all_inputs_keep(monkeypatch):
     "options", [{"class_weight": {0: 2.0}}, {"sample_weight": np.arange(12.0)}], ids=["class", "own"]
 )
 @pytest.mark.parametrize("loss, n_L", [("softmax_cross_entropy", 3), ("binary_cross_entropy", 1)])
+@pytest.mark.few(1)
 def test_weights_are_not_taken_for_labels(loss, n_L, options):
     network = Network("relu", loss)
     X, Y, parameters = problem([4, 5, n_L], 12, loss, dtype=np.float32)

@@ -93,7 +93,7 @@ def test_the_course_pays_and_digits_do_not():
 
 
 @pytest.mark.parametrize("name", COMMUTING)
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_2500_steps_in_reduced_inputs_are_those_in_all_of_them(name, always):
     X, Y, parameters = problem((300, 5, 4, 1), 12, soft=True, scale=0.5)
     arguments = {"num_iterations": 2500, "optimizer": COMMUTING[name], "chunk": 2500}
@@ -106,6 +106,7 @@ def test_2500_steps_in_reduced_inputs_are_those_in_all_of_them(name, always):
 
 
 @pytest.mark.parametrize("name", LATE)
+@pytest.mark.few(2)
 def test_what_changes_its_kind_late_is_the_same_run(name, always):
     X, Y, parameters = problem((60, 4, 1), 9, soft=True, scale=0.5)
     arguments = {"num_iterations": 510, "optimizer": LATE[name], "chunk": 510}
@@ -115,6 +116,7 @@ def test_what_changes_its_kind_late_is_the_same_run(name, always):
 
 
 @pytest.mark.parametrize("how", [{"batch_size": 5}, {"lambd": 0.3}, {"keep_prob": 0.8}], ids=str)
+@pytest.mark.few(1)
 def test_so_are_batches_penalty_and_dropout(how, always):
     X, Y, parameters = problem((300, 5, 4, 1), 12, soft=True, scale=0.5)
     arguments = {"num_iterations": 300, "key": jax.random.key(3), **how}
@@ -126,7 +128,7 @@ def test_so_are_batches_penalty_and_dropout(how, always):
 
 
 @pytest.mark.parametrize("name", [name for name in RULES if name != "backprop"])
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_so_is_every_feedback_rule_and_what_is_recorded_of_one(name, always):
     X, Y, parameters = problem((300, 5, 4, 1), 12, soft=True, scale=0.5)
     network, key = jaxnet.Network("tanh", feedback=name), jax.random.key(3)

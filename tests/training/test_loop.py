@@ -234,6 +234,7 @@ def under(rule, loss=SOFTMAX, hidden="tanh"):
 
 
 @pytest.mark.parametrize("name", RULES)
+@pytest.mark.few(3)
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(name):
     X, Y, parameters, network = under(name)
     options = RULE_RUN | network | {"record_every": 4}
@@ -260,6 +261,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(name):
 
 
 @pytest.mark.parametrize("name", ["backprop", "direct_feedback_alignment", "batch_random_sign"])
+@pytest.mark.few(1)
 def test_recording_changes_no_bit_of_the_run(name):
     X, Y, parameters, network = under(name)
     whole, not_recorded = (
@@ -274,6 +276,7 @@ def test_recording_changes_no_bit_of_the_run(name):
     "name, batch_size, keep_prob",
     [("kolen_pollack", 6, 0.6), ("direct_random_target", None, 1.0)],
 )
+@pytest.mark.few(1)
 def test_the_scan_records_the_alignment_of_its_examples(x64, name, batch_size, keep_prob):
     X, Y, parameters = problem([6, 5, 4, 3], 20, SOFTMAX)
     network, key = Network("tanh", SOFTMAX, name), jax.random.key(3)
@@ -304,6 +307,7 @@ def test_the_scan_records_the_alignment_of_its_examples(x64, name, batch_size, k
 
 
 @pytest.mark.parametrize("name", ["kolen_pollack", "direct_random_target"])
+@pytest.mark.few(1)
 def test_rules_train_in_bfloat16_with_dropout(name):
     X, Y, parameters, network = under(name, loss="binary_cross_entropy", hidden="relu")
     options = RULE_RUN | network | {"keep_prob": 0.8, "dtype": "bfloat16", "record_every": 5}
@@ -363,6 +367,7 @@ def test_mistakes_with_feedback_are_told_before_any_work(name, options, message)
         jaxnet.train(X, Y, TrainState(parameters, B=options.pop("B", None)), num_iterations=3, **options)
 
 
+@pytest.mark.thorough
 def test_kolen_pollack_s_B_nears_the_transpose_in_training(x64):
     X, Y, parameters = problem([6, 5, 4, 3], 20, SOFTMAX)
     network = Network("tanh", SOFTMAX, kolen_pollack(decay=0.1))

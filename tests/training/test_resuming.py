@@ -78,7 +78,7 @@ def stopped(folder, *iterations, **changes):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_a_stopped_run_ends_with_the_same_bits(tmp_path, monkeypatch, default_promotion, kind):
     if kind == "reduced inputs":
         monkeypatch.setattr("jaxnet.training.in_memory.pays", lambda *_: True)

@@ -70,6 +70,7 @@ def test_these_optimizers_commute_with_a_rotation(name):
     assert commutes_with_rotation((COMMUTING | STRANGE)[name], in_all_inputs(), DIRECTIONS)
 
 
+@pytest.mark.thorough
 def test_so_they_do_when_tried():
     for name, (ways, errors) in tried(STRANGE).items():
         assert np.all(errors <= 1e-8 * ways) and np.all(np.isfinite(ways)), name
@@ -86,6 +87,7 @@ def test_what_changes_its_kind_late_is_refused(name):
     assert not commutes_with_rotation(LATE[name], in_all_inputs(), DIRECTIONS)
 
 
+@pytest.mark.thorough
 def test_it_differs_late():
     assert all(np.any(errors > 1e-8 * ways) for ways, errors in tried(LATE, steps=550).values())
 

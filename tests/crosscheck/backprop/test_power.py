@@ -23,7 +23,7 @@ def power_at(X, Y, parameters, network=None):
 
 @pytest.mark.parametrize("loss, outputs", [*((loss, 3) for loss in LOSSES), ("binary_cross_entropy", 1)])
 @pytest.mark.parametrize("hidden", ["relu", "tanh", "gelu"])
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 def test_a_good_point_sees_every_known_error(hidden, loss, outputs):
     network = Network(hidden, loss)
     X, Y, parameters = good_point((5, 4, 3, outputs), network, key=jax.random.key(0))
@@ -38,6 +38,7 @@ def test_a_good_point_is_a_function_of_its_key():
     assert not np.array_equal(first[0], other[0])
 
 
+@pytest.mark.thorough
 def test_equal_sizes_turn_shape_errors_into_number_errors():
     X, Y, parameters = good_point((4, 4, 4, 1), key=jax.random.key(0), m=4)
     step = make_reference(X, Y, parameters, Network()).step(2)

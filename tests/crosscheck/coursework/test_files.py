@@ -173,7 +173,7 @@ def test_a_right_file_agrees_function_by_function():
 
 
 @pytest.mark.parametrize("name", SLIPS)
-@pytest.mark.few(12)
+@pytest.mark.few(8)
 def test_a_slip_is_found_in_its_function_and_explained(name):
     before, after, at_fault, words = SLIPS[name]
     assert RIGHT.count(before) == 1
@@ -263,7 +263,7 @@ def every_second(right, calls=[]):
 
 
 @pytest.mark.parametrize("name, returned", [(name, returned) for name in RETURNED for returned in RETURNED[name]])
-@pytest.mark.few(16)
+@pytest.mark.few(12)
 def test_what_a_function_returns_is_looked_at_first(name, returned):
     source = f"{RIGHT}{RAISING}\nright_one = {name}\ndef {name}(*given):\n"
     source += f"    right, cache = right_one(*given), given[-1]\n    return {returned}\n"
@@ -273,6 +273,7 @@ def test_what_a_function_returns_is_looked_at_first(name, returned):
     assert (words or "") in text_of(found), text_of(found)
 
 
+@pytest.mark.thorough
 def test_this_librarys_own_functions_are_right():
     names = [name for name in CHECKS if hasattr(jaxnet, name)]
     found = [check() for _, check in checks({name: getattr(jaxnet, name) for name in names})]
@@ -331,7 +332,11 @@ def test_a_file_is_checked_and_its_prints_go_nowhere(write):
 @pytest.mark.parametrize(
     "before, after, words",
     [
-        ("dA_prev = W.T @ dZ", "while True: pass", "linear_backward  DISAGREES\n  it did not return within 15 s"),
+        (
+            "dA_prev = W.T @ dZ",
+            "while True: __import__('time').sleep(1)",
+            "linear_backward  DISAGREES\n  it did not return within 8 s",
+        ),
         ("dA_prev = W.T @ dZ", "import ctypes; ctypes.string_at(0)", "crashed the process (signal 11)"),
         ("dA_prev = W.T @ dZ", "raise SystemExit(3)", "it raised SystemExit: 3"),
         ("dA_prev = W.T @ dZ", "dA_prev = input()", "it raised EOFError"),
@@ -342,7 +347,7 @@ def test_a_file_is_checked_and_its_prints_go_nowhere(write):
 @pytest.mark.few(2)
 def test_a_function_that_never_comes_back_is_a_finding(write, before, after, words):
     only = RIGHT[: RIGHT.index("def sigmoid")] + RIGHT[RIGHT.index("def linear_backward") : RIGHT.index("def relu_b")]
-    limit = 15.0 if "while True" in after else 300.0  # no other comes near its limit, however busy the machine
+    limit = 8.0 if "while True" in after else 300.0  # no other comes near its limit, however busy the machine
     report = jaxnet.check_file(write(only.replace(before, after)), time_limit=limit)
     assert report.verdict is Verdict.DISAGREE and words in str(report)
 
@@ -353,11 +358,22 @@ def test_a_function_that_never_comes_back_is_a_finding(write, before, after, wor
         ("def f(:", r"it cannot be imported: SyntaxError: .* \(line 1\)"),
         ("import nothing_of_that_name", "it cannot be imported: ModuleNotFoundError: No module named"),
         ("x = 1\n1 / 0", r"it cannot be imported: ZeroDivisionError: division by zero \(line 2\)"),
+    ],
+)
+@pytest.mark.few(1)
+def test_a_file_that_cannot_be_imported_is_told(write, source, message):
+    with pytest.raises(jaxnet.InputError, match=message):
+        jaxnet.check_file(write(source))
+
+
+@pytest.mark.parametrize(
+    "source, message",
+    [
         ("def helper(): pass", "it defines helper; expected any of linear_forward, sigmoid"),
         ("", "it defines no function; expected any of"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_told(write, source, message):
+def test_a_file_without_the_functions_is_told(write, source, message):
     with pytest.raises(jaxnet.InputError, match=message):
         jaxnet.check_file(write(source))
 

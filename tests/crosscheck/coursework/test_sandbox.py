@@ -81,6 +81,7 @@ def body(line):
         ("os._exit(0)", "it ended the process with code 0; what comes after it was not checked"),
     ],
 )
+@pytest.mark.few(1)
 def test_a_function_that_ends_the_process_is_a_finding(line, words, tmp_path):
     line = line.replace("open.own", "globals()['kept']")
     (tmp_path / "mine.py").write_text(body(line))

@@ -20,7 +20,7 @@ def noisy(x, key):
 @pytest.mark.parametrize("key", [KEY, jax.random.PRNGKey(0)], ids=["typed", "raw"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("factor", [1, 2])
-@pytest.mark.few(4)
+@pytest.mark.few(1)
 def test_a_key_is_passed_through(key, dtype, factor):
     report = check_gradient(
         noisy, lambda x, key: factor * jax.grad(noisy)(x, key), args=(jnp.asarray(x.astype(dtype)), key)
@@ -43,6 +43,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.few(4)
 def test_other_arguments_are_passed_through(name):
     fun, grad, other = OTHERS[name]
     report = check_gradient(fun, grad, args=(x, other))

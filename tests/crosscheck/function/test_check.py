@@ -42,6 +42,7 @@ def test_a_right_gradient_agrees(np_):
 
 @BOTH
 @pytest.mark.parametrize("factor, words", [(7, "7 is the length of an axis"), (-1, "its sign is wrong"), (1.01, "")])
+@pytest.mark.few(3)
 def test_a_wrong_leaf_disagrees_and_is_explained(np_, factor, words):
     report = check_gradient(cost(np_), gradient(np_, W=factor), args=(P, X, Y))
     assert {leaf.name: leaf.agrees for leaf in report.leaves} == {"P['W']": False, "P['b']": True}
@@ -51,6 +52,7 @@ def test_a_wrong_leaf_disagrees_and_is_explained(np_, factor, words):
 
 
 @pytest.mark.parametrize("dtype, factor", [(jnp.float32, 1.001), (jnp.bfloat16, 1.5)])
+@pytest.mark.few(1)
 def test_lower_precision_is_judged_by_its_own_rounding(dtype, factor):
     args = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), (P, X, Y))
     assert check_gradient(cost(jnp), gradient(jnp), args=args, thorough=False).agrees
@@ -304,7 +306,7 @@ def chain(A, Y):
 @pytest.mark.parametrize("z", [0.01, 7, 16, 25, 33, 45])
 @pytest.mark.parametrize("gradient", [residual, chain])
 @pytest.mark.parametrize("conv", [lambda x: x, np.array], ids=["", "stripped"])
-@pytest.mark.few(8)
+@pytest.mark.few(3)
 def test_the_courses_own_cost_is_not_accused(z, gradient, conv):
     report = confident(bce, gradient, z, conv=conv)
     assert report.agrees == (z < 30)
@@ -374,6 +376,7 @@ def right_or_on(slope_at_zero, factor=1.0):
 
 
 @pytest.mark.parametrize("slope", [0.0, 1.0])
+@pytest.mark.few(1)
 def test_a_deep_network_with_all_z_at_0_is_not_accused(slope):
     assert right_or_on(slope).agrees
     assert right_or_on(slope, factor=1.01).verdict is Verdict.DISAGREE

@@ -26,6 +26,7 @@ def right(p):
     dict.fromkeys(["key", "n", "flag", "empty"]),
     {"key": np.zeros((), jax.dtypes.float0), "n": 0, "flag": False, "empty": np.zeros((0, 4))},
 ])  # fmt: skip
+@pytest.mark.few(1)
 def test_what_has_no_derivative_may_be_zeros_or_none(others):
     report = check_gradient(fun, lambda p: {"x": right(p)} | others, args=(ARGUMENT,))
     assert report.agrees and [leaf.name for leaf in report.leaves] == ["p['x']"], str(report)

@@ -87,7 +87,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.few(9)
+@pytest.mark.few(4)
 def test_a_nan_of_autodiff_hides_nothing(name):
     fun, grad, x, verdict = CASES[name]
     report = check_gradient(fun, grad, args=(x,), thorough=False)
@@ -108,6 +108,7 @@ def test_the_entries_and_the_usual_cause_are_named():
 
 
 @pytest.mark.parametrize("off, verdict", [(0.0, AGREE), (-5.0, DISAGREE)])
+@pytest.mark.few(1)
 def test_a_rule_of_norms_with_a_row_of_zeros(off, verdict):
     @jax.custom_vjp
     def norms(X):
@@ -167,7 +168,7 @@ def test_a_wrong_entry_of_a_large_leaf_in_numpy_shows(entry, verdict):
 @pytest.mark.parametrize("np_", [np, jnp], ids=["NumPy", "JAX"])
 @pytest.mark.parametrize("size", [1, 100, 900])
 @pytest.mark.parametrize("share", [0.0, 0.5])
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_one_wrong_entry_shows_among_kinks(np_, size, share):
     x = np.where(np.arange(size) < share * size, 1.0, 0.0)
 
@@ -200,6 +201,7 @@ INFINITE = {
 
 
 @pytest.mark.parametrize("name", INFINITE)
+@pytest.mark.few(1)
 def test_an_infinite_gradient_that_is_right_agrees(name):
     fun, x = INFINITE[name], jnp.array([0.0, 1.0])
     report = check_gradient(fun, jax.grad(fun), args=(x,))
@@ -314,6 +316,7 @@ def rooted_backward(dA, Z):
 
 
 @pytest.mark.parametrize("factor, verdict", [(1.0, AGREE), (1.01, DISAGREE)])
+@pytest.mark.few(1)
 def test_an_activation_of_which_autodiff_is_nan(factor, verdict):
     network = Network(Activation(rooted, lambda dA, Z: factor * rooted_backward(dA, Z)))
     report = check_backward(*good_point((3, 4, 1), key=jax.random.key(0)), network, thorough=False)
