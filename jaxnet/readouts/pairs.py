@@ -7,7 +7,6 @@ example is, if the examples are sharded over devices.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -156,12 +155,8 @@ def hessian_roots(loss: Loss, ZL: Outputs, Y: Outputs) -> Float[Array, "n_L m C"
     """`hessian_root` by example."""
     if isinstance(loss.hessian_root, HessianRoot):
         return loss.hessian_root.by_example(ZL, Y)
-    return _one_by_one(loss.hessian_root, ZL, Y)
-
-
-def _one_by_one(cotangent: Callable[[Outputs, Outputs], Array], ZL: Outputs, Y: Outputs) -> Float[Array, "n_L m C"]:
-    """What `cotangent` makes of each example by itself."""
-    return jax.vmap(lambda zL, y: cotangent(zL[:, None], y[:, None]), in_axes=1, out_axes=1)(ZL, Y)
+    # Of each example by itself: side by side, columns of one would be far from each other.
+    return jax.vmap(lambda zL, y: loss.hessian_root(zL[:, None], y[:, None]), in_axes=1, out_axes=1)(ZL, Y)
 
 
 def output_jacobian(loss: Loss, ZL: Outputs, Y: Outputs) -> Float[Array, "n_L Cm"]:
@@ -239,7 +234,8 @@ def _start(cotangent: Cotangent, loss: Loss, ZL: Outputs, Y: Outputs) -> Float[A
     if cotangent is hessian_root:
         return hessian_roots(loss, ZL, Y)
     if cotangent is output_jacobian:
-        return _one_by_one(partial(output_jacobian, loss), ZL, Y)
+        ones = (jnp.isnan(ZL) | True).astype(ZL.dtype)  # sharded as ZL is; those of `ones_like` need not be
+        return jnp.eye(len(ZL), dtype=ZL.dtype)[:, None, :] * ones[:, :, None]
     dZL, (n_L, m) = cotangent(loss, ZL, Y), ZL.shape
     if dZL.ndim != 2 or len(dZL) != n_L or dZL.shape[1] == 0 or dZL.shape[1] % m:
         raise InputError(f"cotangent made a dZL of shape {dZL.shape}; expected ({n_L}, C * {m}), C columns per example")
@@ -269,8 +265,8 @@ def _signals(
     B: Feedback,
     Y: Float[Array, "n_L m"],
     factors: Float[Array, " m"] | None,
-) -> tuple[Float[Array, "n m C"], ...]:
-    """dZ_1, ..., dZ_L: one pass over a batch C times as wide."""
+) -> tuple[Float[Array, "n m ..."], ...]:
+    """dZ_1, ..., dZ_L by example, or as they are if C is 1: one pass over a batch C times as wide."""
     (n_L, m, C), dZL = dZL.shape, flat(dZL)
     if factors is not None:
         factors = repeated(factors[None], C)[0]
@@ -283,6 +279,8 @@ def _signals(
             masks = [None if mask is None else repeated(jnp.asarray(mask), C) for mask in masks]
         Y = repeated(Y, C)
         wide = backward_signals(dZL, caches, network, masks=masks, B=B, Y=Y, sample_weight=factors).dZ
+    if C == 1:
+        return tuple(wide)
     return tuple(reshaped(dZ, (len(dZ), m, C), *jax.typeof(dZ).sharding.spec, None) for dZ in wide)
 
 

@@ -26,7 +26,7 @@ from .checkpoints import Checkpoints
 from .identity import identity
 from .input_basis import ALL_INPUTS, InputBasis, directions, pays, reduce
 from .loop import FIRST_FEEDBACK, Hook, StepConfig, Trained, run_steps
-from .placement import Placement, as_on_one_device, check_placement, placement_of
+from .placement import Placement, check_placement, placement_of, to_be_placed
 from .progress import bar_of, shown
 from .resuming import Resumable, Start, begin_hooks
 from .rotation import commutes_with_rotation
@@ -132,7 +132,8 @@ def train(
     if checkpoints is not None and not isinstance(checkpoints, Checkpoints):
         raise InputError(f'checkpoints is {checkpoints!r:.60}; expected jaxnet.Checkpoints("run") or None')
     check_data(X, Y, state.parameters, network)
-    placement, X = placement_of(X) if placement is None else placement, as_on_one_device(X)
+    placement = placement_of(X) if placement is None else placement
+    X = to_be_placed(X, placement)
     n_L, m = layer_dims(state.parameters)[-1], X.shape[1]
     start = int(state.step)
     if start < 0:

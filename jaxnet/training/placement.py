@@ -24,12 +24,11 @@ class Placement(NamedTuple):
     n devices hold the parameters each, and 1/n of a step's examples; so `batch_size` is a multiple of n. A step is that
     of one device up to rounding, which a chaotic run amplifies; over a mesh of one device it is the same to the last
     bit. At the end of each step the devices add up their gradients, so that it pays only where they have enough to
-    compute: with F FLOP/s in a device and B bytes/s between them, from about F/B examples a device on.
+    compute: with F FLOP/s in a device and B bytes/s between them, from about 1.3 F/B examples a device on.
 
     Args:
         mesh: The devices, along one axis: `jax.make_mesh((n,), ("examples",))`, of any axis type.
-        exact: In how many parts a sum over examples is made, whatever the number of devices. Only None is there yet:
-            one part on each device.
+        exact: In how many parts a sum over examples is made. None, the only choice in this version: one on each device.
 
     Example:
         >>> placement = jaxnet.Placement(jax.make_mesh((1,), ("examples",)))
@@ -72,14 +71,15 @@ def placement_of(X: Any) -> Placement | None:
     if not isinstance(sharding, NamedSharding):
         return None
     rows, examples = (*sharding.spec, None, None)[:2]
-    if rows is not None or sharding.mesh.shape.get(examples, 1) < sharding.mesh.size:
+    if rows is not None or sharding.mesh.shape.get(examples) != sharding.mesh.size:
         return None
     return Placement(Mesh(sharding.mesh.devices.reshape(-1), (examples,)))  # pyright: ignore[reportOptionalMemberAccess]
 
 
-def as_on_one_device(X: Any) -> Any:
-    """X, in the host's memory if it is on several devices."""
-    return np.asarray(X) if isinstance(X, jax.Array) and len(X.sharding.device_set) > 1 else X
+def to_be_placed(X: Any, placement: Placement | None) -> Any:
+    """X, in the host's memory if it is to be on several devices, or is."""
+    is_spread = isinstance(X, jax.Array) and len(X.sharding.device_set) > 1
+    return np.asarray(X) if is_spread or placement is not None else X
 
 
 def on_first_devices(n: int) -> Placement:

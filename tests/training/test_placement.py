@@ -93,6 +93,13 @@ def test_sharded_examples_are_trained_where_they_are(kind, batch_size):
     np.testing.assert_allclose(got.costs, want.costs, rtol=1e-5)
 
 
+def test_examples_on_a_mesh_of_one_device_or_of_two_axes():
+    for shape, spec in [((1,), PartitionSpec()), ((4, 2), PartitionSpec(None, "a"))]:
+        mesh = jax.make_mesh(shape, ("a", "b")[: len(shape)])
+        given = jax.device_put((X[:, :48], Y[:, :48]), NamedSharding(mesh, spec))
+        assert_same(train(None, *given, num_iterations=2), train(X=X[:, :48], Y=Y[:, :48], num_iterations=2))
+
+
 @pytest.mark.parametrize(
     "placement, options, message",
     [
