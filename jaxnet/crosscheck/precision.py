@@ -7,6 +7,7 @@ everywhere else.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import jax
 
@@ -14,7 +15,8 @@ import jax
 @contextmanager
 def in_full_precision() -> Iterator[None]:
     """As under `jax.default_matmul_precision("highest")`, where the default rounds, or could, before it multiplies."""
-    if jax.default_backend() == "cpu" and jax.config.read("jax_default_matmul_precision") is None:
+    chosen: Any = jax.config
+    if jax.default_backend() == "cpu" and chosen.jax_default_matmul_precision is None:
         yield  # so that functions that are compiled already are not compiled again
         return
     with jax.default_matmul_precision("highest"):
