@@ -1,12 +1,17 @@
-"""The wings of the cross-check: `function` knows nothing of networks, `backprop` nothing of files, and nothing below
-knows a wing."""
+"""The wings of the cross-check: `function` knows nothing of networks, `backprop` nothing of files, `anycode` nothing of the course's
+files, and nothing below knows a wing."""
 
 import pytest
 
 from ..test_house import FILES, imports
 
 
-BELOW = {"": [""], "function": ["", "function"], "backprop": ["", "function", "backprop"]}
+BELOW = {
+    "": [""],
+    "function": ["", "function"],
+    "backprop": ["", "function", "backprop"],
+    "anycode": ["", "function", "backprop", "anycode"],
+}
 ROOM = [name for name in FILES if name.startswith("crosscheck.")]
 
 
