@@ -1,5 +1,8 @@
-"""The wings of the cross-check: `function` knows nothing of networks, `backprop` nothing of files, `anycode` nothing of the course's
-files, and nothing below knows a wing."""
+"""The wings of the cross-check import only those below them.
+
+`function` knows nothing of networks, `backprop` nothing of files, `anycode` nothing of the course's files, and nothing
+below knows a wing.
+"""
 
 import pytest
 
