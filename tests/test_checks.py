@@ -272,6 +272,7 @@ def test_what_is_traced_is_not_looked_at_and_adds_nothing():
     assert not any(word in program for word in ("callback", "is_finite", "cond", "reduce_and"))
 
 
+@pytest.mark.thorough
 def test_an_explosion_may_be_looked_at():
     """Finite inputs and parameters whose signals are not finite: the cost says so, and so do the sizes."""
     parameters = PARAMETERS | {"W1": np.full((3, 4), 3e38, np.float32)}

@@ -194,6 +194,7 @@ def test_a_new_output_leaves_no_old_decision():
 # ---- what no Hessian root, or no loss, can be made of
 
 
+@pytest.mark.thorough
 def test_a_loss_that_is_not_convex_has_no_root(x64):
     ZL, Y = jnp.array([[0.1, 2.0]]), jnp.array([[0.0, -1.0]])
     loss = Loss(jnp.tanh, tanh_error)

@@ -560,6 +560,7 @@ def test_masks_of_whole_numbers_are_of_the_layers_dtype(default_promotion):
         np.testing.assert_array_equal(np.asarray(grads[name], float), np.asarray(value, float))
 
 
+@pytest.mark.thorough
 def test_a_rule_may_keep_more_than_its_weights(default_promotion):
     """A key and a counter, not cast where layers are computed in another dtype; and feedback that explodes."""
 

@@ -136,7 +136,7 @@ ROWS = {
 
 @KINDS
 @pytest.mark.parametrize("name", ROWS)
-@pytest.mark.few(16)
+@pytest.mark.few(8)
 def test_over_devices_all_is_as_on_one(kind, name):
     function, allowed = ROWS[name]
     program, placed = over(kind, function, X, Y, PARAMETERS)
@@ -189,6 +189,7 @@ def test_in_shard_map_the_gradient_is_autodiffs(argnums):
 
 
 @pytest.mark.parametrize("name", ["cost and grads", "GGN trace, derived", "each gradient", "KFRA", "weight mirror"])
+@pytest.mark.few(2)
 def test_in_shard_map_readouts_are_those_of_its_examples(name):
     """As typed, where what does not vary over the devices may meet what does."""
     function, _ = ROWS[name]

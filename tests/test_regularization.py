@@ -64,6 +64,7 @@ def test_three_ways_to_the_gradient_are_one(x64):
     assert_close(from_vjp, {name: from_logits[f"d{name}"] for name in parameters}, 1000)
 
 
+@pytest.mark.thorough
 def test_the_crosscheck_agrees_with_dropout_and_l2(x64):
     X, Y, parameters = problem(DIMS, M, "softmax_cross_entropy")
     network, masks = Network("gelu", "softmax_cross_entropy"), drawn_masks(0.5, 0.8)

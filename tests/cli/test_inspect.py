@@ -132,7 +132,7 @@ def test_the_courses_collapse_is_seen_before_training(said, shared_data):
         (["--hidden", "sigmoid"], {"backward": "vanishes", "to do": "no --init of he, lecun, xavier keeps"}),
     ],
 )
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_networks_that_are_not_alive(arguments, verdicts, said):
     text = said("--layers", *[20] * 7, 3, *arguments)
     for name, words in verdicts.items():
@@ -140,6 +140,7 @@ def test_networks_that_are_not_alive(arguments, verdicts, said):
     assert "to do" in text
 
 
+@pytest.mark.thorough
 def test_a_dead_layer_is_no_underflow(said):
     """Three units a layer: by seed 2 all of one are dead for all examples."""
     text = said("--layers", 5, *[3] * 5, 1, "--seed", 2)
@@ -257,6 +258,7 @@ def test_depths_show_which_init_vanishes_or_explodes(said):
     assert line(text, "to do").startswith("--init he: ")
 
 
+@pytest.mark.thorough
 def test_depths_of_an_explosion_and_of_named_inits(said):
     text = said("--depth", 6, "--width", 40, "--init", 1e9, "xavier", 2, "he")
     assert [row[0] for row in rows(text, "init")] == ["1e+09", "xavier", "2", "he"]
@@ -281,7 +283,7 @@ def test_sigmoid_vanishes_on_the_way_back_under_every_init(said):
         (["--layers", 5, 1, "--init", 1e38], 1),
     ],
 )
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_sizes_are_drawn(arguments, lines, said, tmp_path):
     assert said(*arguments, "--plot", tmp_path / "p.png").endswith(f"drawn     {tmp_path / 'p.png'}\n")
     pixels = np.asarray(Image.open(tmp_path / "p.png").convert("RGB")).reshape(-1, 3)

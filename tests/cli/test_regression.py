@@ -76,6 +76,7 @@ def test_a_table_from_training_to_prediction(tmp_path, capsys, monkeypatch):
     assert "48 of the 48 rows of flats.csv; outputs standardised over them" in output and "alive" in output
 
 
+@pytest.mark.thorough
 def test_a_regression_of_an_npz_file(tmp_path, capsys, bare, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_regression(tmp_path / "a.npz", outputs=2)

@@ -30,6 +30,7 @@ def data(tmp_path):
     return write_npz(tmp_path / "a.npz", X=images, Y=labels)
 
 
+@pytest.mark.thorough
 def test_a_config_holds_all_options_and_what_is_typed_wins(tmp_path, data, capsys):
     config = tmp_path / "a.toml"
     config.write_text(
@@ -253,6 +254,7 @@ def test_float64(tmp_path, data, bare, request):
     assert load_file(tmp_path / "run" / "model.safetensors")["W1"].dtype == "float64"
 
 
+@pytest.mark.thorough
 def test_early_stopping_keeps_its_best_before_nan(tmp_path, data, capsys, bare):
     arguments = [
         "--layers",
@@ -303,7 +305,7 @@ def table(path):
 
 
 @pytest.mark.parametrize("name", RULES)
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_every_rule_trains_and_is_recorded_if_asked(tmp_path, data, capsys, monkeypatch, name):
     out, is_drawn = tmp_path / "run", name in ("backprop", "direct_random_target")  # where angles of B are no numbers
     if not is_drawn:

@@ -35,6 +35,7 @@ def test_the_surest_mistakes_come_first_then_each_class_in_turn():
     assert _order(labels, predicted, np.array([0.9, 0.9, 0.6, 0.9, 0.9, 0.8, 0.9])) == [5, 2, 0, 4, 1, 6, 3]
 
 
+@pytest.mark.thorough
 def test_signals_are_drawn_up_to_where_they_are_lost(tmp_path):
     """A line for each profile; its end is marked where nothing arrives."""
     X, Y = np.ones((4, 3), np.float32), np.ones((4, 3), np.float32)

@@ -50,7 +50,7 @@ def test_a_run_on_features_sees_them_everywhere(tmp_path):
 
 
 @pytest.mark.parametrize("options", [FEATURED, {"augment": True, "batch_size": 8}], ids=["features", "pixels"])
-@pytest.mark.few(1)
+@pytest.mark.thorough
 def test_streamed_examples_are_augmented_alike(tmp_path, monkeypatch, options):
     dataset = drawn_dataset(tmp_path, shape=SHAPE)
     settings = changed(num_iterations=20, validation_fraction=0.2, **options)

@@ -70,7 +70,7 @@ SWEPT = {
 
 
 @pytest.mark.parametrize("name", SWEPT)
-@pytest.mark.few(7)
+@pytest.mark.few(4)
 def test_a_run_is_that_of_train(name):
     given, programs = SWEPT[name]
     loss = given.get("loss", "binary_cross_entropy")

@@ -40,7 +40,7 @@ def test_a_healthy_training_has_nothing(options):
 
 
 @pytest.mark.parametrize("lambd", [0.0, 1.0])
-@pytest.mark.few(1)
+@pytest.mark.thorough
 def test_weights_of_a_hundredth_learn_nothing(lambd):
     run = trained(dims=(2, 9, 9, 9, 1), init=0.01, num_iterations=300, lambd=lambd)
     found = jaxnet.diagnose(X, Y, run, X_test=X_test, Y_test=Y_test, lambd=lambd)
@@ -49,6 +49,7 @@ def test_weights_of_a_hundredth_learn_nothing(lambd):
     assert str(found).splitlines()[1].endswith('of it reaches layer 1: try init="he"')
 
 
+@pytest.mark.thorough
 def test_steps_too_large_leave_dead_units():
     run = trained(dims=(2, 8, 4, 1), rate=30.0, num_iterations=100)
     found = jaxnet.diagnose(X, Y, run)

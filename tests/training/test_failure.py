@@ -54,7 +54,7 @@ def assert_useful(error, X, Y, network):
 
 @pytest.mark.parametrize("chunk", [1, 7])
 @pytest.mark.parametrize("name", DIVERGING)
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 def test_the_parameters_that_are_kept_can_be_used(name, chunk):
     """Whether the step that fails is the first of its chunk or not."""
     error, X, Y, parameters, network = diverged(chunk, **DIVERGING[name])

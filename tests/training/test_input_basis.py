@@ -201,6 +201,7 @@ def test_on_the_way_the_state_is_that_of_all_inputs(always):
     assert_close(rest.parameters, want.parameters, 2000)
 
 
+@pytest.mark.thorough
 def test_a_failed_run_keeps_parameters_of_all_inputs(always):
     X, Y, parameters = problem((300, 5, 4, 1), 12)
     arguments = {"num_iterations": 50, "optimizer": optax.sgd(1e200)}

@@ -276,7 +276,7 @@ def test_recording_changes_no_bit_of_the_run(name):
     "name, batch_size, keep_prob",
     [("kolen_pollack", 6, 0.6), ("direct_random_target", None, 1.0)],
 )
-@pytest.mark.few(1)
+@pytest.mark.thorough
 def test_the_scan_records_the_alignment_of_its_examples(x64, name, batch_size, keep_prob):
     X, Y, parameters = problem([6, 5, 4, 3], 20, SOFTMAX)
     network, key = Network("tanh", SOFTMAX, name), jax.random.key(3)

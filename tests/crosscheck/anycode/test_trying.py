@@ -33,7 +33,7 @@ def stand_ins(monkeypatch):
         sys.modules.pop(name, None)
 
 
-@pytest.mark.few(15)
+@pytest.mark.few(8)
 @pytest.mark.parametrize("name", STYLES)
 @pytest.mark.parametrize("right", [True, False], ids=["right", "wrong"])
 def test_a_file_has_a_verdict_and_an_adapter(name, right, tmp_path, capsys):
@@ -78,7 +78,7 @@ def notebook(*sources):
     ],
     ids=["stand-ins", "notebook", "no data"],
 )
-@pytest.mark.few(1)
+@pytest.mark.thorough
 def test_a_file_that_is_not_the_courses(name, source, words, tmp_path):
     (tmp_path / name).write_text(source)
     report = jaxnet.check_file(tmp_path / name, time_limit=300)

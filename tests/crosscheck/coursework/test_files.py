@@ -344,7 +344,7 @@ def test_a_file_is_checked_and_its_prints_go_nowhere(write):
     ],
     ids=["endless", "crash", "exit", "input", "recursion"],
 )  # fmt: skip
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_a_function_that_never_comes_back_is_a_finding(write, before, after, words):
     only = RIGHT[: RIGHT.index("def sigmoid")] + RIGHT[RIGHT.index("def linear_backward") : RIGHT.index("def relu_b")]
     limit = 8.0 if "while True" in after else 300.0  # no other comes near its limit, however busy the machine

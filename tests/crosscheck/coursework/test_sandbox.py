@@ -81,7 +81,7 @@ def body(line):
         ("os._exit(0)", "it ended the process with code 0; what comes after it was not checked"),
     ],
 )
-@pytest.mark.few(1)
+@pytest.mark.thorough
 def test_a_function_that_ends_the_process_is_a_finding(line, words, tmp_path):
     line = line.replace("open.own", "globals()['kept']")
     (tmp_path / "mine.py").write_text(body(line))
@@ -89,6 +89,7 @@ def test_a_function_that_ends_the_process_is_a_finding(line, words, tmp_path):
     assert report.verdict is Verdict.DISAGREE and words in report.functions[-1].reason
 
 
+@pytest.mark.thorough
 def test_memory_is_bounded_and_any_exception_is_a_finding(tmp_path):
     source = body("return np.ones(2**37)").replace(
         "    s = 1", "    raise KeyboardInterrupt('\\x1b[31m' * 1000)\n    s = 1"
@@ -248,6 +249,7 @@ def test_a_time_limit_is_a_number_of_seconds(limit, tmp_path):
         jaxnet.check_file(tmp_path / "mine.py", time_limit=limit)
 
 
+@pytest.mark.thorough
 def test_a_notebook_is_run_cell_by_cell(tmp_path):
     sources = [
         "%matplotlib inline\nimport numpy as np\nopen('data.txt').read()",

@@ -37,6 +37,7 @@ def grad(p, *, relu=lambda Z: Z > 0, tanh=lambda A: 1 - A**2, m=7):
     ],
     ids=["relu", "missing", "twice", "at output", "m"],
 )
+@pytest.mark.few(2)
 def test_a_wrong_slope_is_named(slip, leaves, text):
     report = jaxnet.check_gradient(fun, lambda p: grad(p, **slip), args=(P,))
     assert [finding.place for finding in report.findings] == [f"p['{leaf}']" for leaf in leaves]
