@@ -25,7 +25,7 @@ FOREIGN = re.compile(r"0x[0-9a-f]+|callback")  # a function in memory, of which 
 
 
 class NotHoistedError(Exception):
-    """The program cannot be told from others by its text, or depends on what it is not to depend on."""
+    """The program's text does not identify it, or its results depend on `unused`."""
 
 
 class TracedConstantError(Exception):

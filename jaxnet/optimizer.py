@@ -87,7 +87,7 @@ def _updates(optimizer, gradient, opt_state, parameters, J, objective) -> tuple[
 class HoistedOptimizer(optax.GradientTransformationExtraArgs):
     """The updates of an optimizer for one set of parameters, as a program that is called with the numbers in it.
 
-    A pytree of them: to a compiled function they are arguments, and another learning rate is no other program.
+    A pytree of them: to a compiled function they are arguments, so that a new learning rate needs no new program.
     """
 
     program: Program

@@ -15,7 +15,7 @@ import jax
 @contextmanager
 def in_full_precision() -> Iterator[None]:
     """As under `jax.default_matmul_precision("highest")`, where the default rounds, or could, before it multiplies."""
-    chosen: Any = jax.config
+    chosen: Any = jax.config  # which has its settings as attributes that it does not declare
     if jax.default_backend() == "cpu" and chosen.jax_default_matmul_precision is None:
         yield  # so that functions that are compiled already are not compiled again
         return

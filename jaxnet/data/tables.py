@@ -150,7 +150,7 @@ def as_texts(path: Path | str, name: str, cells: Cells) -> Cells:
     """The column as texts: numbers by their size, and beside words, all by their letters.
 
     Numbers that are the same are one text, 01 and 1.0 being 1, whatever else the column has. Raises `InputError` for
-    numbers out of range, and for whole ones that float64 cannot tell apart.
+    numbers out of range, and for whole ones that float64 cannot represent exactly.
     """
     if cells.numbers is not None:
         _check_numbers(path, name, cells.numbers, np.full(len(cells.numbers), cells.counted))

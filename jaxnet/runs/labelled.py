@@ -15,9 +15,8 @@ from ..storage import listed
 
 
 PARTS = {"test": "its test part", "train": "its training part", "all": "all of it"}
-OF_A_RUN = PARTS | {
-    "all": "all of it, with what the model was trained on"
-}  # where these are the data of the model's run
+# Where these are the data of the model's run.
+OF_A_RUN = PARTS | {"all": "all of it, with what the model was trained on"}
 HELD_OUT = OF_A_RUN | {"test": "what was held out in training"}
 
 

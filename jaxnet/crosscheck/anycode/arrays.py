@@ -97,7 +97,7 @@ def _may_be_W(array: np.ndarray) -> bool:
 
 
 def _may_be_b(name: str, array: np.ndarray, named_W: Collection[str], named_b: Collection[str]) -> bool:
-    """Where names tell weights, they tell biases; where they do not, a number alone may be a learning rate."""
+    """Where names identify weights, they identify biases too; elsewhere a single number may be a learning rate."""
     if named_b or named_W:
         return name in named_b or (name in named_W and name.endswith("]"))
     return array.ndim > 0 or name.endswith("]")

@@ -85,9 +85,7 @@ def _labels(Y: np.ndarray, n_L: int, m: int) -> Iterator[np.ndarray]:
     """Y as `(n_L, m)`: as it is, transposed, or made of the numbers of classes."""
     if Y.ndim == 2 and Y.shape == (n_L, m):
         yield Y.astype(np.float64)
-    if Y.ndim == 2 and Y.shape == (m, n_L) and n_L != m:
-        yield Y.T.astype(np.float64)
-    elif Y.ndim == 2 and Y.shape == (m, n_L) and not np.array_equal(Y, Y.T):
+    if Y.ndim == 2 and Y.shape == (m, n_L) and not np.array_equal(Y, Y.T):
         yield Y.T.astype(np.float64)
     if Y.size == m and n_L == 1 and Y.ndim < 2:
         yield Y.reshape(1, m).astype(np.float64)

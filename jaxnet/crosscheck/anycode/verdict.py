@@ -29,6 +29,7 @@ def report(
     power: int | None,
     rate: float | None,
 ) -> Report:
+    """Each array's update against factor * gradient, and the convention; what differs is explained layer by layer."""
     parameters, D = found.layers.parameters(before), found.layers.parameters(updates)
     reference = make_reference(found.data.X, found.data.Y, parameters, found.network)
     leaves, findings, notes = _judged(before, found, reference, parameters, D)
@@ -44,7 +45,7 @@ def report(
     transposed = "; " + "matrices are (n_in, n_out)" if found.layers.rows else ""
     notes = [f"found: {found.words}, {how}", f"arrays: {mapping}{transposed}", *notes]
     if power is None and found.data.Y.shape[1] > 1:
-        notes.append("half of the examples did not tell sums from means, so the rate holds for a mean")
+        notes.append("half of the examples could not distinguish a sum from a mean, so the rate is that of a mean")
     verdict = Verdict.DISAGREE if findings else overall(leaf.verdict for leaf in leaves)
     return Report(
         name,
@@ -182,5 +183,5 @@ def unexplained(
 
 
 def _rounded_away(array: np.ndarray) -> float:
-    """What changes of an array are too small to be told from rounding."""
+    """The size up to which changes of an array may be rounding."""
     return 32 * roundoff_of(array) * float(np.max(np.abs(array)))
